@@ -1,0 +1,26 @@
+"""What can go wrong with the things people hand to this package.
+
+    SaliencyError
+    ├── PhotoError          a photo cannot be read, or its crop cannot be written
+    ├── DatasetError        a data set on disk is not what its layout promises
+    └── CheckpointError     a model or a training state cannot be loaded
+
+The commands catch `SaliencyError`, print its message on one line and exit with status 1. A call
+that is wrong in itself, whatever the files say, raises `ValueError` instead.
+"""
+
+
+class SaliencyError(Exception):
+    """Something outside the program is not as it should be; the message says what to do."""
+
+
+class PhotoError(SaliencyError):
+    """A photo cannot be read, or its crop cannot be written."""
+
+
+class DatasetError(SaliencyError):
+    """A data set on disk is not what its layout promises."""
+
+
+class CheckpointError(SaliencyError):
+    """A model or a training state cannot be loaded."""
