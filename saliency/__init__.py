@@ -1,0 +1,33 @@
+"""Predict where people look in a photo, and crop photos by it, fast on a plain CPU.
+
+    from saliency import Predictor, best_windows
+
+    density = Predictor().density(photo)
+    windows = best_windows(density, ["1:1", "16:9"], photo_size=(width, height))
+
+Importing the package loads nothing: a public name is fetched from its module when it is first
+used. `__init__.pyi` beside this file says the same to type checkers.
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+__all__ = ["Predictor", "Window", "best_windows"]
+
+_HOMES = {
+    "Predictor": "saliency.predictor",
+    "Window": "saliency.window",
+    "best_windows": "saliency.window",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Fetch a public name from its module."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names, those not fetched yet among them."""
+    return sorted({*globals(), *__all__})

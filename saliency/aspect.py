@@ -1,0 +1,51 @@
+"""Aspect ratios: how they are written, and the largest window of one that fits into a photo.
+
+Apart from `window`, which searches the density, so that a command line is checked without numpy.
+"""
+
+import re
+from fractions import Fraction
+
+Size = tuple[int, int]
+"""Width and height, in pixels."""
+
+_PATTERN = re.compile(r"(\d+(?:\.\d+)?)[:x/](\d+(?:\.\d+)?)")
+_MOST_EXTREME = 10_000
+
+
+def parse_aspect(text: str) -> Fraction:
+    """Return width / height as an exact fraction.
+
+    Args:
+        text: `16:9`, `1.91:1` or a size such as `1200x630`; `16/9` is understood too.
+
+    Raises:
+        ValueError: the text is none of these, or a side is zero or ten thousand times the other.
+    """
+    match = _PATTERN.fullmatch(text.strip().lower())
+    if match is None:
+        raise ValueError(f"expected W:H such as 16:9, 1.91:1 or 1200x630, got '{text}'")
+    width, height = Fraction(match[1]), Fraction(match[2])
+    longer, shorter = max(width, height), min(width, height)
+    if longer >= shorter * _MOST_EXTREME:  # so is 0:1, and 0:0
+        raise ValueError(
+            f"expected two sides above zero, neither {_MOST_EXTREME} times the other, got '{text}'"
+        )
+    return width / height
+
+
+def aspect_name(text: str) -> str:
+    """Return an aspect ratio as it stands in the name of a file: `16x9`."""
+    return re.sub("[:/]", "x", text.strip().lower())
+
+
+def largest_size(photo_size: Size, ratio: Fraction) -> Size:
+    """Return width and height of the largest window of a ratio that fits into a photo.
+
+    One side is the photo's whole side; the other is what the ratio asks for, rounded to the
+    nearest pixel, and at least one pixel.
+    """
+    width, height = photo_size
+    if width >= height * ratio:
+        return min(width, max(1, round(height * ratio))), height
+    return width, min(height, max(1, round(width / ratio)))

@@ -1,0 +1,93 @@
+"""The console command: `saliency VERB …`, one module per verb.
+
+A verb's module is imported only when it is called, so cropping never waits for what training needs.
+Each has `build_parser()` and `main(argv=None) -> int`.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+from saliency import __version__
+from saliency.errors import SaliencyError
+
+VERBS = {
+    "crop": "crop photos, keeping what people look at",
+    "train": "train a model on the fixations of people",
+    "evaluate": "measure a model on the fixations of people",
+    "export": "write a trained model as ONNX, for cropping",
+    "prune": "make a trained model smaller and faster",
+}
+"""What each verb does, in the order of the help."""
+
+_RUNTIME_VERBS = ("crop",)
+_INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command without its verbs' options."""
+    verbs = "\n".join(f"  {verb:<10}{does}" for verb, does in VERBS.items())
+    parser = argparse.ArgumentParser(
+        prog="saliency",
+        description="Predict where people look in a photo, and crop photos by it.",
+        usage="saliency [-h] [--version] VERB ...",
+        epilog=f"verbs:\n{verbs}\n\n`saliency VERB --help` describes the options of a verb.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"saliency {__version__}")
+    parser.add_argument("verb", metavar="VERB", choices=VERBS, help="what to do, see below")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a verb and return its exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] not in VERBS:
+        build_parser().parse_args(arguments)  # prints help or version, or the error, and exits
+    verb, rest = arguments[0], arguments[1:]
+    return run_reporting(verb, lambda: _run(verb, rest))
+
+
+def run_reporting(verb: str, run: Callable[[], int]) -> int:
+    """Run a verb; report on one line what stops it, and return the exit status.
+
+    Returns:
+        What `run` returns; 1 after a `SaliencyError`; 130 after Ctrl-C; 1 when the reader of the
+        output has gone away (`| head`).
+    """
+    try:
+        status = run()
+        sys.stdout.flush()
+    except SaliencyError as error:
+        print(error_line(verb, str(error)), file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(error_line(verb, "interrupted"), file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Python would complain once more when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status
+
+
+def error_line(verb: str, message: str) -> str:
+    """Return an error as one line for standard error."""
+    return f"saliency {verb}: error: {' '.join(message.split())}"
+
+
+def _run(verb: str, arguments: Sequence[str]) -> int:
+    """Import the module of a verb and run it."""
+    try:
+        status: int = import_module(f"saliency.commands.{verb}").main(arguments)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if verb in _RUNTIME_VERBS or missing in ("", "saliency"):
+            raise
+        raise SaliencyError(
+            f"{missing} is not installed, which this verb needs; "
+            'install it with: pip install "saliency[train]"'
+        ) from error
+    return status

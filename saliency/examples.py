@@ -1,0 +1,216 @@
+"""What the network is shown while it trains: a varied photo, and the density it should give.
+
+Nothing here holds a state that moves on. Which variant of which photo is shown at which step
+follows from the seed alone, so a run that was stopped goes on with the very examples that it would
+have seen.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float32, Float64, UInt8
+from numpy import ndarray
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from saliency.augmentation import Augmentation
+from saliency.fixations import Scene, pixel_indexes, rescale_fixations
+from saliency.image import load_photo, to_srgb
+
+ASPECTS = ((4 / 3, 0.55), (1.0, 0.15), (3 / 4, 0.1), (3 / 2, 0.1), (16 / 9, 0.05), (2.2, 0.05))
+"""(width / height, share of the batches): photos of all proportions are to be predicted."""
+
+SCALES = (0.7, 1.0, 1.0, 1.3)
+"""Factors on the training area, drawn evenly: one network serves photos of every detail."""
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A photo to learn from.
+
+    Attributes:
+        path: the image file.
+        width: of the upright photo, in pixels; fixations are in this frame.
+        height: of the upright photo, in pixels.
+        fixations: (x, y) in pixels; none for a photo that only a teacher has seen.
+        teacher: the teacher's density over the photo, or None.
+    """
+
+    path: Path
+    width: int
+    height: int
+    fixations: Float64[ndarray, "fixations xy=2"]
+    teacher: Float32[ndarray, "rows columns"] | None = None
+
+    @classmethod
+    def of_scene(cls, scene: Scene, teacher: ndarray | None = None) -> "Source":
+        """Return a scene as a source."""
+        return cls(scene.path, scene.width, scene.height, scene.fixations, teacher)
+
+
+class Draw(NamedTuple):
+    """One example to make: which source, at which (height, width), from which seed."""
+
+    index: int
+    size: tuple[int, int]
+    seed: tuple[int, ...]
+
+
+class Examples(Dataset[tuple[Tensor, Tensor]]):
+    """Makes examples from sources: a uint8 photo and its float32 target density."""
+
+    def __init__(
+        self, sources: Sequence[Source], *, teacher_weight: float, strength: float = 1.0
+    ) -> None:
+        """Prepare examples.
+
+        Args:
+            sources: each with fixations, a teacher's density, or both.
+            teacher_weight: share of the teacher in the target where there are fixations too.
+            strength: of the changes in colour.
+
+        Raises:
+            ValueError: a source has neither fixations nor a teacher's density.
+        """
+        for source in sources:
+            if len(source.fixations) == 0 and source.teacher is None:
+                raise ValueError(f"{source.path}: expected fixations or a teacher, got neither")
+        self.sources = sources
+        self.teacher_weight = teacher_weight
+        self.augmentation = Augmentation(strength=strength)
+
+    def __len__(self) -> int:
+        """Return how many sources there are."""
+        return len(self.sources)
+
+    def __getitem__(self, draw: Draw) -> tuple[Tensor, Tensor]:
+        """Return the photo (height, width, 3) and the target (height, width) of a draw."""
+        cv2.setNumThreads(1)  # the worker's core; the others belong to the network
+        source = self.sources[draw.index]
+        height, width = draw.size
+        photo = _read_at_least(source.path, 2 * max(height, width))
+        fixations = rescale_fixations(
+            source.fixations,
+            from_size=(source.width, source.height),
+            to_size=(photo.shape[1], photo.shape[0]),
+        )
+        varied = self.augmentation(
+            photo,
+            fixations,
+            size=draw.size,
+            generator=np.random.default_rng(draw.seed),
+            density=source.teacher,
+        )
+        target = self._target(varied.fixations, varied.density, width=width, height=height)
+        return torch.from_numpy(np.ascontiguousarray(varied.photo)), torch.from_numpy(target)
+
+    def _target(
+        self,
+        fixations: Float64[ndarray, "fixations xy=2"],
+        teacher: Float32[ndarray, "height width"] | None,
+        *,
+        width: int,
+        height: int,
+    ) -> Float32[ndarray, "height width"]:
+        if len(fixations) == 0:
+            assert teacher is not None  # noqa: S101  checked for every source on construction
+            return teacher
+        target = np.zeros((height, width), np.float32)
+        columns, rows = pixel_indexes(fixations, width=width, height=height).T
+        np.add.at(target, (rows, columns), np.float32(1 / len(fixations)))
+        if teacher is None:
+            return target
+        return (1 - self.teacher_weight) * target + self.teacher_weight * teacher
+
+
+def _read_at_least(path: Path, side: int) -> UInt8[ndarray, "height width 3"]:
+    """Return a photo, decoded no larger than needed for its longer side to be at least `side`."""
+
+    def least_size(photo_size: tuple[int, int]) -> tuple[int, int]:
+        factor = min(1.0, side / max(photo_size))
+        return math.ceil(photo_size[0] * factor), math.ceil(photo_size[1] * factor)
+
+    return to_srgb(load_photo(path, least_size))
+
+
+class Batches(Sampler[list[Draw]]):
+    """The draws of every batch of a run, in order: each epoch shows each source once.
+
+    All examples of a batch have one size; sizes vary from batch to batch. The last, incomplete
+    batch of an epoch is left out.
+    """
+
+    def __init__(
+        self,
+        source_count: int,
+        *,
+        batch_size: int,
+        pixels: int,
+        size_multiple: int,
+        seed: int,
+        first_step: int = 0,
+        last_step: int,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        """Plan the steps from `first_step` up to but not including `last_step`.
+
+        Args:
+            source_count: how many sources there are.
+            batch_size: examples of one step, over all processes.
+            pixels: area of an example, before the random scale.
+            size_multiple: of which heights and widths are multiples.
+            seed: of the run.
+            first_step: where to go on.
+            last_step: where to stop.
+            rank: number of this process; it gets each `world_size`-th example of a batch.
+            world_size: count of processes.
+
+        Raises:
+            ValueError: there are fewer sources than one batch takes.
+        """
+        if not 1 <= batch_size <= source_count:
+            raise ValueError(
+                f"expected a batch size from 1 to the {source_count} images, got {batch_size}"
+            )
+        self.source_count, self.batch_size = source_count, batch_size
+        self.pixels, self.size_multiple = pixels, size_multiple
+        self.seed, self.first_step, self.last_step = seed, first_step, last_step
+        self.rank, self.world_size = rank, world_size
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """How many batches show each source once."""
+        return self.source_count // self.batch_size
+
+    def __len__(self) -> int:
+        """Return how many steps are planned."""
+        return self.last_step - self.first_step
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        """Yield the draws of one step after the other."""
+        for step in range(self.first_step, self.last_step):
+            yield self._batch(step)[self.rank :: self.world_size]
+
+    def _batch(self, step: int) -> list[Draw]:
+        epoch, place = divmod(step, self.steps_per_epoch)
+        order = np.random.default_rng((self.seed, epoch)).permutation(self.source_count)
+        chosen = order[place * self.batch_size : (place + 1) * self.batch_size]
+        size = self._size(np.random.default_rng((self.seed, epoch, place)))
+        return [Draw(int(index), size, (self.seed, epoch, int(index))) for index in chosen]
+
+    def _size(self, generator: np.random.Generator) -> tuple[int, int]:
+        aspects, shares = zip(*ASPECTS, strict=True)
+        aspect = generator.choice(aspects, p=shares)
+        area = self.pixels * generator.choice(SCALES)
+        height, width = math.sqrt(area / aspect), math.sqrt(area * aspect)
+        return self._to_multiple(height), self._to_multiple(width)
+
+    def _to_multiple(self, side: float) -> int:
+        return max(1, round(side / self.size_multiple)) * self.size_multiple

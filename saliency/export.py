@@ -1,0 +1,55 @@
+"""Turn a model into the ONNX file that the runtime ring runs."""
+
+import io
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from torch import nn
+
+from saliency.atomic import write_whole
+from saliency.checkpoint import METADATA_KEY, model_metadata
+from saliency.model import SaliencyModel
+
+OPSET = 17
+
+
+def export_onnx(model: SaliencyModel, path: Path, *, scores: dict[str, Any] | None = None) -> None:
+    """Write `path`: uint8 photos in, log densities out, any batch, height and width.
+
+    The graph holds the preprocessing; the metadata says at which area to show it a photo.
+
+    Raises:
+        SaliencyError: the file cannot be written.
+    """
+    graph = _traced_graph(model)
+    metadata = model_metadata(model, name=path.stem, scores=scores or {})
+    graph.metadata_props.add(key=METADATA_KEY, value=json.dumps(metadata))
+    onnx.checker.check_model(graph, full_check=True)
+    write_whole(graph.SerializeToString(), path, overwrite=True)
+
+
+def _traced_graph(model: nn.Module) -> onnx.ModelProto:
+    example = torch.zeros(1, 96, 128, 3, dtype=torch.uint8)
+    was_training = model.training
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own, of its exporter; none concerns the graph
+        torch.onnx.export(
+            model.eval(),
+            (example,),
+            buffer,
+            input_names=["photos"],
+            output_names=["log_density"],
+            dynamic_axes={
+                "photos": {0: "batch", 1: "height", 2: "width"},
+                "log_density": {0: "batch", 1: "height", 2: "width"},
+            },
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    model.train(was_training)
+    return onnx.load_from_string(buffer.getvalue())

@@ -1,0 +1,29 @@
+"""What training minimises."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+
+def cross_entropy(
+    log_density: Float[Tensor, "batch height width"],
+    target: Float[Tensor, "batch height width"],
+) -> Float[Tensor, " batch"]:
+    """Return each image's expected negative log density under its target, in nats.
+
+    With a target that shares one over the fixations of an image this is the mean negative
+    log-likelihood of its fixations; with a teacher's density it is the distillation loss, up to
+    the teacher's own entropy; a mixture of the two weighs the two losses. Every image counts
+    the same, however many fixations it has.
+
+    Args:
+        log_density: natural log of the probability of each pixel.
+        target: share of each pixel; sums to one over an image.
+
+    Raises:
+        ValueError: the two differ in shape.
+    """
+    if log_density.shape != target.shape:
+        raise ValueError(
+            f"expected a target of shape {tuple(log_density.shape)}, got {tuple(target.shape)}"
+        )
+    return -(target * log_density).sum(dim=(1, 2))

@@ -1,0 +1,132 @@
+"""The saliency model: a photo in, the log density of fixations out."""
+
+import dataclasses
+import math
+from typing import Any, Literal
+
+import numpy as np
+import timm
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+from torch.nn import functional
+
+from saliency.backbone import Weights, create_backbone
+from saliency.readout import GaussianSmoothing, PointwiseReadout, TopDownReadout
+
+CENTER_BIAS_SHAPE = (48, 64)
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """Everything that is needed to rebuild a model before its weights are loaded.
+
+    Attributes:
+        backbone: name of a timm network.
+        levels: feature maps used, as indexes into the network's `feature_info`, fine to coarse.
+        readout: `top-down` over all levels, or `pointwise` (Theis et al. 2018) on the last.
+        readout_channels: width of the top-down readout.
+        input_pixels: area to which a photo is resized, its proportions kept, before the network.
+    """
+
+    backbone: str = "tf_efficientnet_lite0"
+    levels: tuple[int, ...] = (1, 2, 3, 4)
+    readout: Literal["top-down", "pointwise"] = "top-down"
+    readout_channels: int = 64
+    input_pixels: int = 384 * 288
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "ModelConfig":
+        """Return the config that `dataclasses.asdict` turned into `values`, perhaps through JSON.
+
+        Raises:
+            ValueError: a field is missing or unknown.
+        """
+        names = {field.name for field in dataclasses.fields(cls)}
+        if set(values) != names:
+            raise ValueError(f"expected the fields {sorted(names)}, got {sorted(values)}")
+        return cls(**{**values, "levels": tuple(values["levels"])})
+
+
+class SaliencyModel(nn.Module):
+    """Predicts the log density of fixations over a photo of any size and proportions."""
+
+    mean: Tensor
+    std: Tensor
+    center_bias: Tensor
+
+    def __init__(self, config: ModelConfig, *, weights: Weights = "none") -> None:
+        """Build the network of `config`.
+
+        Args:
+            config: the parts and their sizes.
+            weights: where the backbone's ImageNet weights come from (`saliency.backbone`).
+
+        Raises:
+            CheckpointError: the weights cannot be had or do not fit.
+            ValueError: there is no such network.
+        """
+        super().__init__()
+        self.config = config
+        self.backbone = create_backbone(config.backbone, levels=config.levels, weights=weights)
+        info: Any = self.backbone.feature_info
+        channels, strides = tuple(info.channels()), tuple(info.reduction())
+        self.readout: nn.Module
+        if config.readout == "top-down":
+            self.readout = TopDownReadout(channels, channels=config.readout_channels)
+        else:
+            self.readout = PointwiseReadout(channels)
+        self.stride = strides[0] if config.readout == "top-down" else strides[-1]
+        self.size_multiple: int = math.lcm(*strides, 2)
+        self.smoothing = GaussianSmoothing()
+        self.center_bias_weight = nn.Parameter(torch.tensor(1.0))
+        self.register_buffer("center_bias", torch.zeros(CENTER_BIAS_SHAPE))
+        expected = timm.get_pretrained_cfg(config.backbone, allow_unregistered=False)
+        for name, values in (("mean", expected.mean), ("std", expected.std)):
+            self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
+
+    def forward(
+        self, photos: UInt8[Tensor, "batch height width 3"]
+    ) -> Float[Tensor, "batch height width"]:
+        """Return the natural log of the share of fixations expected in each pixel.
+
+        Photos are used at the size at which they come; `config.input_pixels` is the area that
+        the model was trained for. Sizes that are no multiple of `size_multiple` are filled up by
+        repeating the last row and column, and the filled part is cut off again.
+        """
+        height, width = photos.shape[1], photos.shape[2]
+        images = (photos.permute(0, 3, 1, 2).float() / 255 - self.mean) / self.std
+        below, right = -height % self.size_multiple, -width % self.size_multiple
+        images = functional.pad(images, (0, right, 0, below), mode="replicate")
+        saliency = self.smoothing(self.readout(self.backbone(images)))
+        saliency = functional.interpolate(
+            saliency, scale_factor=float(self.stride), mode="bilinear", align_corners=False
+        )[:, 0, :height, :width]
+        bias = functional.interpolate(
+            self.center_bias[None, None], size=(height, width), mode="bilinear", align_corners=False
+        )[:, 0]
+        scores = saliency + self.center_bias_weight * bias
+        return torch.log_softmax(scores.flatten(1), dim=1).view(-1, height, width)
+
+    def train(self, mode: bool = True) -> "SaliencyModel":  # noqa: FBT001, FBT002
+        """Switch to training; batch norm keeps the statistics of ImageNet.
+
+        Small batches of changing sizes would make poor ones. Its scales and offsets are learned.
+        """
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return self
+
+    def set_center_bias(self, log_density: Float[np.ndarray, "rows columns"]) -> None:
+        """Store the density common to all images, which every prediction starts from.
+
+        Raises:
+            ValueError: it is not finite everywhere, or not of `CENTER_BIAS_SHAPE`.
+        """
+        if log_density.shape != CENTER_BIAS_SHAPE or not np.isfinite(log_density).all():
+            raise ValueError(
+                f"expected finite log densities of shape {CENTER_BIAS_SHAPE}, got {log_density.shape}"
+            )
+        self.center_bias.copy_(torch.from_numpy(log_density - log_density.mean()))

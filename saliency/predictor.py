@@ -1,0 +1,218 @@
+"""From a photo to the density of the fixations people would make on it, with ONNX Runtime."""
+
+import hashlib
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from saliency.aspect import Size
+from saliency.errors import CheckpointError
+
+DEFAULT_MODEL = Path(__file__).with_name("weights") / "default.onnx"
+FORMAT_VERSION = 1
+
+_AREA_TOLERANCE = 0.15
+
+
+class Predictor:
+    """A model that is loaded and checked, ready for any number of photos.
+
+    Attributes:
+        metadata: what the model says of itself: name, backbone, input size, scores.
+    """
+
+    def __init__(self, model: Path | str | None = None, threads: int | None = None) -> None:
+        """Load a model.
+
+        Args:
+            model: an .onnx file of `saliency train`, `prune` or `export`; None for the model that
+                comes with the package, which is checked against its SHA-256 first.
+            threads: how many processor threads one prediction may use; None leaves it to ONNX
+                Runtime, which takes one per core.
+
+        Raises:
+            CheckpointError: there is no such file, it is damaged, or it is no model of this format.
+            ValueError: `threads` is below 1.
+        """
+        if threads is not None and threads < 1:
+            raise ValueError(f"expected at least 1 thread, got {threads}")
+        path = DEFAULT_MODEL if model is None else Path(model)
+        content = _read_model(path)
+        if model is None:
+            _check_sha256(content, path)
+        self._session = _start_session(content, path, threads=threads)
+        self.metadata = _read_metadata(self._session, path)
+
+    def input_size(self, photo_size: Size) -> Size:
+        """Return the width and height at which the model looks at a photo (`working_size`)."""
+        return working_size(
+            photo_size,
+            input_pixels=self.metadata["input_pixels"],
+            size_multiple=self.metadata["size_multiple"],
+        )
+
+    def density(self, photo: NDArray[np.uint8], size: Size | None = None) -> NDArray[np.float32]:
+        """Return the share of fixations expected in each cell of a grid over the whole photo.
+
+        Args:
+            photo: uint8 (height, width, 3), sRGB, upright.
+            size: width and height of the grid; None for the size at which the model looks at the
+                photo, about `metadata["input_pixels"]` cells of the photo's proportions.
+
+        Returns:
+            float32 (rows, columns), above 0, sums to 1. At another size the mass is shared out by
+            area where cells are merged, interpolated linearly where they are split.
+
+        Raises:
+            ValueError: the photo is not such an array, or a side of `size` is below 1.
+        """
+        _check_photo(photo)
+        height, width, _ = photo.shape
+        photos = resize_photo(photo, self.input_size((width, height)))[np.newaxis]
+        (log_density,) = self._session.run(["log_density"], {"photos": photos})
+        values = np.asarray(log_density[0], dtype=np.float64)
+        mass = np.exp(values - values.max())
+        if size is not None:
+            _check_size(size)
+            mass = _resize(mass, size, enlarging=cv2.INTER_LINEAR)
+        # A cell too far from the peak for float32 stays above zero, as its logarithm is wanted.
+        floor = float(np.finfo(np.float32).tiny)
+        return np.asarray(np.maximum(mass / mass.sum(), floor), dtype=np.float32)
+
+
+def working_size(photo_size: Size, *, input_pixels: int, size_multiple: int) -> Size:
+    """Return the width and height at which a model looks at a photo.
+
+    Both are multiples of `size_multiple`. Among the pairs with an area within 15 % of
+    `input_pixels` it is the pair nearest to the photo's proportions, and of equally near ones the
+    one nearest in area. A strip too long for that (30000x20) becomes one multiple thin, of the
+    same area, and is squashed along its length.
+    """
+    width, height = photo_size
+    blocks = input_pixels / size_multiple**2
+    pairs: list[Size] = []
+    for down in range(1, max(1, math.floor(blocks * (1 + _AREA_TOLERANCE))) + 1):
+        fewest = math.ceil(blocks * (1 - _AREA_TOLERANCE) / down)
+        most = math.floor(blocks * (1 + _AREA_TOLERANCE) / down)
+        pairs += [(across, down) for across in range(max(1, fewest), most + 1)]
+
+    def distance(pair: Size) -> tuple[float, float]:
+        across, down = pair
+        proportions = abs(math.log(across * height / (down * width)))
+        return round(proportions, 9), abs(across * down - blocks)
+
+    across, down = min(pairs or [(1, 1)], key=distance)
+    return across * size_multiple, down * size_multiple
+
+
+def resize_photo(photo: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
+    """Return the photo at another (width, height).
+
+    Averages over the area where it shrinks (nothing is skipped, so fine texture does not turn
+    into a false pattern) and interpolates cubically where it grows, each axis by itself.
+    """
+    return _resize(photo, size, enlarging=cv2.INTER_CUBIC).astype(np.uint8, copy=False)
+
+
+def _resize(values: NDArray[Any], size: Size, *, enlarging: int) -> NDArray[Any]:
+    """Resize a map or a photo, with averages by area along every axis that shrinks."""
+    height, width = values.shape[:2]
+    if size == (width, height):
+        return values
+    is_shrinking = (size[0] <= width, size[1] <= height)
+    if all(is_shrinking):
+        return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA))
+    if not any(is_shrinking):
+        return np.asarray(cv2.resize(values, size, interpolation=enlarging))
+    # OpenCV's area mode interpolates on both axes as soon as one of them grows.
+    between = (size[0], height) if is_shrinking[0] else (width, size[1])
+    shrunk = cv2.resize(values, between, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(shrunk, size, interpolation=enlarging))
+
+
+def _check_photo(photo: NDArray[np.uint8]) -> None:
+    """Refuse what is no uint8 photo of three channels."""
+    if not isinstance(photo, np.ndarray) or photo.dtype != np.uint8:
+        kind = getattr(photo, "dtype", type(photo).__name__)
+        raise ValueError(f"expected a photo of uint8 values, 0 to 255, got {kind}")
+    if photo.ndim != 3 or photo.shape[2] != 3 or photo.size == 0:
+        raise ValueError(f"expected a photo of shape (height, width, 3), got {photo.shape}")
+
+
+def _check_size(size: Size) -> None:
+    """Refuse a grid without cells."""
+    if len(size) != 2 or min(size) < 1:
+        raise ValueError(f"expected a size (width, height) of at least (1, 1), got {size}")
+
+
+def _read_model(path: Path) -> bytes:
+    """Return the content of a model file."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        remedy = "install the package anew" if path == DEFAULT_MODEL else "check the path"
+        raise CheckpointError(f"no model at {path}; {remedy}") from error
+    except OSError as error:
+        raise CheckpointError(f"cannot read the model {path}: {error.strerror or error}") from error
+
+
+def _check_sha256(content: bytes, path: Path) -> None:
+    """Compare the model with the checksum beside it (the format of `sha256sum`)."""
+    beside = path.with_name(path.name + ".sha256")
+    expected = _read_model(beside).decode("ascii", errors="replace").split()
+    actual = hashlib.sha256(content).hexdigest()
+    if not expected or expected[0].lower() != actual:
+        raise CheckpointError(
+            f"the model {path} is damaged: its SHA-256 {actual} is not the one in {beside.name}; "
+            "install the package anew"
+        )
+
+
+def _start_session(content: bytes, path: Path, *, threads: int | None) -> Any:
+    """Hand a model to ONNX Runtime."""
+    import onnxruntime  # type: ignore[import-untyped]  # noqa: PLC0415  slow, and wanted only here
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors only
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its exception classes are not public and derive from Exception
+        raise CheckpointError(
+            f"expected an ONNX model, ONNX Runtime refuses {path}: {_first_line(error)}"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    """Return the first line of an error's message."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _read_metadata(session: Any, path: Path) -> dict[str, Any]:
+    """Return the model's metadata, refusing a model of another kind or another format."""
+    remedy = "use an .onnx file written by `saliency train`, `saliency prune` or `saliency export`"
+    text = session.get_modelmeta().custom_metadata_map.get("saliency")
+    try:
+        metadata = json.loads(text) if text is not None else None
+    except ValueError as error:
+        raise CheckpointError(f"the metadata of {path} is no JSON; {remedy}") from error
+    if not isinstance(metadata, dict):
+        raise CheckpointError(f"{path} carries no saliency metadata; {remedy}")
+    if metadata.get("format_version") != FORMAT_VERSION:
+        raise CheckpointError(
+            f"expected format_version {FORMAT_VERSION} in {path}, "
+            f"got {metadata.get('format_version')}; export the model anew with this version"
+        )
+    for key in ("input_pixels", "size_multiple"):
+        value = metadata.get(key)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise CheckpointError(
+                f"expected a whole number above 0 for {key} in {path}, got {value!r}; {remedy}"
+            )
+    return metadata

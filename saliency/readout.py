@@ -1,0 +1,93 @@
+"""From a backbone's feature maps to one saliency map."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+FeatureMap = Float[Tensor, "batch channels rows columns"]
+SaliencyMap = Float[Tensor, "batch 1 rows columns"]
+
+
+class TopDownReadout(nn.Module):
+    """Adds feature maps of several strides from coarse to fine, then scores each position.
+
+    Each stride is brought to the same number of channels by a 1×1 convolution; the sum at each
+    stride passes a depthwise 3×3 convolution, so that a position sees its neighbours. Besides
+    the map it gives every photo one factor, its sharpness, read from the coarsest features: a
+    photo unlike those it knows can so be answered with a flatter density.
+    """
+
+    def __init__(self, feature_channels: tuple[int, ...], *, channels: int = 64) -> None:
+        """Build it for feature maps ordered from fine to coarse, each stride twice the last."""
+        super().__init__()
+        self.laterals = nn.ModuleList(nn.Conv2d(count, channels, 1) for count in feature_channels)
+        self.mixers = nn.ModuleList(
+            nn.Conv2d(channels, channels, 3, padding=1, groups=channels) for _ in feature_channels
+        )
+        self.hidden = nn.Conv2d(channels, channels // 2, 1)
+        self.score = nn.Conv2d(channels // 2, 1, 1)
+        self.sharpness = nn.Conv2d(feature_channels[-1], 1, 1)
+        for mixer in self.mixers:
+            assert isinstance(mixer, nn.Conv2d)
+            nn.init.dirac_(mixer.weight, groups=channels)
+            nn.init.zeros_(mixer.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(self.sharpness.weight)
+        nn.init.zeros_(self.sharpness.bias)  # type: ignore[arg-type]
+
+    def forward(self, features: list[FeatureMap]) -> SaliencyMap:
+        """Return the saliency map at the finest stride."""
+        merged = None
+        for lateral, mixer, feature in reversed(
+            list(zip(self.laterals, self.mixers, features, strict=True))
+        ):
+            summed = lateral(feature)
+            if merged is not None:
+                summed = summed + functional.interpolate(merged, scale_factor=2.0, mode="nearest")
+            merged = functional.relu(mixer(functional.relu(summed)))
+        scores = self.score(functional.relu(self.hidden(merged)))
+        sharpness = self.sharpness(features[-1].mean(dim=(2, 3), keepdim=True))
+        return scores * torch.exp(sharpness.clamp(-3.0, 3.0))
+
+
+class PointwiseReadout(nn.Module):
+    """The 1×1 network of 16, 32, 2 and 1 maps of Theis et al. 2018, on one feature map."""
+
+    def __init__(self, feature_channels: tuple[int, ...]) -> None:
+        """Build it for the last of the feature maps."""
+        super().__init__()
+        counts = (feature_channels[-1], 16, 32, 2)
+        pairs = zip(counts[:-1], counts[1:], strict=True)
+        self.layers = nn.ModuleList(nn.Conv2d(before, after, 1) for before, after in pairs)
+        self.score = nn.Conv2d(counts[-1], 1, 1)
+
+    def forward(self, features: list[FeatureMap]) -> SaliencyMap:
+        """Return the saliency map at the stride of the last feature map."""
+        merged = features[-1]
+        for layer in self.layers:
+            merged = functional.relu(layer(merged))
+        scores: SaliencyMap = self.score(merged)
+        return scores
+
+
+class GaussianSmoothing(nn.Module):
+    """Blurs a map by a Gaussian whose standard deviation is learned."""
+
+    def __init__(self, *, sigma_cells: float = 1.0, radius: int = 6) -> None:
+        """Start at `sigma_cells` grid cells; the kernel reaches `radius` cells from its middle."""
+        super().__init__()
+        self.log_sigma = nn.Parameter(torch.tensor(math.log(sigma_cells)))
+        offsets = torch.arange(-radius, radius + 1, dtype=torch.float32)
+        self.register_buffer("squared_offsets", offsets.square(), persistent=False)
+        self.radius = radius
+
+    def forward(self, maps: SaliencyMap) -> SaliencyMap:
+        """Return the blurred map, its border cells repeated outwards before the blur."""
+        sigma = self.log_sigma.exp().clamp(0.1, self.radius / 2)
+        squared_offsets: Tensor = self.squared_offsets  # type: ignore[assignment]
+        kernel = torch.softmax(-squared_offsets / (2 * sigma.square()), dim=0)
+        padded = functional.pad(maps, (self.radius,) * 4, mode="replicate")
+        rows = functional.conv2d(padded, kernel.view(1, 1, -1, 1))
+        return functional.conv2d(rows, kernel.view(1, 1, 1, -1))

@@ -1,0 +1,95 @@
+"""The folder of a training run: its options, its state, its history, its best model.
+
+    options.json          what was asked for; `--resume` goes on with it
+    state.pt              everything needed to go on, replaced whole every few steps
+    history.jsonl         one line for each epoch
+    model.safetensors     the weights that did best on the validation images
+    model.onnx            the same, for `saliency crop` (written when the run ends)
+    pictures/             predictions beside ground truth
+    events.out.tfevents…  curves for TensorBoard
+"""
+
+import dataclasses
+import io
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from saliency.atomic import write_whole
+from saliency.errors import CheckpointError
+
+
+class RunFolder:
+    """The files of one run."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the folder; nothing is written yet."""
+        self.path = path
+        self.model = path / "model.safetensors"
+        self.onnx = path / "model.onnx"
+        self.pictures = path / "pictures"
+        self._options = path / "options.json"
+        self._state = path / "state.pt"
+        self._history = path / "history.jsonl"
+
+    def start(self, options: Any) -> None:
+        """Create the folder and note the options, a dataclass.
+
+        Raises:
+            CheckpointError: the folder holds a run already, or cannot be written.
+        """
+        if self._options.exists():
+            raise CheckpointError(
+                f"{self.path} holds a run already; go on with --resume, or name another --out"
+            )
+        try:
+            self.pictures.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CheckpointError(f"cannot create {self.path}: {error.strerror}") from error
+        text = json.dumps(dataclasses.asdict(options), indent=2) + "\n"
+        write_whole(text.encode(), self._options)
+
+    def read_options(self) -> dict[str, Any]:
+        """Return the options of the run in this folder.
+
+        Raises:
+            CheckpointError: it holds no run, or the file is damaged.
+        """
+        try:
+            options: dict[str, Any] = json.loads(self._options.read_text())
+        except FileNotFoundError as error:
+            raise CheckpointError(
+                f"{self.path} holds no run to resume; start one without --resume"
+            ) from error
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"cannot read {self._options}: {error}") from error
+        return options
+
+    def save_state(self, state: dict[str, Any]) -> None:
+        """Replace the state, whole or not at all."""
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        write_whole(buffer.getvalue(), self._state, overwrite=True)
+
+    def load_state(self) -> dict[str, Any] | None:
+        """Return the last state, on the CPU; None if the run was stopped before its first.
+
+        Raises:
+            CheckpointError: the file is damaged.
+        """
+        try:
+            state: dict[str, Any] = torch.load(self._state, map_location="cpu", weights_only=True)
+        except FileNotFoundError:
+            return None
+        except (OSError, RuntimeError, pickle.UnpicklingError) as error:
+            first_line = str(error).splitlines()[0]
+            raise CheckpointError(f"cannot read {self._state}: {first_line}") from error
+        return state
+
+    def write_history(self, history: list[dict[str, float]]) -> None:
+        """Replace the history, whole or not at all."""
+        lines = "".join(json.dumps(entry) + "\n" for entry in history)
+        write_whole(lines.encode(), self._history, overwrite=True)
