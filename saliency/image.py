@@ -1,8 +1,7 @@
 """Read a photo from disk, upright, as sRGB.
 
 What a photo file may be: JPEG, PNG or WebP (the formats crops are written in), or TIFF, BMP or GIF;
-of an animation, the first picture. Grey, 16 bit, palette, alpha, CMYK and any of the eight EXIF
-orientations are understood.
+of an animation, the first picture. Grey, 16 bit, palette, alpha, CMYK, any EXIF orientation.
 """
 
 import warnings
@@ -102,10 +101,7 @@ def load_photo(path: Path | str, least_size: Callable[[Size], Size] | None = Non
         if least_size is not None:
             least = least_size(size)
             image.draft(None, least[::-1] if is_turned else least)
-        try:
-            image.load()
-        except Exception as error:  # decoders raise almost anything on damaged bytes
-            raise PhotoError(f"{path} is damaged or cut short: {_first_line(error)}") from error
+        _decode(image, path)
     transpose = _UPRIGHT.get(orientation)
     upright = image if transpose is None else image.transpose(transpose)
     return LoadedPhoto(
@@ -121,10 +117,9 @@ def load_photo(path: Path | str, least_size: Callable[[Size], Size] | None = Non
 
 
 def to_srgb(photo: LoadedPhoto, least_size: Size | None = None) -> NDArray[np.uint8]:
-    """Return a decoded photo as uint8 (height, width, 3), sRGB.
+    """Return a decoded photo as uint8 (height, width, 3), sRGB; transparent parts are white.
 
-    16-bit values keep their upper half. Colours are converted from the photo's own profile; one
-    that cannot be used is passed over. Transparent parts become white.
+    16-bit values keep their upper half. A colour profile that cannot be used is passed over.
 
     Args:
         photo: from `load_photo`.
@@ -217,6 +212,14 @@ def _open(data: bytes, path: Path) -> Image.Image:
     if image.mode == "F":
         raise PhotoError(f"expected whole-number pixels, {path} has floating-point ones")
     return image
+
+
+def _decode(image: Image.Image, path: Path) -> None:
+    """Decode the pixels of a photo whose header has been read."""
+    try:
+        image.load()
+    except Exception as error:  # decoders raise almost anything on damaged bytes
+        raise PhotoError(f"{path} is damaged or cut short: {_first_line(error)}") from error
 
 
 def _too_large(path: Path) -> str:

@@ -82,6 +82,7 @@ class SaliencyModel(nn.Module):
         self.center_bias_weight = nn.Parameter(torch.tensor(1.0))
         self.register_buffer("center_bias", torch.zeros(CENTER_BIAS_SHAPE))
         expected = timm.get_pretrained_cfg(config.backbone, allow_unregistered=False)
+        assert expected is not None
         for name, values in (("mean", expected.mean), ("std", expected.std)):
             self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
 
@@ -108,7 +109,7 @@ class SaliencyModel(nn.Module):
         scores = saliency + self.center_bias_weight * bias
         return torch.log_softmax(scores.flatten(1), dim=1).view(-1, height, width)
 
-    def train(self, mode: bool = True) -> "SaliencyModel":  # noqa: FBT001, FBT002
+    def train(self, mode: bool = True) -> "SaliencyModel":
         """Switch to training; batch norm keeps the statistics of ImageNet.
 
         Small batches of changing sizes would make poor ones. Its scales and offsets are learned.
@@ -127,6 +128,7 @@ class SaliencyModel(nn.Module):
         """
         if log_density.shape != CENTER_BIAS_SHAPE or not np.isfinite(log_density).all():
             raise ValueError(
-                f"expected finite log densities of shape {CENTER_BIAS_SHAPE}, got {log_density.shape}"
+                f"expected finite log densities of shape {CENTER_BIAS_SHAPE}, "
+                f"got {log_density.shape}"
             )
         self.center_bias.copy_(torch.from_numpy(log_density - log_density.mean()))

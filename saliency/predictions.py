@@ -3,14 +3,13 @@
 from pathlib import Path
 from threading import Lock
 
-import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from saliency.errors import CheckpointError
 from saliency.evaluation import Predict
-from saliency.predictor import Predictor, _resize, resize_photo, working_size
+from saliency.predictor import Predictor, resize_photo, to_density, working_size
 
 
 def load_predict(path: Path) -> Predict:
@@ -60,9 +59,7 @@ def _torch_predict(path: Path) -> Predict:
         )
         photos = torch.tensor(resize_photo(photo, size))[None]
         with one_at_a_time, torch.inference_mode():
-            log_density = model(photos)[0].double().numpy()
-        mass = _resize(np.exp(log_density), (width, height), enlarging=cv2.INTER_LINEAR)
-        floor = float(np.finfo(np.float32).tiny)  # as Predictor.density has it
-        return np.asarray(np.log(np.maximum(mass / mass.sum(), floor)))
+            log_density = model(photos)[0].numpy()
+        return np.log(to_density(log_density, (width, height)))
 
     return predict

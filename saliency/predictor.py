@@ -75,14 +75,28 @@ class Predictor:
         height, width, _ = photo.shape
         photos = resize_photo(photo, self.input_size((width, height)))[np.newaxis]
         (log_density,) = self._session.run(["log_density"], {"photos": photos})
-        values = np.asarray(log_density[0], dtype=np.float64)
-        mass = np.exp(values - values.max())
-        if size is not None:
-            _check_size(size)
-            mass = _resize(mass, size, enlarging=cv2.INTER_LINEAR)
-        # A cell too far from the peak for float32 stays above zero, as its logarithm is wanted.
-        floor = float(np.finfo(np.float32).tiny)
-        return np.asarray(np.maximum(mass / mass.sum(), floor), dtype=np.float32)
+        return to_density(log_density[0], size)
+
+
+def to_density(log_density: NDArray[np.floating], size: Size | None = None) -> NDArray[np.float32]:
+    """Return a network's output as a density, above 0 and of sum 1, perhaps at another size.
+
+    Args:
+        log_density: natural log of the density, (rows, columns).
+        size: width and height wanted; mass is shared out by area where cells are merged,
+            interpolated linearly where they are split.
+
+    Raises:
+        ValueError: a side of `size` is below 1.
+    """
+    values = np.asarray(log_density, dtype=np.float64)
+    mass = np.exp(values - values.max())
+    if size is not None:
+        _check_size(size)
+        mass = _resize(mass, size, enlarging=cv2.INTER_LINEAR)
+    # A cell too far from the peak for float32 stays above zero, as its logarithm is wanted.
+    floor = float(np.finfo(np.float32).tiny)
+    return np.asarray(np.maximum(mass / mass.sum(), floor), dtype=np.float32)
 
 
 def working_size(photo_size: Size, *, input_pixels: int, size_multiple: int) -> Size:
@@ -146,7 +160,7 @@ def _check_photo(photo: NDArray[np.uint8]) -> None:
 
 def _check_size(size: Size) -> None:
     """Refuse a grid without cells."""
-    if len(size) != 2 or min(size) < 1:
+    if min(size) < 1:
         raise ValueError(f"expected a size (width, height) of at least (1, 1), got {size}")
 
 
@@ -175,7 +189,7 @@ def _check_sha256(content: bytes, path: Path) -> None:
 
 def _start_session(content: bytes, path: Path, *, threads: int | None) -> Any:
     """Hand a model to ONNX Runtime."""
-    import onnxruntime  # type: ignore[import-untyped]  # noqa: PLC0415  slow, and wanted only here
+    import onnxruntime  # noqa: PLC0415  slow, and wanted only here
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors only

@@ -1,13 +1,13 @@
 """From a backbone's feature maps to one saliency map."""
 
 import math
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-FeatureMap = Float[Tensor, "batch channels rows columns"]
 SaliencyMap = Float[Tensor, "batch 1 rows columns"]
 
 
@@ -37,8 +37,8 @@ class TopDownReadout(nn.Module):
         nn.init.zeros_(self.sharpness.weight)
         nn.init.zeros_(self.sharpness.bias)  # type: ignore[arg-type]
 
-    def forward(self, features: list[FeatureMap]) -> SaliencyMap:
-        """Return the saliency map at the finest stride."""
+    def forward(self, features: list[Tensor]) -> SaliencyMap:
+        """Return the saliency map at the finest stride; all maps are (batch, channels, …)."""
         merged = None
         for lateral, mixer, feature in reversed(
             list(zip(self.laterals, self.mixers, features, strict=True))
@@ -49,7 +49,8 @@ class TopDownReadout(nn.Module):
             merged = functional.relu(mixer(functional.relu(summed)))
         scores = self.score(functional.relu(self.hidden(merged)))
         sharpness = self.sharpness(features[-1].mean(dim=(2, 3), keepdim=True))
-        return scores * torch.exp(sharpness.clamp(-3.0, 3.0))
+        scaled: SaliencyMap = scores * torch.exp(sharpness.clamp(-3.0, 3.0))
+        return scaled
 
 
 class PointwiseReadout(nn.Module):
@@ -59,12 +60,13 @@ class PointwiseReadout(nn.Module):
         """Build it for the last of the feature maps."""
         super().__init__()
         counts = (feature_channels[-1], 16, 32, 2)
-        pairs = zip(counts[:-1], counts[1:], strict=True)
-        self.layers = nn.ModuleList(nn.Conv2d(before, after, 1) for before, after in pairs)
+        self.layers = nn.ModuleList(
+            nn.Conv2d(before, after, 1) for before, after in pairwise(counts)
+        )
         self.score = nn.Conv2d(counts[-1], 1, 1)
 
-    def forward(self, features: list[FeatureMap]) -> SaliencyMap:
-        """Return the saliency map at the stride of the last feature map."""
+    def forward(self, features: list[Tensor]) -> SaliencyMap:
+        """Return the saliency map at the stride of the last of the maps."""
         merged = features[-1]
         for layer in self.layers:
             merged = functional.relu(layer(merged))

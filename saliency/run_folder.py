@@ -1,12 +1,12 @@
 """The folder of a training run: its options, its state, its history, its best model.
 
-    options.json          what was asked for; `--resume` goes on with it
-    state.pt              everything needed to go on, replaced whole every few steps
-    history.jsonl         one line for each epoch
-    model.safetensors     the weights that did best on the validation images
-    model.onnx            the same, for `saliency crop` (written when the run ends)
-    pictures/             predictions beside ground truth
-    events.out.tfevents…  curves for TensorBoard
+options.json          what was asked for; `--resume` goes on with it
+state.pt              everything needed to go on, replaced whole every few steps
+history.jsonl         one line for each epoch
+model.safetensors     the weights that did best on the validation images
+model.onnx            the same, for `saliency crop` (written when the run ends)
+pictures/             predictions beside ground truth
+events.out.tfevents…  curves for TensorBoard
 """
 
 import dataclasses

@@ -36,4 +36,4 @@ def _mean_density(path: Path, predictors: Sequence[Predictor]) -> Float32[ndarra
     rows, columns = first.shape
     size = (max(1, columns // GRID_STRIDE), max(1, rows // GRID_STRIDE))
     densities = [predictor.density(photo, size=size) for predictor in predictors]
-    return np.mean(densities, axis=0, dtype=np.float32)
+    return np.asarray(np.mean(densities, axis=0), np.float32)

@@ -3,15 +3,15 @@
 import logging
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
@@ -32,6 +32,7 @@ from saliency.validation import draw_comparison, validate
 log = logging.getLogger(__name__)
 
 PICTURED_SCENES = 6
+LOGGED_STEPS = 5
 
 
 def train(data: TrainingData, options: TrainingOptions, folder: RunFolder) -> dict[str, float]:
@@ -66,13 +67,15 @@ class _Run:
         torch.manual_seed(options.seed)
         self.data, self.options, self.folder = data, options, folder
         self.fabric = Fabric(
-            accelerator=options.device, devices=options.devices, precision=_precision(options)  # type: ignore[arg-type]
+            accelerator=options.device,
+            devices=options.devices,
+            precision=_precision(options),  # type: ignore[arg-type]
         )
         self.fabric.launch()
         self.center_bias = fit_center_bias(data.train, is_symmetric=True)
         self.model = _create_model(options, self.center_bias)
         self.ema = AveragedModel(
-            self.model, multi_avg_fn=get_ema_multi_avg_fn(options.ema_decay), use_buffers=True
+            self.model, multi_avg_fn=_moving_average(options.ema_decay), use_buffers=True
         )
         self.sources = gather_sources(data)
         self.steps_per_epoch = len(self.sources) // options.batch_size
@@ -113,16 +116,17 @@ class _Run:
             photos, target = next(self.batches)
             loss = self._take_step(photos, target)
             shown += len(photos) * self.fabric.world_size
-            speed = shown / (time.perf_counter() - started)
-            bar.set_postfix_str(f"loss {loss:.3f}, {speed:.1f} images/s", refresh=False)
             bar.update()
-            self.writer.add_scalar("loss/train", loss, self.step)
-            self.writer.add_scalar("images_per_second", speed, self.step)
+            if self.step % LOGGED_STEPS == 0:  # reading the loss makes a GPU wait
+                speed = shown / (time.perf_counter() - started)
+                bar.set_postfix_str(f"loss {loss.item():.3f}, {speed:.1f} images/s", refresh=False)
+                self.writer.add_scalar("loss/train", loss.item(), self.step)
+                self.writer.add_scalar("images_per_second", speed, self.step)
             if self.step % self.options.save_steps == 0 and self.step < last:
                 self._save()
         bar.close()
 
-    def _take_step(self, photos: Tensor, target: Tensor) -> float:
+    def _take_step(self, photos: Tensor, target: Tensor) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
         loss = cross_entropy(self.wrapped(photos), target).mean()
         self.fabric.backward(loss)
@@ -131,7 +135,7 @@ class _Run:
         self.scheduler.step()
         self.ema.update_parameters(self.model)
         self.step += 1
-        return float(loss.detach())
+        return loss.detach()
 
     def finish_epoch(self, epoch: int) -> bool:
         """Validate, keep the model if it is the best, save; return whether to stop early."""
@@ -167,7 +171,8 @@ class _Run:
             cv2.imwrite(str(file), picture[..., ::-1])
 
     def _averaged(self) -> SaliencyModel:
-        averaged: SaliencyModel = self.ema.module
+        averaged = self.ema.module
+        assert isinstance(averaged, SaliencyModel)
         return averaged.eval()
 
     def _save(self) -> None:
@@ -216,10 +221,26 @@ class _Run:
             pin_memory=self.fabric.device.type == "cuda",
             prefetch_factor=4 if options.workers else None,
         )
-        return iter(self.fabric.setup_dataloaders(loader, use_distributed_sampler=False))
+        batched: Any = self.fabric.setup_dataloaders(loader, use_distributed_sampler=False)
+        return iter(batched)
 
     def _is_terminal(self) -> bool:
         return sys.stderr.isatty()
+
+
+def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
+    """Return the update of a moving average that forgets faster while it is young.
+
+    The start of a run is far from its end; at a constant decay it would weigh on the average for
+    several times 1 / (1 − decay) steps.
+    """
+
+    @torch.no_grad()
+    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
+        young = (1 + int(count)) / (10 + int(count))
+        torch._foreach_lerp_(averaged, current, 1 - min(decay, young))
+
+    return update
 
 
 def _precision(options: TrainingOptions) -> str:
@@ -238,7 +259,7 @@ def _create_model(options: TrainingOptions, center_bias: CenterBias) -> Saliency
     )
     model = SaliencyModel(config, weights=options.weights)  # type: ignore[arg-type]
     model.set_center_bias(center_bias.log_grid)
-    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return model.to(memory_format=torch.channels_last)
 
 
 def _create_optimizer(model: SaliencyModel, options: TrainingOptions) -> torch.optim.Optimizer:

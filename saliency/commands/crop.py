@@ -61,6 +61,17 @@ def build_parser() -> argparse.ArgumentParser:
         type=Path,
         help="folder for the crops, created if missing (default: the photo's own folder)",
     )
+    add("--overlay", action="store_true", help="write NAME-overlay.png too: density and windows")
+    add("--json", action="store_true", help="print what was done as JSON, see below")
+    add("--overwrite", action="store_true", help="replace files that exist")
+    _add_file_options(parser)
+    _add_model_options(parser)
+    return parser
+
+
+def _add_file_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what a crop's file is like."""
+    add = parser.add_argument
     add(
         "--max-size",
         metavar="PX",
@@ -79,6 +90,11 @@ def build_parser() -> argparse.ArgumentParser:
         default=92,
         help="quality of JPEG and WebP crops, 1 to 100 (default: %(default)s)",
     )
+
+
+def _add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how the density is predicted."""
+    add = parser.add_argument
     add(
         "--model",
         metavar="FILE",
@@ -91,10 +107,6 @@ def build_parser() -> argparse.ArgumentParser:
         type=_whole_number,
         help="processor threads the model may use (default: one per core)",
     )
-    add("--overlay", action="store_true", help="write NAME-overlay.png too: density and windows")
-    add("--json", action="store_true", help="print what was done as JSON, see below")
-    add("--overwrite", action="store_true", help="replace files that exist")
-    return parser
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -155,10 +155,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _train(arguments: argparse.Namespace) -> int:
     folder = RunFolder(arguments.out)
-    if arguments.resume:
-        options = _options_of_run(folder)
-    else:
-        options = _options_of_command_line(arguments)
+    options = _options_of_run(folder) if arguments.resume else _options_of_command_line(arguments)
     data = _read_data(options)
     if not arguments.resume:
         folder.start(options)

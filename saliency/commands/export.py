@@ -1,0 +1,50 @@
+"""Write a trained model as ONNX, which `saliency crop` runs.
+
+`saliency train` does this at its end; use this for a model that was changed, moved or renamed.
+
+Exit status: 0 when it is written, 1 when a file is not as it should be, 2 for a wrong command line.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from saliency.commands import run_reporting
+from saliency.errors import CheckpointError
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="saliency export",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("model", metavar="MODEL", type=Path, help="a .safetensors file")
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        type=Path,
+        help="where to write it (default: beside MODEL, with the ending .onnx)",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace a file that exists")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    arguments = build_parser().parse_args(argv)
+    return run_reporting("export", lambda: _export(arguments))
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    out = arguments.out or arguments.model.with_suffix(".onnx")
+    if out.exists() and not arguments.overwrite:
+        raise CheckpointError(f"{out} exists already; --overwrite replaces it")
+    from saliency.checkpoint import load_model, read_metadata  # noqa: PLC0415  torch takes seconds
+    from saliency.export import export_onnx  # noqa: PLC0415
+
+    model = load_model(arguments.model)
+    export_onnx(model, out, scores=read_metadata(arguments.model)["scores"])
+    print(f"written: {out}")
+    return 0
