@@ -66,13 +66,20 @@ class Examples(Dataset[tuple[Tensor, Tensor]]):
     """Makes examples from sources: a uint8 photo and its float32 target density."""
 
     def __init__(
-        self, sources: Sequence[Source], *, teacher_weight: float, strength: float = 1.0
+        self,
+        sources: Sequence[Source],
+        *,
+        teacher_weight: float,
+        blur: float = 0.0,
+        strength: float = 1.0,
     ) -> None:
         """Prepare examples.
 
         Args:
             sources: each with fixations, a teacher's density, or both.
             teacher_weight: share of the teacher in the target where there are fixations too.
+            blur: standard deviation of the error with which fixations were measured, as a share
+                of the square root of an example's area; the target is blurred by it.
             strength: of the changes in colour.
 
         Raises:
@@ -82,7 +89,7 @@ class Examples(Dataset[tuple[Tensor, Tensor]]):
             if len(source.fixations) == 0 and source.teacher is None:
                 raise ValueError(f"{source.path}: expected fixations or a teacher, got neither")
         self.sources = sources
-        self.teacher_weight = teacher_weight
+        self.teacher_weight, self.blur = teacher_weight, blur
         self.augmentation = Augmentation(strength=strength)
 
     def __len__(self) -> int:
@@ -123,10 +130,20 @@ class Examples(Dataset[tuple[Tensor, Tensor]]):
             return teacher
         target = np.zeros((height, width), np.float32)
         columns, rows = pixel_indexes(fixations, width=width, height=height).T
-        np.add.at(target, (rows, columns), np.float32(1 / len(fixations)))
+        np.add.at(target, (rows, columns), np.float32(1))
+        target = _blurred(target, self.blur * math.sqrt(width * height))
         if teacher is None:
             return target
         return (1 - self.teacher_weight) * target + self.teacher_weight * teacher
+
+
+def _blurred(
+    counts: Float32[ndarray, "height width"], sigma_px: float
+) -> Float32[ndarray, "height width"]:
+    """Return counts blurred by a Gaussian, the border mirrored, and scaled to sum to one."""
+    if sigma_px > 0:
+        counts = cv2.GaussianBlur(counts, (0, 0), sigma_px, borderType=cv2.BORDER_REFLECT)
+    return np.asarray(counts / counts.sum(), np.float32)
 
 
 def _read_at_least(path: Path, side: int) -> UInt8[ndarray, "height width 3"]:

@@ -212,7 +212,10 @@ class _Run:
             world_size=self.fabric.world_size,
         )
         examples = Examples(
-            self.sources, teacher_weight=options.teacher_weight, strength=options.strength
+            self.sources,
+            teacher_weight=options.teacher_weight,
+            blur=options.blur,
+            strength=options.strength,
         )
         loader = DataLoader(
             examples,

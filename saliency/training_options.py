@@ -22,6 +22,7 @@ class TrainingOptions:
         ema_decay: of the moving average of the weights, which is what is kept.
         patience: epochs without a gain on the validation images after which to stop.
         teacher_weight: share of the teachers in the target of images with fixations.
+        blur: error of the measured fixations, as a share of the square root of the area.
         strength: of the changes in colour, 0 to 2.
         precision: of Fabric: `32-true`, `bf16-mixed`, `16-mixed`; `auto` for the device's best.
         device: `auto`, `cpu`, `cuda`, `mps`.
@@ -45,7 +46,8 @@ class TrainingOptions:
     clip: float = 1.0
     ema_decay: float = 0.99
     patience: int = 4
-    teacher_weight: float = 0.3
+    teacher_weight: float = 0.25
+    blur: float = 0.015
     strength: float = 1.0
     precision: str = "auto"
     device: str = "auto"

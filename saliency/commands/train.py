@@ -109,6 +109,7 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
     _add(fit, "ema_decay", "decay of the moving average of the weights", metavar="SHARE")
     _add(fit, "patience", "epochs without a gain after which to stop", metavar="N")
     _add(fit, "teacher_weight", "share of the teachers beside fixations", metavar="SHARE")
+    _add(fit, "blur", "error of measured fixations, share of the area's square root", metavar="X")
     _add(fit, "strength", "of the changes in colour, 0 to 2", metavar="X")
     _add(fit, "seed", "of everything random", metavar="N")
     machine = parser.add_argument_group("machine")

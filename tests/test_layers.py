@@ -1,0 +1,133 @@
+"""How the package is built: who may import whom, what has to be declared, how long things may get."""
+
+import ast
+import importlib.metadata
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+LAYERS = (
+    ("saliency",),  # names its public modules in strings, fetched on use
+    ("errors", "aspect", "allocator", "training_options", "losses", "metrics", "readout"),
+    ("atomic", "deep_png", "window", "fixations", "backbone"),
+    ("image", "predictor", "render", "center_bias", "augmentation", "model"),
+    ("crop_file", "datasets.dataset", "examples", "teacher", "evaluation", "checkpoint"),
+    ("cropping", "datasets.folder", "datasets.osie", "training_data", "validation"),
+    ("datasets", "predictions", "export", "run_folder"),
+    ("training",),
+    ("commands",),
+    ("commands.crop", "commands.train", "commands.evaluate", "commands.export", "commands.prune"),
+)
+"""Every module, lowest first; it imports from layers below its own only."""
+
+RUNTIME = {
+    *("saliency", "errors", "aspect", "atomic", "deep_png", "window", "image", "predictor"),
+    *("render", "crop_file", "cropping", "commands", "commands.crop"),
+}
+"""What cropping needs, which runs on the base installation."""
+
+RANKS = {module: rank for rank, layer in enumerate(LAYERS) for module in layer}
+
+
+def module_name(path: Path) -> str:
+    """Return the name of a module inside the package; of the package itself, `saliency`."""
+    parts = path.relative_to(ROOT / "saliency").with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts) or "saliency"
+
+
+FILES = {module_name(path): path for path in (ROOT / "saliency").rglob("*.py")}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the dotted names of all that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: expected an absolute import"
+            for alias in node.names:
+                is_module = (node.module or "").removeprefix("saliency").strip(".")
+                name = f"{is_module}.{alias.name}".strip(".")
+                yield f"saliency.{name}" if name in FILES else str(node.module)
+
+
+def own_imports(module: str) -> set[str]:
+    """Return the modules of this package that a module imports."""
+    names = {name for name in imports(FILES[module]) if name.partition(".")[0] == "saliency"}
+    return {name.removeprefix("saliency.") for name in names}
+
+
+def distributions(module: str) -> Iterator[set[str]]:
+    """Yield, for each library that a module imports, the distributions that bring it."""
+    homes = importlib.metadata.packages_distributions()
+    for name in {name.partition(".")[0] for name in imports(FILES[module])}:
+        if name != "saliency" and name not in sys.stdlib_module_names:
+            assert name in homes, f"{FILES[module]}: {name} is not installed"
+            yield {normalised(home) for home in homes[name]}
+
+
+def normalised(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def declared(*extras: str) -> set[str]:
+    """Return the distributions that pyproject.toml declares, for the base and some extras."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = project["dependencies"] + [
+        line for extra in extras for line in project["optional-dependencies"][extra]
+    ]
+    return {normalised(re.match(r"[\w.-]+", line)[0]) for line in lines}
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def test_every_module_has_its_layer():
+    assert set(RANKS) == set(FILES)
+
+
+@pytest.mark.parametrize("module", sorted(FILES))
+def test_imports_point_to_lower_layers(module):
+    upwards = {name for name in own_imports(module) if RANKS[name] >= RANKS[module]}
+    assert upwards == set()
+
+
+@pytest.mark.parametrize("module", sorted(RUNTIME))
+def test_runtime_ring_imports_nothing_of_the_training_ring(module):
+    assert own_imports(module) <= RUNTIME
+
+
+@pytest.mark.parametrize("module", sorted(RUNTIME))
+def test_runtime_ring_needs_the_base_installation_only(module):
+    base = declared()
+    assert [homes for homes in distributions(module) if not homes & base] == []
+
+
+@pytest.mark.parametrize("module", sorted(set(FILES) - RUNTIME))
+def test_training_ring_needs_the_extra_train_only(module):
+    known = declared("train")
+    assert [homes for homes in distributions(module) if not homes & known] == []
+
+
+def test_lazy_import_and_imported_submodule_are_seen(tmp_path):
+    file = tmp_path / "example.py"
+    file.write_text("from saliency import metrics, Window\ndef f():\n    import torch.nn\n")
+    assert set(imports(file)) == {"saliency.metrics", "saliency", "torch.nn"}
+
+
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.glob("saliency/**/*.py")) + sorted(ROOT.glob("tests/**/*.py")), ids=str
+)
+def test_files_and_functions_stay_short(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+    long = [f.name for f in functions(path) if (f.end_lineno or 0) - f.lineno >= 80]
+    assert long == []
