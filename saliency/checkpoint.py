@@ -88,9 +88,11 @@ def read_metadata(path: Path) -> dict[str, Any]:
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path} is no safetensors file ({error}); {remedy}") from error
     try:
-        metadata: dict[str, Any] = json.loads(text or "")
+        metadata = json.loads(text or "")
     except ValueError as error:
         raise CheckpointError(f"{path} carries no saliency metadata; {remedy}") from error
+    if not isinstance(metadata, dict):
+        raise CheckpointError(f"{path} carries no saliency metadata; {remedy}")
     if metadata.get("format_version") != FORMAT_VERSION:
         raise CheckpointError(
             f"expected format_version {FORMAT_VERSION} in {path}, "

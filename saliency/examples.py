@@ -115,7 +115,8 @@ class Examples(Dataset[tuple[Tensor, Tensor]]):
             density=source.teacher,
         )
         target = self._target(varied.fixations, varied.density, width=width, height=height)
-        return torch.from_numpy(np.ascontiguousarray(varied.photo)), torch.from_numpy(target)
+        photo = np.array(varied.photo, order="C")  # a copy: it may be the decoder's own memory
+        return torch.from_numpy(photo), torch.from_numpy(target)
 
     def _target(
         self,

@@ -2,7 +2,8 @@
 
 import dataclasses
 import math
-from typing import Any, Literal
+from itertools import pairwise
+from typing import Any, Literal, get_args
 
 import numpy as np
 import timm
@@ -13,6 +14,8 @@ from torch.nn import functional
 
 from saliency.backbone import Weights, create_backbone
 from saliency.readout import GaussianSmoothing, PointwiseReadout, TopDownReadout
+
+Readout = Literal["top-down", "pointwise"]
 
 CENTER_BIAS_SHAPE = (48, 64)
 
@@ -31,7 +34,7 @@ class ModelConfig:
 
     backbone: str = "tf_efficientnet_lite0"
     levels: tuple[int, ...] = (1, 2, 3, 4)
-    readout: Literal["top-down", "pointwise"] = "top-down"
+    readout: Readout = "top-down"
     readout_channels: int = 64
     input_pixels: int = 384 * 288
 
@@ -40,11 +43,13 @@ class ModelConfig:
         """Return the config that `dataclasses.asdict` turned into `values`, perhaps through JSON.
 
         Raises:
-            ValueError: a field is missing or unknown.
+            ValueError: a field is missing or unknown, or there is no such readout.
         """
         names = {field.name for field in dataclasses.fields(cls)}
         if set(values) != names:
             raise ValueError(f"expected the fields {sorted(names)}, got {sorted(values)}")
+        if values["readout"] not in get_args(Readout):
+            raise ValueError(f"expected a readout of {get_args(Readout)}, got {values['readout']}")
         return cls(**{**values, "levels": tuple(values["levels"])})
 
 
@@ -64,13 +69,18 @@ class SaliencyModel(nn.Module):
 
         Raises:
             CheckpointError: the weights cannot be had or do not fit.
-            ValueError: there is no such network.
+            ValueError: there is no such network, or its levels do not each double the stride.
         """
         super().__init__()
         self.config = config
         self.backbone = create_backbone(config.backbone, levels=config.levels, weights=weights)
         info: Any = self.backbone.feature_info
         channels, strides = tuple(info.channels()), tuple(info.reduction())
+        if any(2 * fine != coarse for fine, coarse in pairwise(strides)) or not strides:
+            raise ValueError(
+                f"expected levels of which each has twice the stride of the one before, "
+                f"got {config.levels} with the strides {strides}"
+            )
         self.readout: nn.Module
         if config.readout == "top-down":
             self.readout = TopDownReadout(channels, channels=config.readout_channels)

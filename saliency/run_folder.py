@@ -1,6 +1,7 @@
 """The folder of a training run: its options, its state, its history, its best model.
 
 options.json          what was asked for; `--resume` goes on with it
+teacher.npz           what the teachers expect of each photo, if there are teachers
 state.pt              everything needed to go on, replaced whole every few steps
 history.jsonl         one line for each epoch
 model.safetensors     the weights that did best on the validation images
@@ -12,11 +13,8 @@ events.out.tfevents…  curves for TensorBoard
 import dataclasses
 import io
 import json
-import pickle
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from saliency.atomic import write_whole
 from saliency.errors import CheckpointError
@@ -30,6 +28,7 @@ class RunFolder:
         self.path = path
         self.model = path / "model.safetensors"
         self.onnx = path / "model.onnx"
+        self.teacher = path / "teacher.npz"
         self.pictures = path / "pictures"
         self._options = path / "options.json"
         self._state = path / "state.pt"
@@ -38,19 +37,23 @@ class RunFolder:
     def start(self, options: Any) -> None:
         """Create the folder and note the options, a dataclass.
 
+        A run that ended before its first state, for want of weights perhaps, is no obstacle: it is
+        replaced. (So the further processes of a run on several devices may start it likewise.)
+
         Raises:
             CheckpointError: the folder holds a run already, or cannot be written.
         """
-        if self._options.exists():
+        if self._state.exists():
             raise CheckpointError(
                 f"{self.path} holds a run already; go on with --resume, or name another --out"
             )
         try:
             self.pictures.mkdir(parents=True, exist_ok=True)
+            self.teacher.unlink(missing_ok=True)
         except OSError as error:
             raise CheckpointError(f"cannot create {self.path}: {error.strerror}") from error
         text = json.dumps(dataclasses.asdict(options), indent=2) + "\n"
-        write_whole(text.encode(), self._options)
+        write_whole(text.encode(), self._options, overwrite=True)
 
     def read_options(self) -> dict[str, Any]:
         """Return the options of the run in this folder.
@@ -70,6 +73,8 @@ class RunFolder:
 
     def save_state(self, state: dict[str, Any]) -> None:
         """Replace the state, whole or not at all."""
+        import torch  # noqa: PLC0415  takes seconds, which whoever asks for help need not wait
+
         buffer = io.BytesIO()
         torch.save(state, buffer)
         write_whole(buffer.getvalue(), self._state, overwrite=True)
@@ -80,13 +85,19 @@ class RunFolder:
         Raises:
             CheckpointError: the file is damaged.
         """
+        import torch  # noqa: PLC0415  likewise
+
         try:
             state: dict[str, Any] = torch.load(self._state, map_location="cpu", weights_only=True)
         except FileNotFoundError:
             return None
-        except (OSError, RuntimeError, pickle.UnpicklingError) as error:
-            first_line = str(error).splitlines()[0]
-            raise CheckpointError(f"cannot read {self._state}: {first_line}") from error
+        # On a damaged file torch raises whatever the damage leads it into: RuntimeError, EOFError,
+        # UnpicklingError, UnicodeDecodeError, …
+        except Exception as error:
+            first_line = (str(error).splitlines() or [type(error).__name__])[0]
+            raise CheckpointError(
+                f"cannot read {self._state}: {first_line}; start the run anew in another --out"
+            ) from error
         return state
 
     def write_history(self, history: list[dict[str, float]]) -> None:

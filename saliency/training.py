@@ -19,7 +19,7 @@ from tqdm import tqdm
 from saliency.allocator import keep_freed_memory
 from saliency.center_bias import CenterBias, fit_center_bias
 from saliency.checkpoint import load_model, save_model
-from saliency.errors import DatasetError
+from saliency.errors import CheckpointError, DatasetError
 from saliency.examples import Batches, Examples
 from saliency.export import export_onnx
 from saliency.losses import cross_entropy
@@ -49,14 +49,19 @@ def train(data: TrainingData, options: TrainingOptions, folder: RunFolder) -> di
             f"expected images for training and for validation, got {len(data.train)} and "
             f"{len(data.validation)}; add data sets, or more images"
         )
+    count = len(data.train) + len(data.photos)
+    if count < options.batch_size:
+        raise DatasetError(
+            f"expected at least the {options.batch_size} images of one step to train on, "
+            f"got {count}; add images, or lower --batch-size"
+        )
     keep_freed_memory()
     run = _Run(data, options, folder)
-    stopped = False
     for epoch in range(run.first_epoch, options.epochs):
-        run.train_epoch(epoch)
-        stopped = run.finish_epoch(epoch)
-        if stopped:
+        if run.has_stopped_gaining():
             break
+        run.train_epoch(epoch)
+        run.finish_epoch(epoch)
     return run.finish()
 
 
@@ -77,21 +82,22 @@ class _Run:
         self.ema = AveragedModel(
             self.model, multi_avg_fn=_moving_average(options.ema_decay), use_buffers=True
         )
-        self.sources = gather_sources(data)
+        self.sources = gather_sources(data, cache=folder.teacher)
         self.steps_per_epoch = len(self.sources) // options.batch_size
         optimizer = _create_optimizer(self.model, options)
         self.scheduler = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
             max_lr=[group["lr"] for group in optimizer.param_groups],
-            total_steps=max(2, self.steps_per_epoch * options.epochs),
+            # It divides by zero where its warm-up is one step long, that is at a total of five.
+            total_steps=max(6, self.steps_per_epoch * options.epochs),
             pct_start=0.2,
         )
         self.step, self.history = 0, list[dict[str, float]]()
-        state = folder.load_state()
-        if state is not None:
-            self._restore(state, optimizer)
         self.wrapped, self.optimizer = self.fabric.setup(self.model, optimizer)
         self.ema.to(self.fabric.device)
+        state = folder.load_state()
+        if state is not None:  # only now: an optimizer's state goes to where its weights are
+            self._restore(state)
         self.writer = SummaryWriter(str(folder.path), purge_step=self.step)
         self.batches = self._load_batches()
 
@@ -130,15 +136,26 @@ class _Run:
         self.optimizer.zero_grad(set_to_none=True)
         loss = cross_entropy(self.wrapped(photos), target).mean()
         self.fabric.backward(loss)
-        self.fabric.clip_gradients(self.wrapped, self.optimizer, max_norm=self.options.clip)
+        self.fabric.clip_gradients(
+            self.wrapped,
+            self.optimizer,
+            max_norm=self.options.clip,
+            # In half precision a step may overflow: its gradient scaler then leaves it out.
+            error_if_nonfinite=self.options.precision != "16-mixed",
+        )
         self.optimizer.step()
         self.scheduler.step()
         self.ema.update_parameters(self.model)
         self.step += 1
         return loss.detach()
 
-    def finish_epoch(self, epoch: int) -> bool:
-        """Validate, keep the model if it is the best, save; return whether to stop early."""
+    def has_stopped_gaining(self) -> bool:
+        """Return whether the last `patience` epochs brought no gain, so that it is time to stop."""
+        gains = [entry["information_gain_bits"] for entry in self.history]
+        return bool(gains) and len(gains) - 1 - int(np.argmax(gains)) >= self.options.patience
+
+    def finish_epoch(self, epoch: int) -> None:
+        """Validate, keep the model if it is the best, save."""
         averaged = self._averaged()
         figures = validate(averaged, self.data.validation, baseline=self.center_bias)
         gains = [entry["information_gain_bits"] for entry in self.history]
@@ -148,8 +165,6 @@ class _Run:
             self._report(epoch, averaged, figures)
         self.history.append(figures)
         self._save()
-        gains.append(figures["information_gain_bits"])
-        return len(gains) - 1 - int(np.argmax(gains)) >= self.options.patience
 
     def finish(self) -> dict[str, float]:
         """Write the best model for the runtime ring; return its figures."""
@@ -190,11 +205,11 @@ class _Run:
             }
         )
 
-    def _restore(self, state: dict[str, Any], optimizer: torch.optim.Optimizer) -> None:
+    def _restore(self, state: dict[str, Any]) -> None:
         self.step, self.history = state["step"], state["history"]
         self.model.load_state_dict(state["model"])
         self.ema.load_state_dict(state["ema"])
-        optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
         log.info("going on at step %d", self.step)
 
@@ -240,6 +255,9 @@ def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
 
     @torch.no_grad()
     def update(averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
+        if not averaged[0].is_floating_point():  # batch norm's counters; a list has one type
+            torch._foreach_copy_(averaged, current)
+            return
         young = (1 + int(count)) / (10 + int(count))
         torch._foreach_lerp_(averaged, current, 1 - min(decay, young))
 
@@ -260,7 +278,10 @@ def _create_model(options: TrainingOptions, center_bias: CenterBias) -> Saliency
         readout=options.readout,  # type: ignore[arg-type]
         input_pixels=options.input_pixels,
     )
-    model = SaliencyModel(config, weights=options.weights)  # type: ignore[arg-type]
+    try:
+        model = SaliencyModel(config, weights=options.weights)  # type: ignore[arg-type]
+    except ValueError as error:
+        raise CheckpointError(f"{error}; choose another --backbone or other --levels") from error
     model.set_center_bias(center_bias.log_grid)
     return model.to(memory_format=torch.channels_last)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from saliency.examples import Source
 from saliency.fixations import Scene
-from saliency.teacher import mean_densities
+from saliency.teacher import load_densities, mean_densities, save_densities
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,14 +27,34 @@ class TrainingData:
     photos: Sequence[Path] = ()
     teachers: Sequence[Path] = ()
 
+    def __post_init__(self) -> None:
+        """Refuse photos that nothing could be learned from.
 
-def gather_sources(data: TrainingData) -> list[Source]:
-    """Return all photos to learn from, each with what the teachers expect of it."""
+        Raises:
+            ValueError: there are photos, but no teachers.
+        """
+        if self.photos and not self.teachers:
+            raise ValueError(f"expected teachers for the {len(self.photos)} photos, got none")
+
+
+def gather_sources(data: TrainingData, *, cache: Path) -> list[Source]:
+    """Return all photos to learn from, each with what the teachers expect of it.
+
+    Args:
+        data: what there is to learn from.
+        cache: file of the teachers' densities; read if it is there, so that a resumed run goes on
+            with the very same, else written.
+
+    Raises:
+        SaliencyError: a photo, a teacher or the cache cannot be read, or the cache not be written.
+    """
     empty = np.zeros((0, 2))
     if not data.teachers:
         return [Source.of_scene(scene) for scene in data.train]
     paths = [scene.path for scene in data.train] + list(data.photos)
-    densities = mean_densities(paths, data.teachers)
+    if not cache.exists():
+        save_densities(mean_densities(paths, data.teachers), cache)
+    densities = load_densities(cache, count=len(paths))
     taught = zip(data.train, densities, strict=False)
     sources = [Source.of_scene(scene, density) for scene, density in taught]
     for path, density in zip(data.photos, densities[len(data.train) :], strict=True):

@@ -1,6 +1,28 @@
 """How to train a model: one frozen record, the source of every default."""
 
 import dataclasses
+import math
+from collections.abc import Callable
+
+CHOICES = {
+    "readout": ("top-down", "pointwise"),
+    "weights": ("timm", "package", "none"),
+    "device": ("auto", "cpu", "cuda", "mps"),
+    "precision": ("auto", "32-true", "bf16-mixed", "16-mixed"),
+}
+"""What the fields that are a choice may be."""
+
+_COUNTS = ("input_pixels", "epochs", "batch_size", "patience", "devices")
+_INTERVALS = ("save_steps", "picture_epochs")
+_MAY_BE_ZERO = ("workers", "seed", "backbone_rate", "weight_decay", "blur")
+_RANGES: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
+    ("at least 1", lambda value: value >= 1, _COUNTS + _INTERVALS),
+    ("at least 0", lambda value: value >= 0, _MAY_BE_ZERO),
+    ("above 0", lambda value: value > 0, ("readout_rate", "clip")),
+    ("from 0 to below 1", lambda value: 0 <= value < 1, ("ema_decay",)),
+    ("from 0 to 1", lambda value: 0 <= value <= 1, ("teacher_weight",)),
+    ("from 0 to 2", lambda value: 0 <= value <= 2, ("strength",)),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,3 +78,21 @@ class TrainingOptions:
     save_steps: int = 25
     picture_epochs: int = 2
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse values with which no run could come to its end.
+
+        Raises:
+            ValueError: a number is out of its range, a word is none of `CHOICES`, or the levels
+                are not in rising order.
+        """
+        for expected, is_allowed, names in _RANGES:
+            for name in names:
+                value = getattr(self, name)
+                if not (math.isfinite(value) and is_allowed(value)):
+                    raise ValueError(f"expected {name} {expected}, got {value}")
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"expected {name} of {choices}, got {getattr(self, name)!r}")
+        if not self.levels or self.levels[0] < 0 or list(self.levels) != sorted(set(self.levels)):
+            raise ValueError(f"expected levels of at least 0 in rising order, got {self.levels}")

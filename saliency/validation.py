@@ -38,7 +38,7 @@ def validate(
 
     Args:
         model: in evaluation mode.
-        scenes: each with fixations.
+        scenes: each with fixations, at least one scene.
         baseline: the center bias of the training images.
     """
     totals = np.zeros(3)
@@ -66,7 +66,7 @@ def predict(
     """Return a model's log density for a photo, at the size at which it comes."""
     device = model.center_bias.device
     with torch.inference_mode():
-        log_density = model(torch.from_numpy(photo)[None].to(device))[0]
+        log_density = model(torch.tensor(photo)[None].to(device))[0]
     return np.asarray(log_density.double().cpu().numpy())
 
 

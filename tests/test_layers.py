@@ -1,4 +1,4 @@
-"""How the package is built: who may import whom, what has to be declared, how long things may get."""
+"""How the package is built: who imports whom, what is declared, how long things may get."""
 
 import ast
 import importlib.metadata
@@ -20,6 +20,7 @@ LAYERS = (
     ("crop_file", "datasets.dataset", "examples", "teacher", "evaluation", "checkpoint"),
     ("cropping", "datasets.folder", "datasets.osie", "training_data", "validation"),
     ("datasets", "predictions", "export", "run_folder"),
+    ("score_report",),
     ("training",),
     ("commands",),
     ("commands.crop", "commands.train", "commands.evaluate", "commands.export", "commands.prune"),
@@ -32,6 +33,7 @@ RUNTIME = {
 }
 """What cropping needs, which runs on the base installation."""
 
+HOMES = importlib.metadata.packages_distributions()
 RANKS = {module: rank for rank, layer in enumerate(LAYERS) for module in layer}
 
 
@@ -52,9 +54,8 @@ def imports(path: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno}: expected an absolute import"
             for alias in node.names:
-                is_module = (node.module or "").removeprefix("saliency").strip(".")
-                name = f"{is_module}.{alias.name}".strip(".")
-                yield f"saliency.{name}" if name in FILES else str(node.module)
+                name = f"{node.module}.{alias.name}"  # of a module, or of something in one
+                yield name if name.removeprefix("saliency.") in FILES else str(node.module)
 
 
 def own_imports(module: str) -> set[str]:
@@ -65,11 +66,10 @@ def own_imports(module: str) -> set[str]:
 
 def distributions(module: str) -> Iterator[set[str]]:
     """Yield, for each library that a module imports, the distributions that bring it."""
-    homes = importlib.metadata.packages_distributions()
     for name in {name.partition(".")[0] for name in imports(FILES[module])}:
         if name != "saliency" and name not in sys.stdlib_module_names:
-            assert name in homes, f"{FILES[module]}: {name} is not installed"
-            yield {normalised(home) for home in homes[name]}
+            assert name in HOMES, f"{FILES[module]}: {name} is not installed"
+            yield {normalised(home) for home in HOMES[name]}
 
 
 def normalised(distribution: str) -> str:

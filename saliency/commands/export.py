@@ -39,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _export(arguments: argparse.Namespace) -> int:
     out = arguments.out or arguments.model.with_suffix(".onnx")
+    if out.suffix != ".onnx":
+        raise CheckpointError(f"expected a file with the ending .onnx to write to, got {out}")
     if out.exists() and not arguments.overwrite:
         raise CheckpointError(f"{out} exists already; --overwrite replaces it")
     from saliency.checkpoint import load_model, read_metadata  # noqa: PLC0415  torch takes seconds

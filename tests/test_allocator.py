@@ -1,0 +1,50 @@
+import ctypes
+import subprocess
+import sys
+
+import pytest
+
+from saliency import allocator
+
+PROGRAM = """
+import resource
+import numpy as np
+{setup}
+def faults(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+np.ones(48 << 20, np.uint8)
+before = faults()
+for _ in range(4): np.ones(48 << 20, np.uint8)
+print(faults() - before)
+"""
+"""Count the page faults of four blocks of 48 MB, each freed before the next is asked for."""
+
+
+def page_faults(setup):
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(setup=setup)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return int(done.stdout)
+
+
+has_glibc = sys.platform == "linux" and hasattr(ctypes.CDLL(None), "gnu_get_libc_version")
+
+
+@pytest.mark.skipif(not has_glibc, reason="needs glibc")
+def test_freed_memory_is_used_again_without_page_faults():
+    setup = "from saliency.allocator import keep_freed_memory; assert keep_freed_memory()"
+    assert page_faults(setup) < page_faults("") / 10
+
+
+def test_other_systems_are_left_alone(monkeypatch):
+    monkeypatch.setattr(allocator.sys, "platform", "darwin")
+    monkeypatch.setattr(allocator.ctypes, "CDLL", lambda _: pytest.fail("was loaded"))
+    assert allocator.keep_freed_memory() is False
+
+
+def test_c_library_without_mallopt_is_left_alone(monkeypatch):
+    monkeypatch.setattr(allocator.sys, "platform", "linux")
+    monkeypatch.setattr(allocator.ctypes, "CDLL", lambda _: object())
+    assert allocator.keep_freed_memory() is False

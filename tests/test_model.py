@@ -1,0 +1,128 @@
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from training_fixtures import TINY
+
+from saliency.center_bias import GRID_SHAPE
+from saliency.model import CENTER_BIAS_SHAPE, ModelConfig, SaliencyModel
+
+
+@pytest.fixture(scope="module")
+def model():
+    """Random weights and a random center bias."""
+    torch.manual_seed(0)
+    model = SaliencyModel(TINY).eval()
+    model.set_center_bias(np.random.default_rng(0).normal(size=CENTER_BIAS_SHAPE))
+    return model
+
+
+def photos(batch, height, width, *, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (batch, height, width, 3), generator=generator, dtype=torch.uint8)
+
+
+def log_density_of(model, given):
+    with torch.inference_mode():
+        return model(given)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (33, 57), (64, 96), (101, 31)])
+def test_density_sums_to_one_at_every_size(model, size):
+    log_density = log_density_of(model, photos(2, *size))
+    assert log_density.shape == (2, *size)
+    total = torch.logsumexp(log_density.double().flatten(1), dim=1)
+    np.testing.assert_allclose(total, 0, atol=1e-5)  # float32 over some thousand pixels
+
+
+@pytest.mark.parametrize("size", [(1, 1), (33, 57), (64, 96)])
+def test_even_saliency_and_even_bias_stay_even(size):
+    torch.manual_seed(0)
+    model = SaliencyModel(TINY).eval()
+    model.set_center_bias(np.full(CENTER_BIAS_SHAPE, -3.0))
+    torch.nn.init.zeros_(model.readout.score.weight)
+    log_density = log_density_of(model, photos(1, *size))
+    np.testing.assert_allclose(log_density, -math.log(size[0] * size[1]), atol=1e-5)
+
+
+def test_without_saliency_the_density_is_the_center_bias():
+    torch.manual_seed(0)
+    model = SaliencyModel(TINY).eval()
+    torch.nn.init.zeros_(model.readout.score.weight)
+    rows = np.linspace(-4, 0, CENTER_BIAS_SHAPE[0])[:, None]
+    model.set_center_bias(np.broadcast_to(rows, CENTER_BIAS_SHAPE).copy())
+    log_density = log_density_of(model, photos(1, *CENTER_BIAS_SHAPE))[0]
+    differences = (log_density - log_density[0, 0]).numpy()
+    np.testing.assert_allclose(differences, np.broadcast_to(rows + 4, differences.shape), atol=1e-4)
+
+
+def test_photos_of_a_batch_do_not_see_each_other(model):
+    given = photos(2, 40, 56)
+    together, alone = log_density_of(model, given), log_density_of(model, given[1:])
+    torch.testing.assert_close(together[1:], alone, atol=1e-5, rtol=0)
+
+
+def test_eval_and_train_return_the_model(model):
+    assert model.train() is model
+    assert model.eval() is model
+
+
+def test_training_keeps_the_statistics_of_batch_norm():
+    torch.manual_seed(0)
+    model = SaliencyModel(TINY).train()
+    before = {name: value.clone() for name, value in model.named_buffers()}
+    model(photos(2, 64, 64)).sum().backward()
+    assert any("running_mean" in name for name in before)
+    assert all(torch.equal(value, before[name]) for name, value in model.named_buffers())
+
+
+def test_training_learns_the_scales_of_batch_norm():
+    torch.manual_seed(0)
+    model = SaliencyModel(TINY).train()
+    model(photos(1, 64, 64))[0, 20, 20].backward()
+    scales = [m.weight for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert scales
+    assert all(scale.grad.abs().sum() > 0 for scale in scales)
+
+
+def test_center_bias_grid_is_the_one_that_is_fitted():
+    assert CENTER_BIAS_SHAPE == GRID_SHAPE
+
+
+@pytest.mark.parametrize(
+    "log_density", [np.zeros((4, 6)), np.full(CENTER_BIAS_SHAPE, -np.inf)], ids=["shape", "inf"]
+)
+def test_center_bias_of_another_shape_or_not_finite_is_refused(model, log_density):
+    with pytest.raises(ValueError, match="expected finite log densities of shape"):
+        model.set_center_bias(log_density)
+
+
+def test_size_multiple_is_the_coarsest_stride(model):
+    assert model.size_multiple == 32
+
+
+def test_config_survives_json():
+    config = dataclasses.replace(TINY, levels=(2, 3), readout="pointwise")
+    assert ModelConfig.from_dict(json.loads(json.dumps(dataclasses.asdict(config)))) == config
+
+
+@pytest.mark.parametrize("change", [{"stride": 4}, {"levels": None}], ids=["unknown", "missing"])
+def test_config_with_wrong_fields_is_refused(change):
+    values = {**dataclasses.asdict(TINY), **change}
+    values = {name: value for name, value in values.items() if value is not None}
+    with pytest.raises(ValueError, match="expected the fields"):
+        ModelConfig.from_dict(values)
+
+
+def test_config_of_an_unknown_readout_is_refused():
+    with pytest.raises(ValueError, match="expected a readout of"):
+        ModelConfig.from_dict({**dataclasses.asdict(TINY), "readout": "transformer"})
+
+
+@pytest.mark.parametrize("levels", [(1, 3), (4, 3)])
+def test_levels_that_do_not_double_their_strides_are_refused(levels):
+    with pytest.raises(ValueError, match="twice the stride"):
+        SaliencyModel(dataclasses.replace(TINY, levels=levels))

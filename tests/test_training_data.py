@@ -1,0 +1,58 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from runtime_fixtures import dark_photo, write_model
+from training_fixtures import read_training_data, write_spots
+
+from saliency import training_data
+from saliency.training_data import gather_sources
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return read_training_data(write_spots(tmp_path_factory.mktemp("data") / "spots", count=8))
+
+
+@pytest.fixture
+def taught(data, tmp_path):
+    """The same scenes, and a photo without fixations, with a teacher for both."""
+    dark_photo(90, 60, bright=(0, 0, 9, 9)).save(tmp_path / "photo.png")
+    model = write_model(tmp_path / "teacher.onnx")
+    return dataclasses.replace(data, photos=(tmp_path / "photo.png",), teachers=(model,))
+
+
+def test_scenes_for_validation_are_not_learned(data, tmp_path):
+    learned = {source.path for source in gather_sources(data, cache=tmp_path / "teacher.npz")}
+    assert learned == {scene.path for scene in data.train}
+    assert learned.isdisjoint(scene.path for scene in data.validation)
+
+
+def test_without_teachers_scenes_have_their_fixations_only(data, tmp_path):
+    sources = gather_sources(data, cache=tmp_path / "teacher.npz")
+    for source, scene in zip(sources, data.train, strict=True):
+        assert np.array_equal(source.fixations, scene.fixations)
+        assert (source.width, source.height) == (scene.width, scene.height)
+        assert source.teacher is None
+
+
+def test_teachers_see_scenes_and_photos(taught, tmp_path):
+    *of_scenes, of_photo = gather_sources(taught, cache=tmp_path / "teacher.npz")
+    assert [source.path for source in of_scenes] == [scene.path for scene in taught.train]
+    assert of_photo.path == taught.photos[0]
+    assert len(of_photo.fixations) == 0
+    for source in (*of_scenes, of_photo):
+        assert source.teacher.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_photos_without_teachers_are_refused(taught):
+    with pytest.raises(ValueError, match="expected teachers for the 1 photos"):
+        dataclasses.replace(taught, teachers=())
+
+
+def test_teachers_are_asked_once_for_a_run_and_its_resumption(taught, tmp_path, monkeypatch):
+    first = gather_sources(taught, cache=tmp_path / "teacher.npz")
+    monkeypatch.setattr(training_data, "mean_densities", lambda *_: pytest.fail("asked again"))
+    again = gather_sources(taught, cache=tmp_path / "teacher.npz")
+    for source, other in zip(first, again, strict=True):
+        assert np.array_equal(source.teacher, other.teacher)
