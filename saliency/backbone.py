@@ -33,11 +33,16 @@ class EvenSameConv2d(nn.Conv2d):
 
     def forward(self, input: Float[Tensor, "batch channels height width"]) -> Tensor:  # noqa: A002
         """Return the convolution of the padded input, half as high and wide."""
-        total = self.kernel_size[0] - self.stride[0]
-        before, after = total // 2, total - total // 2
+        before, after = split_padding(self.kernel_size[0], self.stride[0])
         padded = functional.pad(input, (before, after, before, after))
         output: Tensor = self._conv_forward(padded, self.weight, self.bias)
         return output
+
+
+def split_padding(kernel: int, stride: int) -> tuple[int, int]:
+    """Return TensorFlow's "same" padding of an even axis: how much before it, how much after."""
+    total = kernel - stride
+    return total // 2, total - total // 2
 
 
 def create_backbone(name: str, *, levels: tuple[int, ...], weights: Weights = "none") -> nn.Module:

@@ -3,6 +3,7 @@
 import io
 import json
 import warnings
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 
 from saliency.atomic import write_whole
+from saliency.backbone import split_padding
 from saliency.checkpoint import METADATA_KEY, model_metadata
 from saliency.model import SaliencyModel
 
@@ -52,4 +54,31 @@ def _traced_graph(model: nn.Module) -> onnx.ModelProto:
             dynamo=False,
         )
     model.train(was_training)
-    return onnx.load_from_string(buffer.getvalue())
+    graph = onnx.load_from_string(buffer.getvalue())
+    _merge_padding(graph.graph)
+    return graph
+
+
+def _merge_padding(graph: onnx.GraphProto) -> None:
+    """Let convolutions pad for themselves where `EvenSameConv2d` pads before them, in place.
+
+    torch's convolutions pad evenly on both sides only, ONNX's do not mind. A padding apart costs a
+    copy, and leaves the layout of memory in which ONNX Runtime's convolutions work.
+    """
+    readers = Counter(name for node in graph.node for name in node.input)
+    paddings = {node.output[0]: node for node in graph.node if _pads_with_zeros(node)}
+    for node in list(graph.node):
+        padding = paddings.get(node.input[0]) if node.op_type == "Conv" else None
+        if padding is None or readers[padding.output[0]] != 1:
+            continue
+        attributes = {attribute.name: attribute for attribute in node.attribute}
+        (kernel, *_), (stride, *_) = attributes["kernel_shape"].ints, attributes["strides"].ints
+        before, after = split_padding(kernel, stride)
+        attributes["pads"].ints[:] = [before, before, after, after]
+        node.input[0] = padding.input[0]
+        graph.node.remove(padding)
+
+
+def _pads_with_zeros(node: onnx.NodeProto) -> bool:
+    modes = [attribute.s for attribute in node.attribute if attribute.name == "mode"]
+    return node.op_type == "Pad" and modes in ([], [b"constant"])

@@ -52,11 +52,11 @@ def test_without_saliency_the_density_is_the_center_bias():
     torch.manual_seed(0)
     model = SaliencyModel(TINY).eval()
     torch.nn.init.zeros_(model.readout.score.weight)
-    rows = np.linspace(-4, 0, CENTER_BIAS_SHAPE[0])[:, None]
-    model.set_center_bias(np.broadcast_to(rows, CENTER_BIAS_SHAPE).copy())
-    log_density = log_density_of(model, photos(1, *CENTER_BIAS_SHAPE))[0]
-    differences = (log_density - log_density[0, 0]).numpy()
-    np.testing.assert_allclose(differences, np.broadcast_to(rows + 4, differences.shape), atol=1e-4)
+    rows, columns = (np.linspace(-2, 0, count) for count in CENTER_BIAS_SHAPE)
+    grid = 2 * rows[:, None] + columns
+    model.set_center_bias(grid)
+    log_density = log_density_of(model, photos(1, *CENTER_BIAS_SHAPE))[0].numpy()
+    np.testing.assert_allclose(log_density - log_density[0, 0], grid - grid[0, 0], atol=1e-4)
 
 
 def test_photos_of_a_batch_do_not_see_each_other(model):
