@@ -81,7 +81,7 @@ class SaliencyModel(nn.Module):
                 f"expected levels of which each has twice the stride of the one before, "
                 f"got {config.levels} with the strides {strides}"
             )
-        self.readout: nn.Module
+        self.readout: TopDownReadout | PointwiseReadout
         if config.readout == "top-down":
             self.readout = TopDownReadout(channels, channels=config.readout_channels)
         else:
@@ -129,6 +129,28 @@ class SaliencyModel(nn.Module):
             if isinstance(module, nn.BatchNorm2d):
                 module.eval()
         return self
+
+    def soften(self, *, sharpness: float = 1.0, smoothing_cells: float = 0.0) -> None:
+        """Make every prediction flatter and smoother, for photos unlike the training images.
+
+        Args:
+            sharpness: factor on all differences of the log density; below 1 flattens it.
+            smoothing_cells: standard deviation of a Gaussian, in cells of the saliency map, by
+                which the map is blurred on top of the learned smoothing.
+
+        Raises:
+            ValueError: `sharpness` is not above 0, or `smoothing_cells` below 0.
+        """
+        if not sharpness > 0 or not smoothing_cells >= 0:
+            raise ValueError(
+                "expected a sharpness above 0 and a smoothing of at least 0 cells, "
+                f"got {sharpness} and {smoothing_cells}"
+            )
+        with torch.no_grad():
+            for parameter in (*self.readout.score.parameters(), self.center_bias_weight):
+                parameter.mul_(sharpness)
+            log_sigma = self.smoothing.log_sigma
+            log_sigma.copy_((log_sigma.exp().square() + smoothing_cells**2).sqrt().log())
 
     def set_center_bias(self, log_density: Float[np.ndarray, "rows columns"]) -> None:
         """Store the density common to all images, which every prediction starts from.

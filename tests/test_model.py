@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 import json
 import math
@@ -126,3 +127,26 @@ def test_config_of_an_unknown_readout_is_refused():
 def test_levels_that_do_not_double_their_strides_are_refused(levels):
     with pytest.raises(ValueError, match="twice the stride"):
         SaliencyModel(dataclasses.replace(TINY, levels=levels))
+
+
+def test_softening_scales_all_differences_of_the_log_density(model):
+    model, given = copy.deepcopy(model), photos(1, 64, 96)
+    before = log_density_of(model, given)
+    model.soften(sharpness=0.5)
+    after = log_density_of(model, given)
+    assert before.std() > 1e-3
+    expected = 0.5 * (before - before.mean())
+    torch.testing.assert_close(after - after.mean(), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_softening_adds_the_variance_of_the_blur(model):
+    model = copy.deepcopy(model)
+    before = model.smoothing.log_sigma.exp().item()
+    model.soften(smoothing_cells=2.0)
+    assert model.smoothing.log_sigma.exp().item() == pytest.approx(math.hypot(before, 2.0))
+
+
+@pytest.mark.parametrize("wrong", [{"sharpness": 0.0}, {"smoothing_cells": -1.0}])
+def test_softening_by_nonsense_is_refused(model, wrong):
+    with pytest.raises(ValueError, match="expected a sharpness above 0"):
+        copy.deepcopy(model).soften(**wrong)

@@ -6,7 +6,8 @@ Exit status: 0 when it is written, 1 when a file is not as it should be, 2 for a
 """
 
 import argparse
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from saliency.commands import run_reporting
@@ -26,6 +27,22 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         type=Path,
         help="where to write it (default: beside MODEL, with the ending .onnx)",
+    )
+    parser.add_argument(
+        "--sharpness",
+        metavar="X",
+        type=_sharpness,
+        default=1.0,
+        help="factor on the differences of the log density: below 1 for a flatter, less sure "
+        "density (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--smoothing",
+        metavar="CELLS",
+        type=_cells,
+        default=0.0,
+        help="blur of the saliency map on top of the learned one, a standard deviation in cells "
+        "(default: %(default)s)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a file that exists")
     return parser
@@ -47,6 +64,28 @@ def _export(arguments: argparse.Namespace) -> int:
     from saliency.export import export_onnx  # noqa: PLC0415
 
     model = load_model(arguments.model)
-    export_onnx(model, out, scores=read_metadata(arguments.model)["scores"])
+    scores = read_metadata(arguments.model)["scores"]
+    if (arguments.sharpness, arguments.smoothing) != (1.0, 0.0):
+        model.soften(sharpness=arguments.sharpness, smoothing_cells=arguments.smoothing)
+        scores = {}  # they were another density's
+    export_onnx(model, out, scores=scores)
     print(f"written: {out}")
     return 0
+
+
+def _sharpness(text: str) -> float:
+    return _number(text, "a number above 0", lambda value: 0 < value < math.inf)
+
+
+def _cells(text: str) -> float:
+    return _number(text, "a number of at least 0", lambda value: 0 <= value < math.inf)
+
+
+def _number(text: str, wanted: str, is_fine: Callable[[float], bool]) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not is_fine(value):
+        raise argparse.ArgumentTypeError(f"expected {wanted}, got {text!r}")
+    return value

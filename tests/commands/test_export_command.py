@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from training_fixtures import TINY
@@ -68,3 +69,24 @@ def test_help_describes_every_option(capsys):
     text = capsys.readouterr().out
     assert all(option in text for option in ("MODEL", "--out", "--overwrite"))
     assert all(action.help for action in export.build_parser()._actions)
+
+
+def test_softened_model_is_flatter_and_keeps_no_scores_of_the_other(model, tmp_path):
+    photo = np.random.default_rng(0).integers(0, 256, (64, 96, 3)).astype(np.uint8)
+    soft = tmp_path / "soft.onnx"
+    assert export.main([str(model)]) == 0
+    assert export.main([str(model), "--out", str(soft), "--sharpness", "0.5"]) == 0
+    plain = np.log(Predictor(model.with_suffix(".onnx")).density(photo))
+    softened = np.log(Predictor(soft).density(photo))
+    assert softened.std() == pytest.approx(plain.std() / 2, rel=1e-3)
+    assert Predictor(soft).metadata["scores"] == {}
+
+
+@pytest.mark.parametrize(
+    "option", [["--sharpness", "0"], ["--smoothing", "-1"], ["--smoothing", "x"]]
+)
+def test_softening_by_nonsense_is_refused(model, option, capsys):
+    with pytest.raises(SystemExit) as stop:
+        export.main([str(model), *option])
+    assert stop.value.code == 2
+    assert "expected a number" in capsys.readouterr().err
