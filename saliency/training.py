@@ -1,6 +1,7 @@
 """Fine-tune a pretrained network on human fixations."""
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -236,6 +237,7 @@ class _Run:
             examples,
             batch_sampler=batches,
             num_workers=options.workers,
+            worker_init_fn=_yield_to_network,
             pin_memory=self.fabric.device.type == "cuda",
             prefetch_factor=4 if options.workers else None,
         )
@@ -244,6 +246,15 @@ class _Run:
 
     def _is_terminal(self) -> bool:
         return sys.stderr.isatty()
+
+
+def _yield_to_network(worker: int) -> None:  # noqa: ARG001  what DataLoader calls
+    """Let a loading process run only where the network leaves a core free.
+
+    The threads of a CPU step wait for each other, so that one core lent to loading stops them all.
+    """
+    if hasattr(os, "nice"):
+        os.nice(19)
 
 
 def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
