@@ -3,7 +3,9 @@
     SaliencyError
     ├── PhotoError          a photo cannot be read, or its crop cannot be written
     ├── DatasetError        a data set on disk is not what its layout promises
-    └── CheckpointError     a model or a training state cannot be loaded
+    ├── CheckpointError     a model or a training state cannot be loaded
+    ├── PruningError        a network cannot be pruned as asked
+    └── LatencyTableError   a table of measured times is damaged, or is for something else
 
 The commands catch `SaliencyError`, print its message on one line and exit with status 1. A call
 that is wrong in itself, whatever the files say, raises `ValueError` instead.
@@ -24,3 +26,11 @@ class DatasetError(SaliencyError):
 
 class CheckpointError(SaliencyError):
     """A model or a training state cannot be loaded."""
+
+
+class PruningError(SaliencyError):
+    """A network cannot be pruned as asked."""
+
+
+class LatencyTableError(SaliencyError):
+    """A table of measured times is damaged, or was measured for something else."""

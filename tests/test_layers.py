@@ -15,13 +15,16 @@ ROOT = Path(__file__).parents[1]
 LAYERS = (
     ("saliency",),  # names its public modules in strings, fetched on use
     ("errors", "aspect", "allocator", "training_options", "losses", "metrics", "readout"),
-    ("atomic", "deep_png", "window", "fixations", "backbone"),
-    ("image", "predictor", "render", "center_bias", "augmentation", "model"),
+    ("pruning", "pruning.layers", "pruning.shapes"),
+    ("atomic", "deep_png", "window", "fixations", "backbone", "pruning.graph"),
+    ("image", "predictor", "render", "center_bias", "augmentation", "model", "pruning.groups"),
+    ("pruning.gates", "pruning.surgery"),
     ("crop_file", "datasets.dataset", "examples", "teacher", "evaluation", "checkpoint"),
     ("cropping", "datasets.folder", "datasets.osie", "training_data", "validation"),
     ("datasets", "predictions", "export", "run_folder"),
-    ("score_report",),
-    ("training",),
+    ("score_report", "pruning.channel_grid", "pruning.engines", "pruning.operations"),
+    ("training", "pruning.latency", "pruning.row_graphs"),
+    ("pruning.latency_file", "pruning.measuring"),
     ("commands",),
     ("commands.crop", "commands.train", "commands.evaluate", "commands.export", "commands.prune"),
 )

@@ -1,0 +1,1 @@
+"""Cutting channels out of any convolutional network; nothing here knows about saliency."""

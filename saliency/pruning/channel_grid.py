@@ -1,0 +1,76 @@
+"""At which numbers of channels a layer is measured.
+
+Engines compute channels in blocks, so time is a staircase: 8 and 16 channels are the usual steps,
+and counts off the blocks take slower ways. A count therefore belongs to one of three classes: a
+multiple of 8, of 4 only, or neither. Each class is measured by itself and never mixed with another.
+Multiples of 8 are measured finely, as these are what a pruned network keeps; the other classes at
+a quarter, half and all of the width, which is enough to know that they do not pay.
+"""
+
+from collections.abc import Collection
+from itertools import chain, product
+
+ALIGNMENTS = (8, 4, 1)
+
+
+def alignment(count: int) -> int:
+    """Return the class of a number of channels: 8, 4 or 1."""
+    return next(step for step in ALIGNMENTS if count % step == 0)
+
+
+def fine_counts(full: int) -> tuple[int, ...]:
+    """Return the multiples of 8 at which a layer of `full` channels is measured, ascending.
+
+    All of them up to 64, every second one up to 256, every fourth beyond, and the last one.
+    """
+    steps = chain(range(8, 65, 8), range(80, 257, 16), range(288, full + 1, 32))
+    return tuple(sorted({count for count in (*steps, full - full % 8) if 0 < count <= full}))
+
+
+def coarse_counts(full: int, *, step: int) -> tuple[int, ...]:
+    """Return the counts of one class at which a layer of `full` channels is measured, ascending.
+
+    They are the last ones of the class up to a quarter, half and all of the width; below 8
+    channels every one. Empty where the class has none.
+    """
+    of_class = [count for count in range(1, full + 1) if alignment(count) == step]
+    if full < 8:
+        return tuple(of_class)
+    upper = (full // 4, full // 2, full)
+    below = [[count for count in of_class if count <= bound] for bound in upper]
+    return tuple(sorted({counts[-1] for counts in below if counts}))
+
+
+def width_pairs(full_in: Collection[int], full_out: Collection[int]) -> tuple[tuple[int, int], ...]:
+    """Return the channels read and written at which convolutions across channels are measured.
+
+    For each class of channels read and each of channels written it is a full grid.
+
+    Args:
+        full_in: the channels that the convolutions of a signature read before any is removed.
+        full_out: those that they write.
+    """
+    pairs: set[tuple[int, int]] = set()
+    for step_in, step_out in product(ALIGNMENTS, ALIGNMENTS):
+        is_fine_in = step_in == 8 and (step_out == 8 or max(full_out) < 8)
+        is_fine_out = step_out == 8 and (step_in == 8 or max(full_in) < 8)
+        ins = _axis(full_in, step=step_in, is_fine=is_fine_in)
+        outs = _axis(full_out, step=step_out, is_fine=is_fine_out)
+        pairs.update(product(ins, outs))
+    return tuple(sorted(pairs))
+
+
+def widths(full: Collection[int]) -> tuple[int, ...]:
+    """Return the channels at which an operation that keeps their number is measured, ascending.
+
+    Args:
+        full: the channels of the operations of a signature before any is removed.
+    """
+    axes = (_axis(full, step=step, is_fine=step == 8) for step in ALIGNMENTS)
+    return tuple(sorted(chain.from_iterable(axes)))
+
+
+def _axis(full: Collection[int], *, step: int, is_fine: bool) -> set[int]:
+    """Return the counts of one class for layers of these widths."""
+    counts = (fine_counts(one) if is_fine else coarse_counts(one, step=step) for one in full)
+    return set(chain.from_iterable(counts))

@@ -1,0 +1,104 @@
+"""Gates: a factor for every channel of a group, there to be set to zero or differentiated."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import accumulate
+
+import torch
+from torch import Tensor, nn
+
+from saliency.pruning.groups import ChannelGroup, ChannelGroups, choose
+from saliency.pruning.layers import count_channels
+
+
+@contextmanager
+def gated(
+    model: nn.Module, groups: ChannelGroups, gates: Mapping[str, Tensor]
+) -> Iterator[nn.Module]:
+    """Multiply the channels of groups by their gates, wherever a layer reads them.
+
+    Channels mix in convolutions and linear layers only, everything between keeps them apart. So
+    a gate stands before each layer that reads the group, behind batch norm, activation, sums and
+    squeeze-and-excite: at zero nothing of the channel is left, as after its removal, whatever an
+    offset or an activation makes of zero. Its gradient is the sum over all readers and positions
+    of activation × gradient, so the members of a group are summed before anyone squares.
+
+    Args:
+        model: the network that the groups were found in.
+        groups: its channel groups.
+        gates: by group name, of shape (channels), or (batch, channels) for a gate per example.
+
+    Yields:
+        The same model; the gates are gone when the context ends.
+
+    Raises:
+        ValueError: no such group, or a gate of another shape.
+    """
+    chosen = choose(groups, gates)
+    for name, gate in gates.items():
+        if gate.ndim not in (1, 2) or gate.shape[-1] != chosen[name].size:
+            raise ValueError(
+                f"expected a gate of shape ({chosen[name].size}) or (batch, {chosen[name].size}) "
+                f"for {name}, got {tuple(gate.shape)}"
+            )
+    handles = [
+        layer.register_forward_pre_hook(_Gate(layer, readers, gates))
+        for layer, readers in _readers(model, chosen)
+    ]
+    try:
+        yield model
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def ones(groups: ChannelGroups, *, batch: int | None = None) -> dict[str, Tensor]:
+    """Return a gate of ones for every prunable group, ready to take gradients.
+
+    Args:
+        groups: the channel groups of a network.
+        batch: how many examples get a gate each; None for one gate for all.
+    """
+    leading = () if batch is None else (batch,)
+    return {g.name: torch.ones(*leading, g.size, requires_grad=True) for g in groups.prunable}
+
+
+Readers = dict[str, tuple[tuple[int, ...], ...]]
+"""By group name, the indexes that each of its channels has in what a layer reads."""
+
+
+def _readers(
+    model: nn.Module, groups: Mapping[str, ChannelGroup]
+) -> list[tuple[nn.Module, Readers]]:
+    """Return the layers that read channels of these groups, and where."""
+    readers: dict[str, Readers] = {}
+    for name, group in groups.items():
+        for part in group.slices:
+            if part.side == "in":
+                readers.setdefault(part.layer, {})[name] = part.channels
+    return [(model.get_submodule(layer), found) for layer, found in readers.items()]
+
+
+class _Gate:
+    """A hook that multiplies what a layer reads by the gates of the groups it reads."""
+
+    def __init__(self, layer: nn.Module, readers: Readers, gates: Mapping[str, Tensor]) -> None:
+        """Find the gate of each channel that `layer` reads."""
+        self.gates = [gates[name] for name in readers]
+        sizes = [gate.shape[-1] for gate in self.gates]
+        order = [sum(sizes)] * count_channels(layer)[0]  # the one behind all gates, always open
+        for first, channels in zip(accumulate(sizes, initial=0), readers.values(), strict=False):
+            for position, covered in enumerate(channels):
+                for index in covered:
+                    order[index] = first + position
+        self.order = torch.tensor(order, device=self.gates[0].device)
+        self.batch = max((gate.shape[0] for gate in self.gates if gate.ndim == 2), default=1)
+
+    def __call__(self, layer: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Return the layer's arguments, its channels multiplied."""
+        read = args[0]
+        parts = [gate.expand(self.batch, -1) for gate in self.gates]
+        joined = torch.cat([*parts, parts[0].new_ones(self.batch, 1)], dim=1)
+        shape = [1] * read.ndim
+        shape[0], shape[-1 if isinstance(layer, nn.Linear) else 1] = self.batch, len(self.order)
+        return (read * joined[:, self.order].view(shape), *args[1:])

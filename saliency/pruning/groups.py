@@ -1,0 +1,217 @@
+"""Channel groups: the channels of a network that must be removed together."""
+
+import copy
+import dataclasses
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from saliency.errors import PruningError
+from saliency.pruning.graph import ChannelTracer
+from saliency.pruning.layers import Side
+
+Places = dict[tuple[str, Side], list[int]]
+"""The indexes of one channel on each side of each layer."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One layer's side in a channel group.
+
+    Attributes:
+        layer: dotted name of the layer.
+        side: `out` and `in` for the channels that a convolution or linear layer makes and reads,
+            `norm` for those that a batch norm scales, `depthwise` for the groups of a grouped
+            convolution, which go whole, with what they read and make.
+        channels: for each channel of the group, the indexes that it covers on this side.
+    """
+
+    layer: str
+    side: Side
+    channels: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class ChannelGroup:
+    """Channels that are removed together: the k-th of every slice, or none of them.
+
+    Attributes:
+        name: dotted name of the first layer that makes them; with its first index in brackets
+            where an earlier group has that name.
+        size: how many channels there are to choose from.
+        slices: every layer that makes, scales or reads them, in order of execution.
+    """
+
+    name: str
+    size: int
+    slices: tuple[Slice, ...]
+
+
+@dataclass(frozen=True)
+class ChannelGroups:
+    """All channels of a network: groups that can be pruned, and why the others cannot.
+
+    Attributes:
+        prunable: in order of execution.
+        unprunable: the others, each with the reason.
+    """
+
+    prunable: tuple[ChannelGroup, ...]
+    unprunable: tuple[tuple[ChannelGroup, str], ...]
+
+    def by_name(self) -> dict[str, ChannelGroup]:
+        """Return the prunable groups by their names."""
+        return {group.name: group for group in self.prunable}
+
+
+def find_groups(model: nn.Module, *example: Tensor) -> ChannelGroups:
+    """Return the channel groups of a network, found by running a copy of it once.
+
+    Only what the network does with this example is seen: a path that another input would take is
+    not. Inputs and outputs of the network keep their channels.
+
+    Args:
+        model: any module of convolutions, linear layers and batch norms; it is not changed.
+        example: its arguments; small ones do.
+
+    Raises:
+        PruningError: no group can be pruned; the message has the most frequent reason.
+    """
+    traced = copy.deepcopy(model).eval()
+    tracer = ChannelTracer(traced)
+    with torch.no_grad(), tracer:
+        outputs = traced(*example)
+    tracer.bar(outputs, "the network returns it")
+    tracer.close()
+    groups = _gather(tracer)
+    if not groups.prunable:
+        reasons = [reason for _, reason in groups.unprunable] or ["it has no convolutions"]
+        raise PruningError(
+            f"{type(model).__name__} has no channels that can be removed: "
+            f"{max(reasons, key=reasons.count)}; prune a network of convolutions, linear layers "
+            "and batch norms, together with the layers that read its feature maps"
+        )
+    return groups
+
+
+def _gather(tracer: ChannelTracer) -> ChannelGroups:
+    """Join the channels that touch the same sides of the same layers into groups."""
+    reasons: dict[int, str] = {}
+    for channel, reason in tracer.barred.items():
+        reasons.setdefault(tracer.find(channel), reason)
+    touched: dict[int, Places] = {}
+    for key, ids in tracer.members.items():
+        for index, channel in enumerate(ids):
+            touched.setdefault(tracer.find(channel), {}).setdefault(key, []).append(index)
+    alike: dict[tuple[tuple[tuple[str, Side], ...], str | None], list[Places]] = {}
+    for root, places in touched.items():
+        alike.setdefault((tuple(places), reasons.get(root)), []).append(places)
+    prunable: list[ChannelGroup] = []
+    unprunable: list[tuple[ChannelGroup, str]] = []
+    names: set[str] = set()
+    for (_, barrier), channels in alike.items():
+        group = _group(channels, names)
+        names.add(group.name)
+        why_not = barrier or _obstacle(group)
+        if why_not is None:
+            prunable.append(group)
+        else:
+            unprunable.append((group, why_not))
+    return ChannelGroups(tuple(prunable), tuple(unprunable))
+
+
+def _group(channels: list[Places], names: set[str]) -> ChannelGroup:
+    slices = tuple(
+        Slice(layer, side, tuple(tuple(places[layer, side]) for places in channels))
+        for layer, side in channels[0]
+    )
+    makers = [part for part in slices if part.side == "out"] or list(slices)
+    name = makers[0].layer
+    if name in names:
+        name += f"[{makers[0].channels[0][0]}]"
+    return ChannelGroup(name, len(channels), slices)
+
+
+def _obstacle(group: ChannelGroup) -> str | None:
+    if not any(part.side == "in" for part in group.slices):
+        return "no convolution or linear layer reads it"
+    return "it has one channel only" if group.size == 1 else None
+
+
+def choose(groups: ChannelGroups, names: Iterable[str]) -> dict[str, ChannelGroup]:
+    """Return the groups of these names.
+
+    Raises:
+        ValueError: there is no prunable group of such a name.
+    """
+    known = groups.by_name()
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(
+            f"expected a prunable channel group such as {next(iter(known))!r}, got {unknown[0]!r}"
+        )
+    return {name: known[name] for name in names}
+
+
+def removed_indexes(
+    groups: ChannelGroups, removals: Mapping[str, Collection[int]]
+) -> dict[tuple[str, Side], set[int]]:
+    """Return, for each side of each layer, the indexes that go with channels of groups.
+
+    Args:
+        groups: the channel groups of a network.
+        removals: by group name, which channels go, numbered from 0 to the group's size − 1.
+
+    Raises:
+        ValueError: no such group or channel, or no channel would be left.
+    """
+    gone: dict[tuple[str, Side], set[int]] = {}
+    for name, group in choose(groups, removals).items():
+        if not set(removals[name]) < set(range(group.size)):
+            raise ValueError(
+                f"expected some but not all of the channels 0 to {group.size - 1} of {name}, "
+                f"got {sorted(removals[name])}"
+            )
+        for part in group.slices:
+            cut = gone.setdefault((part.layer, part.side), set())
+            cut.update(index for channel in removals[name] for index in part.channels[channel])
+    return gone
+
+
+def remaining_groups(
+    groups: ChannelGroups, removals: Mapping[str, Collection[int]]
+) -> ChannelGroups:
+    """Return the groups of the network that `remove_channels` makes, without running it.
+
+    Names stay as they are, and a group's channels keep their order.
+
+    Raises:
+        ValueError: no such group or channel, or no channel would be left.
+    """
+    gone = removed_indexes(groups, removals)
+    prunable: list[ChannelGroup] = []
+    unprunable = [(_renumbered(group, set(), gone), why) for group, why in groups.unprunable]
+    for group in groups.prunable:
+        rest = _renumbered(group, set(removals.get(group.name, ())), gone)
+        obstacle = _obstacle(rest)
+        if obstacle is None:
+            prunable.append(rest)
+        else:
+            unprunable.append((rest, obstacle))
+    return ChannelGroups(tuple(prunable), tuple(unprunable))
+
+
+def _renumbered(
+    group: ChannelGroup, removed: set[int], gone: Mapping[tuple[str, Side], set[int]]
+) -> ChannelGroup:
+    """Return what is left of a group, its indexes moved up to where they lie after the cut."""
+    slices = []
+    for part in group.slices:
+        cut = sorted(gone.get((part.layer, part.side), ()))
+        kept = (covered for k, covered in enumerate(part.channels) if k not in removed)
+        moved = (tuple(index - bisect_left(cut, index) for index in covered) for covered in kept)
+        slices.append(dataclasses.replace(part, channels=tuple(moved)))
+    return ChannelGroup(group.name, group.size - len(removed), tuple(slices))

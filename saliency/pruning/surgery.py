@@ -1,0 +1,131 @@
+"""Networks with fewer channels: removing some of a group, or rebuilding stored sizes."""
+
+import copy
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from saliency.pruning.groups import ChannelGroups, removed_indexes
+from saliency.pruning.layers import (
+    CONVOLUTIONS,
+    NORMS,
+    Side,
+    channel_layers,
+    count_channels,
+    count_groups,
+)
+
+Counts = dict[str, tuple[int, int]]
+
+
+def remove_channels(
+    model: nn.Module, groups: ChannelGroups, removals: Mapping[str, Collection[int]]
+) -> nn.Module:
+    """Return a copy of a network without some channels of its groups.
+
+    The copy computes what the network does with those channels' gates at zero; its groups are
+    `remaining_groups`. What timm's `feature_info` says keeps the old counts.
+
+    Args:
+        model: the network that the groups were found in; it is not changed.
+        groups: its channel groups.
+        removals: by group name, which channels go, numbered from 0 to the group's size − 1.
+
+    Raises:
+        ValueError: no such group or channel, or no channel would be left.
+    """
+    pruned = copy.deepcopy(model)
+    for (layer, side), removed in removed_indexes(groups, removals).items():
+        _cut(pruned.get_submodule(layer), side, removed)
+    return pruned
+
+
+def channel_counts(model: nn.Module) -> Counts:
+    """Return how many channels each convolution, linear layer and batch norm reads and makes."""
+    return {name: count_channels(layer) for name, layer in channel_layers(model).items()}
+
+
+def resize_layers(model: nn.Module, counts: Mapping[str, Sequence[int]]) -> nn.Module:
+    """Return a copy of an unpruned network with layers of these sizes, for weights to be loaded.
+
+    Args:
+        model: the network before pruning; it is not changed. The copy keeps the first channels.
+        counts: what `channel_counts` gave for the pruned network, perhaps through JSON.
+
+    Raises:
+        ValueError: other layers, or a layer that would have to grow or be split.
+    """
+    resized = copy.deepcopy(model)
+    layers = channel_layers(resized)
+    if set(counts) != set(layers):
+        unlike = sorted(set(counts) ^ set(layers))
+        raise ValueError(
+            f"expected the sizes of the network's layers, which differ in {unlike[:3]}"
+        )
+    for name, layer in layers.items():
+        _resize(name, layer, counts[name])
+    return resized
+
+
+def _resize(name: str, layer: nn.Module, wanted: Sequence[int]) -> None:
+    """Cut the last channels of a layer off, in place."""
+    (read, made), (reads, makes) = wanted, count_channels(layer)
+    width = reads // count_groups(layer)  # what a group of a grouped convolution reads
+    if not (0 < read <= reads and 0 < made <= makes):
+        raise ValueError(f"expected at most {(reads, makes)} channels of {name}, got {wanted}")
+    if isinstance(layer, NORMS):
+        _cut(layer, "norm", range(made, makes))
+    elif count_groups(layer) > 1:
+        _cut(layer, "depthwise", range(max(read // width, 1), reads // width))
+    else:
+        _cut(layer, "in", range(read, reads))
+        _cut(layer, "out", range(made, makes))
+    if count_channels(layer) != (read, made):
+        raise ValueError(
+            f"expected channels of {name} in whole groups, such as {count_channels(layer)}, "
+            f"got {wanted}"
+        )
+
+
+def _cut(layer: nn.Module, side: Side, removed: Iterable[int]) -> None:
+    """Cut channels of one side out of a layer, in place."""
+    cut = set(removed)
+    if isinstance(layer, NORMS):
+        rest = _rest(layer.num_features, cut)
+        for name in ("weight", "bias", "running_mean", "running_var"):
+            _select(layer, name, rest)
+        layer.num_features = len(rest)
+    elif side == "depthwise":
+        assert isinstance(layer, CONVOLUTIONS)
+        rest = _rest(layer.groups, cut)
+        width, made = layer.in_channels // layer.groups, layer.out_channels // layer.groups
+        rows = (rest[:, None] * made + torch.arange(made)).flatten()
+        _select(layer, "weight", rows)
+        _select(layer, "bias", rows)
+        layer.groups = len(rest)
+        layer.in_channels, layer.out_channels = len(rest) * width, len(rows)
+    else:
+        reads, makes = count_channels(layer)
+        rest = _rest(makes if side == "out" else reads, cut)
+        _select(layer, "weight", rest, axis=0 if side == "out" else 1)
+        if side == "out":
+            _select(layer, "bias", rest)
+        kind = "channels" if isinstance(layer, CONVOLUTIONS) else "features"
+        setattr(layer, f"{side}_{kind}", len(rest))
+
+
+def _rest(count: int, removed: set[int]) -> Tensor:
+    return torch.tensor([index for index in range(count) if index not in removed])
+
+
+def _select(layer: nn.Module, name: str, rest: Tensor, *, axis: int = 0) -> None:
+    """Keep these entries of a layer's parameter or buffer, if it has it."""
+    values = getattr(layer, name)
+    if values is None:
+        return
+    kept = values.detach().index_select(axis, rest.to(values.device)).clone()
+    if isinstance(values, nn.Parameter):
+        setattr(layer, name, nn.Parameter(kept, requires_grad=values.requires_grad))
+    else:
+        setattr(layer, name, kept)
