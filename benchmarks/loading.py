@@ -26,7 +26,7 @@ from saliency.training_options import TrainingOptions
 
 Batch = tuple[Tensor, Tensor]
 
-SETTLING_STEPS = 16
+SETTLING_STEPS = 36
 
 
 def images_per_second(run: _Run, batches: Iterable[Batch]) -> tuple[float, list[Batch]]:
