@@ -97,4 +97,4 @@ def test_another_setting_is_refused_in_one_line(written, name, value):
 
 
 def test_same_setting_is_accepted(written):
-    written.require(dataclasses.replace(SETTING))
+    assert written.require(dataclasses.replace(SETTING)) is None
