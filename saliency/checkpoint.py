@@ -14,10 +14,8 @@ from safetensors.torch import save
 
 from saliency.atomic import write_whole
 from saliency.errors import CheckpointError
+from saliency.metadata import FORMAT_VERSION, METADATA_KEY, parse_metadata
 from saliency.model import ModelConfig, SaliencyModel
-
-FORMAT_VERSION = 1
-METADATA_KEY = "saliency"
 
 
 def model_metadata(model: SaliencyModel, *, name: str, scores: dict[str, Any]) -> dict[str, Any]:
@@ -79,26 +77,16 @@ def read_metadata(path: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: there is no such file, or it is no model of this package and version.
     """
-    remedy = "use a file written by `saliency train` or `saliency prune`"
     try:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get(METADATA_KEY)
     except FileNotFoundError as error:
         raise CheckpointError(f"no model at {path}; check the path") from error
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path} is no safetensors file ({error}); {remedy}") from error
-    try:
-        metadata = json.loads(text or "")
-    except ValueError as error:
-        raise CheckpointError(f"{path} carries no saliency metadata; {remedy}") from error
-    if not isinstance(metadata, dict):
-        raise CheckpointError(f"{path} carries no saliency metadata; {remedy}")
-    if metadata.get("format_version") != FORMAT_VERSION:
         raise CheckpointError(
-            f"expected format_version {FORMAT_VERSION} in {path}, "
-            f"got {metadata.get('format_version')}; use the version of this package that wrote it"
-        )
-    return metadata
+            f"{path} is no safetensors file ({error}); use one written by `saliency train`"
+        ) from error
+    return parse_metadata(text, path)
 
 
 def parameter_count(model: torch.nn.Module) -> int:

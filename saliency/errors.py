@@ -34,3 +34,8 @@ class PruningError(SaliencyError):
 
 class LatencyTableError(SaliencyError):
     """A table of measured times is damaged, or was measured for something else."""
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or what kind of error it is."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -13,7 +13,8 @@ from torch import nn
 
 from saliency.atomic import write_whole
 from saliency.backbone import split_padding
-from saliency.checkpoint import METADATA_KEY, model_metadata
+from saliency.checkpoint import model_metadata
+from saliency.metadata import METADATA_KEY
 from saliency.model import SaliencyModel
 
 OPSET = 17

@@ -16,7 +16,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from saliency.aspect import Size
 from saliency.deep_png import read_deep
-from saliency.errors import PhotoError
+from saliency.errors import PhotoError, first_line
 
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
 """Endings of the files that count as photos when a folder is given, in lower case."""
@@ -206,7 +206,7 @@ def _open(data: bytes, path: Path) -> Image.Image:
             f"expected a JPEG, PNG, WebP, TIFF, BMP or GIF photo, {path} is none of them"
         ) from error
     except Exception as error:  # readers of headers raise almost anything on damaged bytes
-        raise PhotoError(f"{path} is damaged: {_first_line(error)}") from error
+        raise PhotoError(f"{path} is damaged: {first_line(error)}") from error
     if image.width * image.height > MOST_PIXELS:
         raise PhotoError(_too_large(path))
     if image.mode == "F":
@@ -219,7 +219,7 @@ def _decode(image: Image.Image, path: Path) -> None:
     try:
         image.load()
     except Exception as error:  # decoders raise almost anything on damaged bytes
-        raise PhotoError(f"{path} is damaged or cut short: {_first_line(error)}") from error
+        raise PhotoError(f"{path} is damaged or cut short: {first_line(error)}") from error
 
 
 def _too_large(path: Path) -> str:
@@ -243,8 +243,3 @@ def _has_reduced_chroma(image: Image.Image) -> bool:
     """Return whether a JPEG says that a colour is sampled less often than the brightness."""
     layers = getattr(image, "layer", [])
     return any(layer[1:3] != layers[0][1:3] for layer in layers)
-
-
-def _first_line(error: Exception) -> str:
-    """Return the first line of an error's message."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -13,11 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from saliency.backbone import Weights, create_backbone
+from saliency.center_bias import GRID_SHAPE
 from saliency.readout import GaussianSmoothing, PointwiseReadout, TopDownReadout
 
 Readout = Literal["top-down", "pointwise"]
-
-CENTER_BIAS_SHAPE = (48, 64)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +89,7 @@ class SaliencyModel(nn.Module):
         self.size_multiple: int = math.lcm(*strides, 2)
         self.smoothing = GaussianSmoothing()
         self.center_bias_weight = nn.Parameter(torch.tensor(1.0))
-        self.register_buffer("center_bias", torch.zeros(CENTER_BIAS_SHAPE))
+        self.register_buffer("center_bias", torch.zeros(GRID_SHAPE))
         expected = timm.get_pretrained_cfg(config.backbone, allow_unregistered=False)
         assert expected is not None
         for name, values in (("mean", expected.mean), ("std", expected.std)):
@@ -156,11 +155,10 @@ class SaliencyModel(nn.Module):
         """Store the density common to all images, which every prediction starts from.
 
         Raises:
-            ValueError: it is not finite everywhere, or not of `CENTER_BIAS_SHAPE`.
+            ValueError: it is not finite everywhere, or not of `GRID_SHAPE`.
         """
-        if log_density.shape != CENTER_BIAS_SHAPE or not np.isfinite(log_density).all():
+        if log_density.shape != GRID_SHAPE or not np.isfinite(log_density).all():
             raise ValueError(
-                f"expected finite log densities of shape {CENTER_BIAS_SHAPE}, "
-                f"got {log_density.shape}"
+                f"expected finite log densities of shape {GRID_SHAPE}, got {log_density.shape}"
             )
         self.center_bias.copy_(torch.from_numpy(log_density - log_density.mean()))

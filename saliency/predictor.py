@@ -1,7 +1,6 @@
 """From a photo to the density of the fixations people would make on it, with ONNX Runtime."""
 
 import hashlib
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saliency.aspect import Size
-from saliency.errors import CheckpointError
+from saliency.errors import CheckpointError, first_line
+from saliency.metadata import METADATA_KEY, parse_metadata
 
 DEFAULT_MODEL = Path(__file__).with_name("weights") / "default.onnx"
-FORMAT_VERSION = 1
 
 _AREA_TOLERANCE = 0.15
 
@@ -46,7 +45,8 @@ class Predictor:
         if model is None:
             _check_sha256(content, path)
         self._session = _start_session(content, path, threads=threads)
-        self.metadata = _read_metadata(self._session, path)
+        stored = self._session.get_modelmeta().custom_metadata_map
+        self.metadata = parse_metadata(stored.get(METADATA_KEY), path)
 
     def input_size(self, photo_size: Size) -> Size:
         """Return the width and height at which the model looks at a photo (`working_size`)."""
@@ -199,34 +199,5 @@ def _start_session(content: bytes, path: Path, *, threads: int | None) -> Any:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exception classes are not public and derive from Exception
         raise CheckpointError(
-            f"expected an ONNX model, ONNX Runtime refuses {path}: {_first_line(error)}"
+            f"expected an ONNX model, ONNX Runtime refuses {path}: {first_line(error)}"
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    """Return the first line of an error's message."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def _read_metadata(session: Any, path: Path) -> dict[str, Any]:
-    """Return the model's metadata, refusing a model of another kind or another format."""
-    remedy = "use an .onnx file written by `saliency train`, `saliency prune` or `saliency export`"
-    text = session.get_modelmeta().custom_metadata_map.get("saliency")
-    try:
-        metadata = json.loads(text) if text is not None else None
-    except ValueError as error:
-        raise CheckpointError(f"the metadata of {path} is no JSON; {remedy}") from error
-    if not isinstance(metadata, dict):
-        raise CheckpointError(f"{path} carries no saliency metadata; {remedy}")
-    if metadata.get("format_version") != FORMAT_VERSION:
-        raise CheckpointError(
-            f"expected format_version {FORMAT_VERSION} in {path}, "
-            f"got {metadata.get('format_version')}; export the model anew with this version"
-        )
-    for key in ("input_pixels", "size_multiple"):
-        value = metadata.get(key)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise CheckpointError(
-                f"expected a whole number above 0 for {key} in {path}, got {value!r}; {remedy}"
-            )
-    return metadata

@@ -6,3 +6,17 @@ import pytest
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "datasets"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/datasets")
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Torch with one thread: for networks this small two would wait for each other.
+
+    It also fixes the order of sums, which runs that are to end alike depend on.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -1,23 +1,17 @@
 import json
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from training_fixtures import TINY
+from training_fixtures import random_model
 
 from saliency.checkpoint import load_model, model_metadata, read_metadata, save_model
 from saliency.errors import CheckpointError
-from saliency.model import CENTER_BIAS_SHAPE, SaliencyModel
 
 
 @pytest.fixture(scope="module")
 def model():
-    """Random weights and a random center bias."""
-    torch.manual_seed(0)
-    model = SaliencyModel(TINY).eval()
-    model.set_center_bias(np.random.default_rng(0).normal(size=CENTER_BIAS_SHAPE))
-    return model
+    return random_model()
 
 
 @pytest.fixture

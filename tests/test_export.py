@@ -5,21 +5,17 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from training_fixtures import TINY
+from training_fixtures import TINY, random_model
 
 from saliency.checkpoint import model_metadata
 from saliency.export import export_onnx
-from saliency.model import CENTER_BIAS_SHAPE, ModelConfig, SaliencyModel
+from saliency.model import ModelConfig, SaliencyModel
 from saliency.predictor import Predictor
 
 
 @pytest.fixture(scope="module")
 def model():
-    """Random weights and a random center bias."""
-    torch.manual_seed(0)
-    model = SaliencyModel(TINY).eval()
-    model.set_center_bias(np.random.default_rng(0).normal(size=CENTER_BIAS_SHAPE))
-    return model
+    return random_model()
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,9 @@ LAYERS = (
     ("saliency",),  # names its public modules in strings, fetched on use
     ("errors", "aspect", "allocator", "training_options", "losses", "metrics", "readout"),
     ("pruning", "pruning.layers", "pruning.shapes"),
-    ("atomic", "deep_png", "window", "fixations", "backbone", "pruning.graph"),
-    ("image", "predictor", "render", "center_bias", "augmentation", "model", "pruning.groups"),
-    ("pruning.gates", "pruning.surgery"),
+    ("atomic", "deep_png", "metadata", "window", "fixations", "backbone", "pruning.graph"),
+    ("image", "predictor", "render", "center_bias", "augmentation", "pruning.groups"),
+    ("pruning.gates", "pruning.surgery", "model"),
     ("crop_file", "datasets.dataset", "examples", "teacher", "evaluation", "checkpoint"),
     ("cropping", "datasets.folder", "datasets.osie", "training_data", "validation"),
     ("datasets", "predictions", "export", "run_folder"),
@@ -32,7 +32,7 @@ LAYERS = (
 
 RUNTIME = {
     *("saliency", "errors", "aspect", "atomic", "deep_png", "window", "image", "predictor"),
-    *("render", "crop_file", "cropping", "commands", "commands.crop"),
+    *("metadata", "render", "crop_file", "cropping", "commands", "commands.crop"),
 }
 """What cropping needs, which runs on the base installation."""
 

@@ -231,3 +231,25 @@ def test_maps_compared_with_fixations_score_as_in_pysaliency(pysaliency, seed, t
     assert shuffled_auc(saliency_map, fixations, non_fixations=others) == pytest.approx(
         per_fixation(values, saliency_map[other_rows, other_columns]).mean(), abs=AGREEMENT
     )
+
+
+def test_information_gain_is_that_of_pysaliency(pysaliency):
+    class Fixed(pysaliency.Model):
+        """A model that predicts one log density for every image."""
+
+        def __init__(self, log_density):
+            super().__init__()
+            self.predicted = log_density
+
+        def _log_density(self, stimulus):  # noqa: ARG002  pysaliency calls it so
+            return self.predicted
+
+    first, second, fixations = random_case(3)
+    log_density, baseline = np.log(first / first.sum()), np.log(second / second.sum())
+    stimuli = pysaliency.Stimuli([np.zeros((*first.shape, 3), np.uint8)])
+    made = pysaliency.Fixations.create_without_history(
+        *np.floor(fixations).T, n=np.zeros(len(fixations), int)
+    )
+    theirs = Fixed(log_density).information_gain(stimuli, made, Fixed(baseline))
+    ours = information_gain_bits(log_density, fixations, baseline=baseline)
+    assert ours == pytest.approx(theirs, abs=AGREEMENT)

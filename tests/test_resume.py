@@ -37,13 +37,7 @@ raise SystemExit(main(sys.argv[1:]))
 """A run that kills itself in the middle of a step, as `kill -9` would."""
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """As many threads as the killed process: the order of sums depends on it."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -14,14 +14,7 @@ from saliency.image import read_photo
 from saliency.predictor import Predictor
 from saliency.run_folder import RunFolder
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """Two threads that wait for each other are slower than one on networks this small."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
+from saliency.center_bias import GRID_SHAPE
 from saliency.datasets import read_dataset, split_scenes
-from saliency.model import ModelConfig
+from saliency.model import ModelConfig, SaliencyModel
 from saliency.training_data import TrainingData
 from saliency.training_options import TrainingOptions
 
@@ -34,6 +36,14 @@ COMMAND_LINE = tuple(
     if field.name not in ("levels",)
 )
 """The same options, as `saliency train` takes them."""
+
+
+def random_model() -> SaliencyModel:
+    """Return the smallest model, with random weights and a random center bias."""
+    torch.manual_seed(0)
+    model = SaliencyModel(TINY).eval()
+    model.set_center_bias(np.random.default_rng(0).normal(size=GRID_SHAPE))
+    return model
 
 
 def write_spots(root: Path, *, count: int = 24, seed: int = 0) -> Path:

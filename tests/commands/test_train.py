@@ -2,7 +2,6 @@ import dataclasses
 import json
 
 import pytest
-import torch
 from runtime_fixtures import dark_photo, write_model
 from training_fixtures import COMMAND_LINE, OPTIONS, write_spots
 
@@ -10,14 +9,7 @@ from saliency.commands import crop, train
 from saliency.predictor import Predictor
 from saliency.training_options import CHOICES, TrainingOptions
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """Two threads that wait for each other are slower than one on networks this small."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
