@@ -26,7 +26,7 @@ from saliency.training_options import TrainingOptions
 
 Batch = tuple[Tensor, Tensor]
 
-SETTLING_STEPS = 36
+SETTLING_STEPS = 12
 
 
 def images_per_second(run: _Run, batches: Iterable[Batch]) -> tuple[float, list[Batch]]:
@@ -75,7 +75,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Images per second with and without loading.")
     parser.add_argument("--data", action="append", required=True, metavar="LAYOUT:PATH")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=12, help="of each half of a round")
+    parser.add_argument("--steps", type=int, default=16, help="of each half of a round")
     for name in ("batch_size", "input_pixels", "workers", "device"):
         default = getattr(TrainingOptions, name)
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
