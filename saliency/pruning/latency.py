@@ -8,7 +8,7 @@ no to any other. Between the measured counts of channels:
   61 what the next measured odd count. So slow odd counts are not hidden by even neighbours.
 - One exception. The time of a convolution grows linearly with the blocks of 8 channels that it
   *reads* (they are a sum; at 15×20 positions, 32 to 672 to 112 channels, a line through the ends
-  misses what was measured by 4 % in the middle). There, where the grid is coarser than 8, whole
+  misses the measured by 4 to 10 % in the middle). There, where the grid is coarser than 8, whole
   blocks lie on the line between their measured neighbours; within a block it stays a step.
 """
 
@@ -114,7 +114,7 @@ class LatencyTable:
                 name = field.name.replace("_", " ")
                 raise LatencyTableError(
                     f"expected a latency table for the {name} {expected}, got one for {actual}; "
-                    "measure a new one with `saliency prune measure`"
+                    "measure a new one with `saliency.pruning.measuring`"
                 )
 
     @cached_property
