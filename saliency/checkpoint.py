@@ -16,6 +16,7 @@ from saliency.atomic import write_whole
 from saliency.errors import CheckpointError
 from saliency.metadata import FORMAT_VERSION, METADATA_KEY, parse_metadata
 from saliency.model import ModelConfig, SaliencyModel
+from saliency.pruning.surgery import channel_counts, resize_layers
 
 
 def model_metadata(model: SaliencyModel, *, name: str, scores: dict[str, Any]) -> dict[str, Any]:
@@ -33,6 +34,7 @@ def model_metadata(model: SaliencyModel, *, name: str, scores: dict[str, Any]) -
         "input_pixels": model.config.input_pixels,
         "size_multiple": model.size_multiple,
         "config": dataclasses.asdict(model.config),
+        "channels": channel_counts(model),
         "scores": scores,
     }
 
@@ -58,17 +60,35 @@ def load_model(path: Path | str) -> SaliencyModel:
     path = Path(path)
     metadata = read_metadata(path)
     try:
-        model = SaliencyModel(ModelConfig.from_dict(metadata["config"]))
+        model = _build(metadata)
         with safe_open(path, framework="pt") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         model.load_state_dict(tensors, strict=True)
-    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+    except (
+        AttributeError,
+        KeyError,
+        TypeError,
+        ValueError,
+        RuntimeError,
+        SafetensorError,
+    ) as error:
         first_line = str(error).splitlines()[0]
         raise CheckpointError(
             f"{path} does not hold the model that it describes: {first_line}; "
             "train it anew, or use the version of this package that wrote it"
         ) from error
     return model.eval()
+
+
+def _build(metadata: dict[str, Any]) -> SaliencyModel:
+    """Return the model that metadata describe, its weights yet to be loaded."""
+    model = SaliencyModel(ModelConfig.from_dict(metadata["config"]))
+    channels = metadata.get("channels")  # not in files from before there was pruning
+    if channels is None:
+        return model
+    resized = resize_layers(model, channels)
+    assert isinstance(resized, SaliencyModel)
+    return resized
 
 
 def read_metadata(path: Path) -> dict[str, Any]:

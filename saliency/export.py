@@ -28,14 +28,15 @@ def export_onnx(model: SaliencyModel, path: Path, *, scores: dict[str, Any] | No
     Raises:
         SaliencyError: the file cannot be written.
     """
-    graph = _traced_graph(model)
+    graph = saliency_graph(model)
     metadata = model_metadata(model, name=path.stem, scores=scores or {})
     graph.metadata_props.add(key=METADATA_KEY, value=json.dumps(metadata))
     onnx.checker.check_model(graph, full_check=True)
     write_whole(graph.SerializeToString(), path, overwrite=True)
 
 
-def _traced_graph(model: nn.Module) -> onnx.ModelProto:
+def saliency_graph(model: nn.Module) -> onnx.ModelProto:
+    """Return the graph that `export_onnx` writes, without metadata."""
     example = torch.zeros(1, 96, 128, 3, dtype=torch.uint8)
     was_training = model.training
     buffer = io.BytesIO()

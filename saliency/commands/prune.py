@@ -1,29 +1,320 @@
-"""Make a trained model smaller and faster: not in this version.
+"""Make a trained model smaller, until it really takes the milliseconds that it may.
 
-The next version removes the channels of a model that cost the most measured time and whose loss
-would raise the error least (Theis et al. 2018, Fisher pruning). Until then train a smaller model:
-`saliency train --input-pixels N` makes one that looks at less.
+Channels are removed one group at a time: those first by which the loss rises least for each
+millisecond saved (Theis et al. 2018, Fisher pruning), with times measured on this machine in the
+engine that will run the model. The model trains on between removals, and is fine-tuned at the
+end, with the unpruned model as teacher beside the fixations. Stop it whenever you like, even with
+`kill -9`: the same command with --resume goes on where it was.
+
+Into --out are written: model.safetensors and model.onnx, the small model; report.md, .json and
+.png, what it costs and what it lost; latency.json, the measured times, which --table takes again;
+pruned.safetensors, the model before fine-tuning; and the state of the run.
+
+`saliency prune measure` measures the times alone: see `saliency prune measure --help`.
+
+Exit status: 0 when the run has ended, 1 when a file is not as it should be or the target cannot be
+reached, 2 for a wrong command line, 130 after Ctrl-C.
 """
 
 import argparse
+import dataclasses
+import logging
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
-from saliency.commands import error_line
+from saliency.commands import run_reporting
+from saliency.commands.options import add_field, add_fitting_options, given_fields
+from saliency.commands.training_input import read_training_data
+from saliency.errors import CheckpointError
+from saliency.pruning_options import PRUNING_CHOICES, PruningOptions
+from saliency.run_folder import RunFolder
+from saliency.training_options import TrainingOptions
+
+TUNING = TrainingOptions(
+    weights="none", epochs=8, readout_rate=1e-3, teacher_weight=0.5, patience=8
+)
+"""How a pruned model is fine-tuned unless options say otherwise."""
+
+MEASURE = """Measure what the layers of a model cost at many numbers of channels, in an engine.
+
+The result is a table for `saliency prune --table`. It holds for this engine and its version, this
+device, number of threads and photo size, and says no to any other. It takes some minutes; leave
+the machine alone meanwhile.
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions:
+    """Everything that decides a run: what is in its `options.json`."""
+
+    model: str
+    data: tuple[str, ...]
+    photos: str | None
+    teacher: tuple[str, ...]
+    table: str | None
+    pruning: PruningOptions
+    training: TrainingOptions
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    return argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog="saliency prune",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    files = parser.add_argument_group("files")
+    files.add_argument(
+        "model", metavar="MODEL.safetensors", nargs="?", help="trained model, or one pruned before"
+    )
+    files.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder of the run")
+    files.add_argument(
+        "--resume", action="store_true", help="go on with the run in DIR, by its own options"
+    )
+    files.add_argument(
+        "--data",
+        metavar="LAYOUT:PATH",
+        action="append",
+        help="data set to learn from, such as osie:PATH; may be given several times",
+    )
+    files.add_argument(
+        "--teacher",
+        metavar="MODEL.onnx",
+        action="append",
+        help="model to learn from too, instead of the unpruned one; may be given several times",
+    )
+    files.add_argument(
+        "--photos", metavar="DIR", help="folder of photos on which to learn from the teacher"
+    )
+    files.add_argument(
+        "--table",
+        metavar="FILE",
+        help="latency table from `saliency prune measure` (default: measure it, into DIR)",
+    )
+    _add_pruning_options(parser)
+    add_fitting_options(parser, TUNING)
+    return parser
+
+
+def build_measure_parser() -> argparse.ArgumentParser:
+    """Return the parser of `saliency prune measure`."""
+    parser = argparse.ArgumentParser(
+        prog="saliency prune measure",
+        description=MEASURE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "model",
+        metavar="MODEL.safetensors",
+        nargs="?",
+        type=Path,
+        help="trained model (default: the network that `saliency train` makes by default)",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        type=Path,
+        default=Path("latency.json"),
+        help="where to write the table (default: latency.json)",
+    )
+    _add_engine_options(parser)
+    add_field(
+        parser, TUNING, "device", "where torch runs", choices={"device": ("auto", "cpu", "cuda")}
+    )
+    return parser
+
+
+def _add_pruning_options(parser: argparse.ArgumentParser) -> None:
+    goal = parser.add_argument_group("goal, one of")
+    goal.add_argument(
+        "--target",
+        dest="target_ms",
+        metavar="TIME",
+        type=milliseconds,
+        default=argparse.SUPPRESS,
+        help="time that the pruned model may take, such as 4ms",
+    )
+    goal.add_argument(
+        "--speedup",
+        metavar="TIMES",
+        type=float,
+        default=argparse.SUPPRESS,
+        help="how many times faster than the model it is to be, such as 4",
+    )
+    goal.add_argument(
+        "--beta",
+        metavar="LOSS",
+        type=float,
+        default=argparse.SUPPRESS,
+        help="rise of the loss (nats) that a millisecond, or another unit of the cost, is worth",
+    )
+    choice = parser.add_argument_group("pruning")
+
+    def add(field: str, does: str, **keywords: Any) -> None:
+        add_field(choice, PruningOptions, field, does, choices=PRUNING_CHOICES, **keywords)
+
+    add("cost", "what a channel costs")
+    add("signal", "how the rise of the loss without a channel is estimated")
+    add("steps", "training steps before each removal", metavar="N")
+    add("time_share", "of the present time, that goes at each removal", metavar="SHARE")
+    add("forget", "share of the signals' past that is forgotten at each removal", metavar="SHARE")
+    add("rate_share", "learning rates while pruning, as shares of those below", metavar="SHARE")
+    add("least", "channels that each group keeps", metavar="N")
+    _add_engine_options(parser)
+
+
+def _add_engine_options(parser: argparse.ArgumentParser) -> None:
+    engine = parser.add_argument_group("engine")
+
+    def add(field: str, does: str, **keywords: Any) -> None:
+        add_field(engine, PruningOptions, field, does, choices=PRUNING_CHOICES, **keywords)
+
+    add("engine", "what will run the model")
+    add("threads", "of the engine", metavar="N")
+    height, width = PruningOptions.size
+    engine.add_argument(
+        "--size",
+        metavar="HEIGHTxWIDTH",
+        type=image_size,
+        default=argparse.SUPPRESS,
+        help=f"of the photo for which time counts (default: {height}x{width})",
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Say that pruning is not in this version, and return the exit status of a failure."""
-    build_parser().parse_known_args(argv)
-    message = "not in this version; `saliency train --input-pixels N` gives a faster model"
-    print(error_line("prune", message), file=sys.stderr)
-    return 1
+    """Run the command and return its exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["measure"]:
+        return _measure(words[1:])
+    parser = build_parser()
+    arguments = parser.parse_args(words)
+    asked = None
+    if arguments.resume:
+        given = {name for name, value in vars(arguments).items() if value is not None}
+        if given := given - {"out", "resume"}:
+            named = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(given))
+            parser.error(f"--resume takes the run's own options: leave out {named}")
+    elif arguments.model is None or not arguments.data:
+        parser.error("expected a MODEL.safetensors and at least one --data LAYOUT:PATH")
+    else:
+        try:
+            asked = _options_of_command_line(arguments)
+        except ValueError as error:
+            parser.error(str(error))
+    _log_to_terminal()
+    return run_reporting("prune", lambda: _prune(asked, RunFolder(arguments.out)))
+
+
+def image_size(text: str) -> tuple[int, int]:
+    """Return the height and width of `HEIGHTxWIDTH`."""
+    height, cross, width = text.partition("x")
+    if not (cross and height.isdecimal() and width.isdecimal() and int(height) * int(width)):
+        raise argparse.ArgumentTypeError(f"expected HEIGHTxWIDTH such as 240x320, got {text!r}")
+    return int(height), int(width)
+
+
+def milliseconds(text: str) -> float:
+    """Return the milliseconds of a time such as `4ms` or `4`."""
+    try:
+        return float(text.removesuffix("ms"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a time such as 4ms, got {text!r}") from None
+
+
+def _measure(words: Sequence[str]) -> int:
+    arguments = build_measure_parser().parse_args(words)
+    try:
+        options = PruningOptions(speedup=2, **given_fields(arguments, PruningOptions))
+    except ValueError as error:
+        build_measure_parser().error(str(error))
+    _log_to_terminal()
+
+    def run() -> int:
+        from saliency.pruning_job import measure  # noqa: PLC0415  torch takes many seconds
+
+        table = measure(
+            arguments.model,
+            engine=options.engine,
+            threads=options.threads,
+            device=vars(arguments).get("device", TUNING.device),
+            size=options.size,
+            out=arguments.out,
+        )
+        print(f"written: {arguments.out}, {len(table.rows)} rows for {table.setting.device}")
+        return 0
+
+    return run_reporting("prune", run)
+
+
+def _log_to_terminal() -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("saliency").setLevel(logging.INFO)
+
+
+def _prune(asked: RunOptions | None, folder: RunFolder) -> int:
+    """Start the run that is asked for, or go on with the one in the folder."""
+    options = asked or _options_of_run(folder)
+    unpruned = folder.path / "unpruned.onnx"
+    data = read_training_data(
+        options.data, photos=options.photos, teachers=options.teacher or (str(unpruned),)
+    )
+    if asked:
+        _start(folder, asked)
+    from saliency.pruning_job import prune  # noqa: PLC0415  torch and timm take many seconds
+
+    outcome = prune(
+        Path(options.model),
+        data,
+        options=options.pruning,
+        training=options.training,
+        folder=folder.path,
+        table=None if options.table is None else Path(options.table),
+    )
+    shown = ", ".join(f"{name} {value:.4f}" for name, value in outcome.result.items())
+    print(f"{shown}\nwritten: {folder.model}, {folder.onnx}, {folder.path / 'report.md'}")
+    return 0
+
+
+def _start(folder: RunFolder, options: RunOptions) -> None:
+    """Create the folder of a run, in which that of the pruning itself lies.
+
+    Raises:
+        CheckpointError: it holds a run already, or cannot be written.
+    """
+    pruning = folder.path / "pruning"
+    if (pruning / "state.pt").exists() or (folder.path / "pruned.safetensors").exists():
+        raise CheckpointError(
+            f"{folder.path} holds a run already; go on with --resume, or name another --out"
+        )
+    folder.start(options)
+    pruning.mkdir(exist_ok=True)
+
+
+def _options_of_command_line(arguments: argparse.Namespace) -> RunOptions:
+    return RunOptions(
+        model=arguments.model,
+        data=tuple(arguments.data),
+        photos=arguments.photos,
+        teacher=tuple(arguments.teacher or ()),
+        table=arguments.table,
+        pruning=PruningOptions(**given_fields(arguments, PruningOptions)),
+        training=dataclasses.replace(TUNING, **given_fields(arguments, TrainingOptions)),
+    )
+
+
+def _options_of_run(folder: RunFolder) -> RunOptions:
+    stored = folder.read_options()
+    try:
+        pruning, training = stored.pop("pruning"), stored.pop("training")
+        return RunOptions(
+            **{**stored, "data": tuple(stored["data"]), "teacher": tuple(stored["teacher"])},
+            pruning=PruningOptions(**{**pruning, "size": tuple(pruning["size"])}),
+            training=TrainingOptions(**{**training, "levels": tuple(training["levels"])}),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{folder.path} holds no run that this version can go on with ({error}); "
+            "use the version that began it, or start anew in another --out"
+        ) from error

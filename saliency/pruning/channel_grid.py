@@ -4,7 +4,8 @@ Engines compute channels in blocks, so time is a staircase: 8 and 16 channels ar
 and counts off the blocks take slower ways. A count therefore belongs to one of three classes: a
 multiple of 8, of 4 only, or neither. Each class is measured by itself and never mixed with another.
 Multiples of 8 are measured finely, as these are what a pruned network keeps; the other classes at
-a quarter, half and all of the width, which is enough to know that they do not pay.
+their first count, a quarter, half and all of the width, which is enough to know that they do not
+pay.
 """
 
 from collections.abc import Collection
@@ -30,15 +31,15 @@ def fine_counts(full: int) -> tuple[int, ...]:
 def coarse_counts(full: int, *, step: int) -> tuple[int, ...]:
     """Return the counts of one class at which a layer of `full` channels is measured, ascending.
 
-    They are the last ones of the class up to a quarter, half and all of the width; below 8
-    channels every one. Empty where the class has none.
+    They are the first one of the class, and the last ones up to a quarter, half and all of the
+    width; below 8 channels every one. Empty where the class has none.
     """
     of_class = [count for count in range(1, full + 1) if alignment(count) == step]
     if full < 8:
         return tuple(of_class)
     upper = (full // 4, full // 2, full)
     below = [[count for count in of_class if count <= bound] for bound in upper]
-    return tuple(sorted({counts[-1] for counts in below if counts}))
+    return tuple(sorted({counts[-1] for counts in below if counts} | set(of_class[:1])))
 
 
 def width_pairs(full_in: Collection[int], full_out: Collection[int]) -> tuple[tuple[int, int], ...]:

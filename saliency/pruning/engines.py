@@ -3,6 +3,7 @@
 import importlib
 import platform
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -10,6 +11,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import onnx
 import onnxruntime
+import torch
+from onnx2torch import convert
 
 from saliency.errors import LatencyTableError
 
@@ -100,6 +103,67 @@ class OpenVinoEngine:
     def clock_ns(self) -> int:
         """Return the time that passed: OpenVINO computes in threads of its own."""
         return time.perf_counter_ns()
+
+
+class TorchEngine:
+    """torch, on the processor or a GPU, running the graph eagerly in inference mode.
+
+    Graphs become modules through onnx2torch. The device is used as the caller's torch uses it.
+    """
+
+    name = "torch"
+    version: str = torch.__version__
+
+    def __init__(self, *, threads: int = 1, device: str = "cpu") -> None:
+        """Use as many threads of the processor, or a device such as `cuda`.
+
+        Raises:
+            ValueError: below 1 thread.
+            LatencyTableError: there is no such device here.
+        """
+        self.threads = _checked(threads)
+        try:
+            self._device = torch.zeros(1, device=device).device
+        except (RuntimeError, AssertionError) as error:
+            raise LatencyTableError(f"torch has no device {device} here") from error
+        self._is_cuda = self._device.type == "cuda"
+        self.device = (
+            torch.cuda.get_device_name(self._device) if self._is_cuda else processor_name()
+        )
+
+    def prepare(self, model: onnx.ModelProto, inputs: Inputs) -> Callable[[], object]:
+        """Return what runs the graph once on these inputs, and waits for its end."""
+        module = convert(model).eval().to(self._device, memory_format=torch.channels_last)
+        tensors = [torch.tensor(value).to(self._device) for value in inputs.values()]
+        if self._is_cuda:
+            return lambda: self._run_on_gpu(module, tensors)
+        return lambda: self._run(module, tensors)
+
+    def clock_ns(self) -> int:
+        """Return the time that passed: torch computes in threads of its own."""
+        return time.perf_counter_ns()
+
+    def _run(self, module: torch.nn.Module, tensors: list[torch.Tensor]) -> None:
+        before = torch.get_num_threads()
+        if before != self.threads:
+            torch.set_num_threads(self.threads)
+        with torch.inference_mode(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # onnx2torch indexes in a way that torch will change
+            module(*tensors)
+        if before != self.threads:
+            torch.set_num_threads(before)
+
+    def _run_on_gpu(self, module: torch.nn.Module, tensors: list[torch.Tensor]) -> None:
+        self._run(module, tensors)
+        torch.cuda.synchronize(self._device)
+
+
+ENGINES: dict[str, Callable[..., Engine]] = {
+    "onnxruntime": OnnxRuntimeEngine,
+    "torch": TorchEngine,
+    "openvino": OpenVinoEngine,
+}
+"""The engines by name; each takes the keyword `threads`."""
 
 
 def processor_name() -> str:

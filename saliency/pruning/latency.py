@@ -3,13 +3,13 @@
 A table is good for one engine, device, number of threads, type of numbers and input size, and says
 no to any other. Between the measured counts of channels:
 
-- The time follows the staircase. A count that was not measured costs what the next measured
-  count *of its class* (`channel_grid`) costs: 60 channels what the next measured multiple of 4,
-  61 what the next measured odd count. So slow odd counts are not hidden by even neighbours.
-- One exception. The time of a convolution grows linearly with the blocks of 8 channels that it
-  *reads* (they are a sum; at 15×20 positions, 32 to 672 to 112 channels, a line through the ends
-  misses the measured by 4 to 10 % in the middle). There, where the grid is coarser than 8, whole
-  blocks lie on the line between their measured neighbours; within a block it stays a step.
+- Each class of counts (`channel_grid`) has times of its own, so slow odd counts are not hidden by
+  even neighbours.
+- Multiples of 8 that a layer *writes* follow the staircase: a count that was not measured costs
+  what the next measured one costs.
+- What a layer *reads* costs time linearly, block by block (the blocks are summed up; at 15×20
+  positions, 32 to 672 to 112 channels, a line through the ends misses the measured by 4 to 10 % in
+  the middle), and so do the counts off the blocks, which engines compute without blocks.
 """
 
 import dataclasses
@@ -72,11 +72,13 @@ class LatencyTable:
 
     Attributes:
         setting: what they hold for.
+        reference_ms: time of the fixed work by which the pace of the machine is told (`timing`).
         call_ms: what a call of the engine costs whatever the network.
         rows: one for each operation and number of channels.
     """
 
     setting: Setting
+    reference_ms: float
     call_ms: float
     rows: tuple[Row, ...]
 
@@ -101,6 +103,16 @@ class LatencyTable:
                 "measure the unpruned network again"
             )
         return grid.latency_ms(operation)
+
+    def scaled(self, factor: float) -> "LatencyTable":
+        """Return the table with all its times multiplied."""
+        rows = (
+            dataclasses.replace(
+                row, median_ms=factor * row.median_ms, spread_ms=factor * row.spread_ms
+            )
+            for row in self.rows
+        )
+        return dataclasses.replace(self, call_ms=factor * self.call_ms, rows=tuple(rows))
 
     def require(self, setting: Setting) -> None:
         """Refuse a table that was measured elsewhere or otherwise.
@@ -150,13 +162,23 @@ class Grid:
         """Return the time of an operation whose channels lie within the grid."""
         reads, writes = operation.in_channels, operation.out_channels
         if not operation.has_two_widths:
-            position = bisect_left(self.in_counts, reads)
-            return self.times_ms[self.in_counts[position], self.in_counts[position]]
-        out = self.out_counts[bisect_left(self.out_counts, writes)]
-        position = bisect_left(self.in_counts, reads)
-        above = self.in_counts[position]
-        below = self.in_counts[max(position - 1, 0)]
-        if alignment(reads) != 8 or above in (reads, below):
-            return self.times_ms[above, out]
-        share = (reads - below) / (above - below)
-        return (1 - share) * self.times_ms[below, out] + share * self.times_ms[above, out]
+            pairs = ((count, share) for count, share in _weighed(self.in_counts, reads, steps=True))
+            return sum(share * self.times_ms[count, count] for count, share in pairs)
+        return sum(
+            in_share * out_share * self.times_ms[in_count, out_count]
+            for in_count, in_share in _weighed(self.in_counts, reads, steps=False)
+            for out_count, out_share in _weighed(self.out_counts, writes, steps=True)
+        )
+
+
+def _weighed(counts: tuple[int, ...], count: int, *, steps: bool) -> list[tuple[int, float]]:
+    """Return the measured counts that stand for a count, each with its share.
+
+    Multiples of 8 climb in steps where `steps` is true: the next one stands for them.
+    """
+    position = bisect_left(counts, count)
+    above, below = counts[position], counts[max(position - 1, 0)]
+    if above in (count, below) or (steps and alignment(count) == 8):
+        return [(above, 1.0)]
+    share = (count - below) / (above - below)
+    return [(below, 1 - share), (above, share)]

@@ -17,7 +17,7 @@ REMEDY = "measure a new one with `saliency.pruning.measuring`"
 def table_to_json(table: LatencyTable) -> str:
     """Return a table as JSON, a row on a line."""
     head = {"format_version": FORMAT_VERSION, **dataclasses.asdict(table.setting)}
-    head["call_ms"] = table.call_ms
+    head |= {"reference_ms": table.reference_ms, "call_ms": table.call_ms}
     lines = ",\n".join(f"  {json.dumps(dataclasses.asdict(row))}" for row in table.rows)
     return json.dumps(head, indent=1)[:-2] + f',\n "rows": [\n{lines}\n ]\n}}\n'
 
@@ -60,7 +60,9 @@ def read_table(path: Path) -> LatencyTable:
         raise LatencyTableError(f"{path}: {error}") from error
 
 
-def _table(call_ms: Any, rows: Any, threads: Any, input_size: Any, **names: Any) -> LatencyTable:
+def _table(
+    reference_ms: Any, call_ms: Any, rows: Any, threads: Any, input_size: Any, **names: Any
+) -> LatencyTable:
     """Return the table of values from JSON; `ValueError` or `TypeError` where they are wrong."""
     height, width = input_size
     setting = Setting(
@@ -68,7 +70,8 @@ def _table(call_ms: Any, rows: Any, threads: Any, input_size: Any, **names: Any)
         threads=_whole(threads),
         input_size=(_whole(height), _whole(width)),
     )
-    table = LatencyTable(setting, _time_ms(call_ms), tuple(_row(**row) for row in rows))
+    measured = tuple(_row(**row) for row in rows)
+    table = LatencyTable(setting, _time_ms(reference_ms), _time_ms(call_ms), measured)
     for signature, grids in table.grids.items():
         for grid in grids.values():
             is_single = all(reads == writes for reads, writes in grid.times_ms)

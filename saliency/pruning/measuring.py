@@ -2,7 +2,12 @@
 
 Rounds go over all rows, each in another order, so that a slow minute of the machine falls on all
 of them alike, and a session is started anew in every round, so that no row keeps a lucky or an
-unlucky place in memory. A row's time is the median over all rounds.
+unlucky place in memory. A row's time is the median over all rounds, at the machine's median pace
+(`timing`).
+
+A layer by itself takes a little longer than in its place between others, by about the same share
+for all. So the unpruned network is timed among the rows, and all rows are scaled by one factor
+with which they add up to it.
 """
 
 import copy
@@ -22,10 +27,11 @@ from torch import Tensor, nn
 from saliency.pruning.channel_grid import width_pairs, widths
 from saliency.pruning.engines import Engine
 from saliency.pruning.latency import LatencyTable, Row, Setting
-from saliency.pruning.operations import Operation, Shape, Template, find_templates
-from saliency.pruning.row_graphs import RowGraph, bread_graph, call_graph, row_graph
+from saliency.pruning.network_graph import find_templates, simplify
+from saliency.pruning.operations import Operation, Shape, Template
+from saliency.pruning.row_graphs import RowGraph, bread_graph, call_graph, row_graph, whole_graph
+from saliency.pruning.timing import Stopwatch
 
-WARM_UP_RUNS = 2
 FEWEST_RUNS, MOST_RUNS, VISIT_MS = 3, 20, 1.0
 LEAST_MS = 1e-4  # of a row whose sandwich was no slower than its bread
 
@@ -34,7 +40,8 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Key:
-    """What is timed: a row, or, with the signature `bread` or `call`, what is subtracted.
+    """What is timed: a row, or, with the signature `bread`, `call` or `whole`, what
+    rows are compared with.
 
     Attributes:
         signature: of the operation.
@@ -49,7 +56,7 @@ class Key:
     shape: Shape = ()
 
 
-CALL = Key("call")
+CALL, WHOLE = Key("call"), Key("whole")
 
 Builders = dict[Key, Callable[[], RowGraph]]
 
@@ -92,6 +99,7 @@ def measure_table(
     budget_seconds: float = 540.0,
     seed: int = 0,
     progress: Progress | None = None,
+    after_round: Callable[[], None] | None = None,
 ) -> LatencyTable:
     """Return the times of a network's operations at their grids of channels.
 
@@ -104,34 +112,39 @@ def measure_table(
         budget_seconds: no round is begun that would likely end later; the first always is.
         seed: of the order.
         progress: called after every visit with visits done and visits planned.
+        after_round: called after every round; to measure something else in the same minutes.
 
     Raises:
         PruningError: the graph cannot be run at that shape.
     """
-    templates = find_templates(model, input_shape=input_shape)
+    static = simplify(model, input_shape=input_shape)
+    templates = find_templates(static, input_shape=input_shape)
     builders = _builders(templates)
     ends = {key: build().ends for key, build in builders.items()}
     for shape in sorted({shape for shapes in ends.values() for shape in shapes}):
         builders[Key("bread", shape=shape)] = partial(bread_graph, shape)
     builders[CALL] = call_graph
-    samples = _measure(
-        builders, engine, rounds=rounds, budget_seconds=budget_seconds, seed=seed, progress=progress
+    builders[WHOLE] = partial(whole_graph, static)
+    watch = Stopwatch(engine)
+    relative = _measure(
+        builders,
+        watch,
+        rounds=rounds,
+        budget_seconds=budget_seconds,
+        seed=seed,
+        progress=progress,
+        after_round=after_round,
     )
-    return LatencyTable(
+    unit_ms = watch.usual_pace_ms
+    samples_ms = {key: unit_ms * np.array(times) for key, times in relative.items()}
+    table = LatencyTable(
         setting=setting_of(engine, input_size=input_size),
-        call_ms=float(np.median(samples[CALL])),
-        rows=tuple(_rows(ends, samples)),
+        reference_ms=unit_ms,
+        call_ms=float(np.median(samples_ms[CALL])),
+        rows=tuple(_rows(ends, samples_ms)),
     )
-
-
-def measure_whole_ms(
-    model: onnx.ModelProto, engine: Engine, *, inputs: dict[str, np.ndarray], runs: int = 30
-) -> float:
-    """Return the median time of a whole network."""
-    run = engine.prepare(model, inputs)
-    for _ in range(WARM_UP_RUNS):
-        run()
-    return float(np.median([_timed_ms(run, engine) for _ in range(runs)]))
+    sum_ms = table.network_latency_ms(template.operation for template in templates)
+    return table.scaled(float(np.median(samples_ms[WHOLE])) / sum_ms)
 
 
 def visiting_order(count: int, *, rounds: int, seed: int) -> Iterator[list[int]]:
@@ -173,14 +186,15 @@ def _counts(alike: list[Operation]) -> Iterable[tuple[int, int]]:
 
 def _measure(
     builders: Builders,
-    engine: Engine,
+    watch: Stopwatch,
     *,
     rounds: int,
     budget_seconds: float,
     seed: int,
     progress: Progress | None,
+    after_round: Callable[[], None] | None,
 ) -> dict[Key, list[float]]:
-    """Return all times of each row, in milliseconds."""
+    """Return all times of each row, in times of the reference."""
     keys = list(builders)
     samples: dict[Key, list[float]] = {key: [] for key in keys}
     start = time.monotonic()
@@ -190,43 +204,38 @@ def _measure(
             break
         for visit, index in enumerate(order):
             key = keys[index]
-            samples[key] += _visit(builders[key](), engine)
+            samples[key] += _visit(builders[key](), watch)
             if progress is not None:
                 progress(done * len(keys) + visit + 1, rounds * len(keys))
+        if after_round is not None:
+            after_round()
     return samples
 
 
-def _visit(graph: RowGraph, engine: Engine) -> list[float]:
+def _visit(graph: RowGraph, watch: Stopwatch) -> list[float]:
     """Return the times of a few runs of a graph."""
-    run = engine.prepare(graph.model, graph.inputs)
-    for _ in range(WARM_UP_RUNS):
-        warm_ms = _timed_ms(run, engine)
+    run = watch.engine.prepare(graph.model, graph.inputs)
+    warm_ms = watch.warm_up(run)
     runs = min(max(FEWEST_RUNS, int(VISIT_MS / max(warm_ms, LEAST_MS))), MOST_RUNS)
-    return [_timed_ms(run, engine) for _ in range(runs)]
+    return watch.relative_times(run, runs=runs)
 
 
-def _timed_ms(run: Callable[[], object], engine: Engine) -> float:
-    start = engine.clock_ns()
-    run()
-    return (engine.clock_ns() - start) / 1e6
-
-
-def _rows(ends: dict[Key, tuple[Shape, ...]], samples: dict[Key, list[float]]) -> Iterator[Row]:
+def _rows(ends: dict[Key, tuple[Shape, ...]], samples_ms: dict[Key, np.ndarray]) -> Iterator[Row]:
     """Yield the rows, each freed of a call, of its bread and of what its ends cost.
 
     Two slices of bread have both ends and one call, so half of what they take beyond a call is
     what a sandwich pays at one end.
     """
-    medians = {key: float(np.median(times)) for key, times in samples.items()}
+    medians = {key: float(np.median(times)) for key, times in samples_ms.items()}
     call_ms = medians[CALL]
     for key, shapes in ends.items():
         bread_ms = sum((medians[Key("bread", shape=shape)] - call_ms) / 2 for shape in shapes)
-        quartiles = np.quantile(samples[key], (0.25, 0.75))
+        quartiles = np.quantile(samples_ms[key], (0.25, 0.75))
         yield Row(
             signature=key.signature,
             in_channels=key.in_channels,
             out_channels=key.out_channels,
             median_ms=max(medians[key] - call_ms - bread_ms, LEAST_MS),
             spread_ms=float(quartiles[1] - quartiles[0]),
-            runs=len(samples[key]),
+            runs=len(samples_ms[key]),
         )

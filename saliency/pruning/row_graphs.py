@@ -1,11 +1,12 @@
 """Tiny ONNX graphs, one for each row of a latency table.
 
 A layer measured alone pays for turning its input and output into the engine's own order of
-channels, which inside a network happens at the ends only. So an operation is measured in a
-sandwich, between cheap depthwise 1×1 convolutions ("bread") that the engine keeps in its own
-order, and the time of the bread and of the ends is subtracted. What an operation forces upon its
-neighbours stays: a padding that needs the plain order is charged with both changes of order, a
-sum that the engine fuses into a convolution with the little it adds there.
+channels, which inside a network happens at the ends only, and reads its input from far away
+memory. So an operation is measured in a sandwich: a 1×1 convolution makes its input out of a few
+channels, as layers of a network do, and another one makes a few channels out of its output; the
+time of this "bread" is subtracted. What an operation forces upon its neighbours stays: a padding
+that needs the plain order is charged with both changes of order, a sum that the engine fuses into
+a convolution with the little it adds there.
 """
 
 from dataclasses import dataclass
@@ -18,6 +19,17 @@ from saliency.pruning.operations import Shape, Template
 
 IR_VERSION = 8
 OPSET = 17
+BREAD_CHANNELS = 8
+
+REFERENCE_LAYERS = (
+    (8, 3, 2),
+    *((48, 1, 1), (48, 3, 2), (24, 1, 1)),
+    *((96, 1, 1), (96, 3, 2), (40, 1, 1)),
+    *((160, 1, 1), (160, 3, 2), (80, 1, 1)),
+    *((320, 1, 1), (320, 3, 2), (112, 1, 1)),
+)
+"""Channels written, kernel and stride of the reference's layers; those that keep the number of
+channels are depthwise."""
 
 _WEIGHTS = np.random.default_rng(0).uniform(-0.1, 0.1, 4099).astype(np.float32)
 
@@ -41,10 +53,10 @@ class RowGraph:
 
 def bread_graph(shape: Shape) -> RowGraph:
     """Return two slices of bread on a map of a shape: what both ends of a sandwich cost."""
-    nodes = [_bread("input", "middle", shape[1]), _bread("middle", "output", shape[1])]
-    constants = {f"{name}.weight": _fill((shape[1], 1, 1, 1)) for name in ("middle", "output")}
-    inputs = {"input": _fill(shape)}
-    return RowGraph(_model(nodes, inputs, ("output", shape), constants, opset=OPSET), inputs)
+    constants: Tensors = {}
+    nodes = [_upper("input", "middle", shape, constants), _lower("middle", shape, constants)]
+    inputs = {"input": _fill(_thin(shape))}
+    return RowGraph(_model(nodes, inputs, ("output", _thin(shape)), constants, opset=OPSET), inputs)
 
 
 def call_graph() -> RowGraph:
@@ -52,6 +64,47 @@ def call_graph() -> RowGraph:
     inputs = {"input": _fill((1, 1, 1, 1))}
     nodes = [helper.make_node("Neg", ["input"], ["output"])]
     return RowGraph(_model(nodes, inputs, ("output", (1, 1, 1, 1)), {}, opset=OPSET), inputs)
+
+
+def whole_graph(model: onnx.ModelProto) -> RowGraph:
+    """Return a whole network of fixed shapes, with inputs to run it on."""
+    inputs = {}
+    for value in model.graph.input:
+        kind = value.type.tensor_type
+        shape = tuple(dimension.dim_value for dimension in kind.shape.dim)
+        inputs[value.name] = _fill(shape).astype(helper.tensor_dtype_to_np_dtype(kind.elem_type))
+    return RowGraph(model, inputs)
+
+
+def reference_graph() -> RowGraph:
+    """Return a small network of two milliseconds, by whose time the pace of a machine is told.
+
+    It has layers of all kinds and sizes that count, as a busy neighbour slows those that wait for
+    memory more than those that compute. Times are counted in it, so it must never change.
+    """
+    nodes: list[onnx.NodeProto] = []
+    constants: Tensors = {}
+    shape = (1, 3, 192, 256)
+    inputs = {"0": _fill(shape)}
+    height, width, reads = 192, 256, 3
+    for writes, kernel, stride in REFERENCE_LAYERS:
+        depthwise = writes == reads
+        number = len(nodes)
+        constants[f"{number}.weight"] = _fill((writes, 1 if depthwise else reads, kernel, kernel))
+        nodes.append(
+            helper.make_node(
+                "Conv",
+                [f"{number}", f"{number}.weight"],
+                [f"{number + 1}"],
+                kernel_shape=[kernel] * 2,
+                strides=[stride] * 2,
+                pads=[kernel // 2] * 4,
+                group=reads if depthwise else 1,
+            )
+        )
+        height, width, reads = height // stride, width // stride, writes
+    output = (f"{len(nodes)}", (1, reads, height, width))
+    return RowGraph(_model(nodes, inputs, output, constants, opset=OPSET), inputs)
 
 
 def row_graph(template: Template, *, in_channels: int, out_channels: int) -> RowGraph:
@@ -74,14 +127,12 @@ def row_graph(template: Template, *, in_channels: int, out_channels: int) -> Row
         template.inputs, _input_channels(template, in_channels), strict=True
     ):
         end = (size[0], channels, *size[2:])
-        inputs[f"{key}.end"] = _fill(end)
-        constants[f"{key}.weight"] = _fill((channels, 1, 1, 1))
-        sandwich.append(_bread(f"{key}.end", key, channels))
+        inputs[f"{key}.end"] = _fill(_thin(end))
+        sandwich.append(_upper(f"{key}.end", key, end, constants))
         ends.append(end)
     end = (shape[0], out_channels, *shape[2:])
-    constants["output.weight"] = _fill((out_channels, 1, 1, 1))
-    sandwich += [*nodes, _bread(name, "output", out_channels)]
-    model = _model(sandwich, inputs, ("output", end), constants, opset=template.opset)
+    sandwich += [*nodes, _lower(name, end, constants)]
+    model = _model(sandwich, inputs, ("output", _thin(end)), constants, opset=template.opset)
     return RowGraph(model, inputs, (*ends, end))
 
 
@@ -124,9 +175,20 @@ def _input_channels(template: Template, in_channels: int) -> list[int]:
     return [*shares, max(1, in_channels - sum(shares))]
 
 
-def _bread(source: str, target: str, channels: int) -> onnx.NodeProto:
-    names = [source, f"{target}.weight"]
-    return helper.make_node("Conv", names, [target], kernel_shape=[1, 1], group=channels)
+def _thin(shape: Shape) -> Shape:
+    return (shape[0], BREAD_CHANNELS, *shape[2:])
+
+
+def _upper(source: str, target: str, shape: Shape, constants: Tensors) -> onnx.NodeProto:
+    """Return the slice that makes a map of a shape, its weights added to the constants."""
+    constants[f"{target}.weight"] = _fill((shape[1], BREAD_CHANNELS, 1, 1))
+    return helper.make_node("Conv", [source, f"{target}.weight"], [target], kernel_shape=[1, 1])
+
+
+def _lower(source: str, shape: Shape, constants: Tensors) -> onnx.NodeProto:
+    """Return the slice that reads a map of a shape, its weights added to the constants."""
+    constants["output.weight"] = _fill((BREAD_CHANNELS, shape[1], 1, 1))
+    return helper.make_node("Conv", [source, "output.weight"], ["output"], kernel_shape=[1, 1])
 
 
 def _fill(shape: Shape) -> np.ndarray:

@@ -6,13 +6,8 @@ from torch import nn
 
 from saliency.errors import PruningError
 from saliency.pruning.measuring import export_copy
-from saliency.pruning.operations import (
-    Operation,
-    find_operations,
-    find_templates,
-    layer_name,
-    simplify,
-)
+from saliency.pruning.network_graph import find_operations, find_templates, layer_name, simplify
+from saliency.pruning.operations import Operation
 from saliency.pruning.row_graphs import row_graph
 
 SHAPE = (1, 3, 16, 24)

@@ -1,0 +1,130 @@
+"""How well a latency table predicts the time of whole networks.
+
+    python benchmarks/latency.py --size 240x320 --table table.json
+
+Prunes the default network at random, a fifth to nine tenths of its channels, measures the table of
+the default network (or reads it), and between the table's rounds the pruned networks, and compares
+the time predicted with the time measured: for networks that keep multiples of 8 channels, as
+pruning against a table makes them, and for networks that keep any number. Weights are arbitrary:
+time does not depend on them. Run it on a machine that does nothing else.
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from scipy.stats import spearmanr
+from tqdm import tqdm
+
+from saliency.atomic import write_whole
+from saliency.commands.prune import image_size
+from saliency.export import saliency_graph
+from saliency.model import ModelConfig, SaliencyModel
+from saliency.pruning.engines import ENGINES, Engine
+from saliency.pruning.groups import find_groups
+from saliency.pruning.latency import LatencyTable
+from saliency.pruning.latency_file import read_table, table_to_json
+from saliency.pruning.measuring import measure_table, setting_of
+from saliency.pruning.network_graph import find_operations, simplify
+from saliency.pruning.surgery import remove_channels
+from saliency.pruning.timing import NetworkTimes
+
+
+def random_networks(*, count: int, step: int) -> list[onnx.ModelProto]:
+    """Return the default network with 20 % to 90 % of its channels removed at random.
+
+    Every group keeps a multiple of `step` channels, or all of fewer.
+    """
+    torch.manual_seed(0)
+    model = SaliencyModel(ModelConfig()).eval()
+    groups = find_groups(model, torch.zeros(1, 64, 96, 3, dtype=torch.uint8))
+    random = np.random.default_rng(0)
+    graphs = []
+    for share in np.linspace(0.2, 0.9, count):
+        removals = {}
+        for group in groups.prunable:
+            kept = group.size * (1 - min(share * random.uniform(0.6, 1.4), 0.95))
+            kept = max(step, round(kept / step) * step)
+            if kept < group.size:
+                removals[group.name] = random.permutation(group.size)[kept:].tolist()
+        graphs.append(saliency_graph(remove_channels(model, groups, removals)))
+    return graphs
+
+
+def compare(table: LatencyTable, times: NetworkTimes, networks: list[onnx.ModelProto]) -> None:
+    """Print predicted and measured times of networks, and how well they agree."""
+    shape = (1, *table.setting.input_size, 3)
+    predicted = [table.network_latency_ms(find_operations(n, input_shape=shape)) for n in networks]
+    measured = times.medians_ms(reference_ms=table.reference_ms)
+    print("  predicted ms  measured ms   error")
+    for expected, actual in zip(predicted, measured, strict=True):
+        print(f"{expected:14.2f}{actual:13.2f}{expected / actual - 1:8.1%}")
+    error = np.median(np.abs(np.divide(predicted, measured) - 1))
+    rank = spearmanr(predicted, measured).statistic
+    print(f"median error {error:.1%}, rank correlation {rank:.3f}, {table.setting.device}")
+
+
+def measure(
+    engine: Engine, size: tuple[int, int], *, rounds: int, after_round: Callable[[], None]
+) -> LatencyTable:
+    """Return the table of the default network."""
+    torch.manual_seed(0)
+    graph = saliency_graph(SaliencyModel(ModelConfig()).eval())
+    with tqdm(unit="row") as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        return measure_table(
+            graph,
+            engine,
+            input_shape=(1, *size, 3),
+            input_size=size,
+            rounds=rounds,
+            progress=show,
+            after_round=after_round,
+        )
+
+
+def main() -> None:
+    """Measure or read a table, then compare."""
+    parser = argparse.ArgumentParser(description="How well a latency table predicts.")
+    parser.add_argument("--engine", choices=ENGINES, default="onnxruntime")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--size", type=image_size, default=(240, 320), metavar="HEIGHTxWIDTH")
+    parser.add_argument("--networks", type=int, default=12)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--table", type=Path, help="read from here if there, else written")
+    arguments = parser.parse_args()
+    engine, size = ENGINES[arguments.engine](threads=arguments.threads), arguments.size
+    inputs = {"photos": np.zeros((1, *size, 3), np.uint8)}
+    networks = {step: random_networks(count=arguments.networks, step=step) for step in (8, 1)}
+    times = {
+        step: NetworkTimes([simplify(g, input_shape=(1, *size, 3)) for g in graphs], engine, inputs)
+        for step, graphs in networks.items()
+    }
+
+    def visit() -> None:
+        for visited in times.values():
+            visited.visit()
+
+    if arguments.table is not None and arguments.table.exists():
+        table = read_table(arguments.table)
+        table.require(setting_of(engine, input_size=size))
+        for _ in range(arguments.rounds):
+            visit()
+    else:
+        table = measure(engine, size, rounds=arguments.rounds, after_round=visit)
+        if arguments.table is not None:
+            write_whole(table_to_json(table).encode(), arguments.table, overwrite=True)
+    for step, graphs in networks.items():
+        print(f"channels in multiples of {step}")
+        compare(table, times[step], graphs)
+
+
+if __name__ == "__main__":
+    main()

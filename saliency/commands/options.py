@@ -1,0 +1,70 @@
+"""Options of commands that are fields of a dataclass, which is the source of their defaults."""
+
+import argparse
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from saliency.training_options import CHOICES, TrainingOptions
+
+
+def add_field(
+    group: Any, defaults: Any, field: str, does: str, *, choices: Mapping[str, Any], **keywords: Any
+) -> None:
+    """Add the option of a field, of the field's name, default and type.
+
+    Args:
+        group: of an argument parser.
+        defaults: a dataclass or an instance, whose attribute is the default that is shown.
+        field: name of the attribute.
+        does: what the option is for.
+        choices: by field, what it may be.
+        keywords: of `add_argument`, such as `metavar`.
+    """
+    default = getattr(defaults, field)
+    shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
+    if field in choices:
+        keywords["choices"] = choices[field]
+    else:
+        keywords.setdefault("type", type(default))
+    group.add_argument(
+        f"--{field.replace('_', '-')}",
+        default=argparse.SUPPRESS,
+        help=does if default is None else f"{does} (default: {shown})",
+        **keywords,
+    )
+
+
+def given_fields(arguments: argparse.Namespace, of: Any) -> dict[str, Any]:
+    """Return the options of the command line that are fields of a dataclass."""
+    names = {field.name for field in dataclasses.fields(of)}
+    return {name: value for name, value in vars(arguments).items() if name in names}
+
+
+def add_fitting_options(parser: argparse.ArgumentParser, defaults: Any = TrainingOptions) -> None:
+    """Add how to train and on what machine, with these defaults."""
+
+    def add(group: Any, field: str, does: str, metavar: str | None = None) -> None:
+        keywords = {} if metavar is None else {"metavar": metavar}
+        add_field(group, defaults, field, does, choices=CHOICES, **keywords)
+
+    fit = parser.add_argument_group("fitting")
+    add(fit, "epochs", "how often each image is shown, at most", "N")
+    add(fit, "batch_size", "images in one step", "N")
+    add(fit, "backbone_rate", "greatest learning rate of the backbone", "RATE")
+    add(fit, "readout_rate", "greatest learning rate of the rest", "RATE")
+    add(fit, "weight_decay", "weight decay of AdamW", "RATE")
+    add(fit, "clip", "greatest norm of the gradient", "NORM")
+    add(fit, "ema_decay", "decay of the moving average of the weights", "SHARE")
+    add(fit, "patience", "epochs without a gain after which to stop", "N")
+    add(fit, "teacher_weight", "share of the teachers beside fixations", "SHARE")
+    add(fit, "blur", "error of measured fixations, share of the area's square root", "X")
+    add(fit, "strength", "of the changes in colour, 0 to 2", "X")
+    add(fit, "seed", "of everything random", "N")
+    machine = parser.add_argument_group("machine")
+    add(machine, "device", "where to train")
+    add(machine, "devices", "how many of them", "N")
+    add(machine, "precision", "of the arithmetic; auto: bfloat16 on CUDA")
+    add(machine, "workers", "processes that load images", "N")
+    add(machine, "save_steps", "steps between two saved states", "N")
+    add(machine, "picture_epochs", "epochs between two pictures", "N")

@@ -1,0 +1,56 @@
+"""What a command is told to learn from."""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from saliency.errors import DatasetError
+
+
+def read_training_data(specs: Sequence[str], *, photos: str | None, teachers: Sequence[str]) -> Any:
+    """Return what the options --data, --photos and --teacher name, as `TrainingData`.
+
+    Raises:
+        DatasetError: a data set is not as it should be, or there are no photos.
+    """
+    from saliency.datasets import read_dataset, split_scenes  # noqa: PLC0415  scipy takes a second
+    from saliency.datasets.dataset import list_images  # noqa: PLC0415
+    from saliency.training_data import TrainingData  # noqa: PLC0415
+
+    log = logging.getLogger(__name__)
+    datasets = [read_dataset(spec) for spec in specs]
+    for dataset in datasets:
+        log.info(dataset.describe())
+    scenes = [scene for dataset in datasets for scene in dataset.scenes]
+    _check_unique(scenes)
+    unseen: tuple[Path, ...] = ()
+    if photos is not None:
+        root = Path(photos)
+        unseen = tuple(root / name for name in list_images(root))
+        if not unseen:
+            raise DatasetError(f"{root}: expected photos, found none; check the path")
+    data = TrainingData(
+        train=split_scenes(scenes, "train"),
+        validation=split_scenes(scenes, "validation"),
+        photos=unseen,
+        teachers=tuple(Path(model) for model in teachers),
+    )
+    log.info(
+        "%d images to train on, %d for validation, %d photos without fixations",
+        len(data.train),
+        len(data.validation),
+        len(data.photos),
+    )
+    return data
+
+
+def _check_unique(scenes: Sequence[Any]) -> None:
+    """Refuse scenes of one name: the split goes by it, and all of one name would weigh double."""
+    for name, count in Counter(scene.name for scene in scenes).most_common(1):
+        if count > 1:
+            raise DatasetError(
+                f"expected each image once, got {name} from {count} data sets; give each data set "
+                "once, and rename the folder of one of two that are called alike"
+            )

@@ -1,0 +1,208 @@
+"""What a network costs at any number of channels of its groups: in milliseconds, or other units."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float64
+from numpy import ndarray
+
+from saliency.pruning.groups import ChannelGroups
+from saliency.pruning.latency import LatencyTable
+from saliency.pruning.operations import Operation, Template
+
+Cost = Literal["latency", "flops", "params", "none"]
+"""Milliseconds from a table; multiplications and additions; weights; or one for every channel."""
+
+Sizes = Mapping[str, int]
+"""How many channels each group has, by its name."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Width:
+    """How many channels a map has: some that stay, and some for each channel of groups."""
+
+    fixed: int = 0
+    per_channel: tuple[tuple[str, int], ...] = ()
+
+    def at(self, sizes: Sizes) -> int:
+        """Return the channels of the map when groups have these sizes."""
+        return self.fixed + sum(count * sizes[group] for group, count in self.per_channel)
+
+    def __add__(self, other: "Width") -> "Width":
+        """Return the channels of two maps one behind the other."""
+        counts = dict(self.per_channel)
+        for group, count in other.per_channel:
+            counts[group] = counts.get(group, 0) + count
+        return Width(self.fixed + other.fixed, tuple(counts.items()))
+
+
+class NetworkCost:
+    """The cost of a network as the sum of what its operations cost at their channels.
+
+    Attributes:
+        operations: each with the channels that it reads and writes.
+    """
+
+    def __init__(
+        self,
+        templates: Iterable[Template],
+        groups: ChannelGroups,
+        price: Callable[[Operation], float],
+        *,
+        fixed: float = 0.0,
+    ) -> None:
+        """Find out which groups each operation reads and writes.
+
+        Args:
+            templates: the operations of the network that the groups were found in.
+            groups: its channel groups.
+            price: what an operation costs.
+            fixed: what the network costs beside its operations.
+        """
+        self._price, self._fixed = price, fixed
+        self._prices: dict[tuple[str, int, int], float] = {}
+        self.operations = tuple(_widths(templates, groups))
+        self._touching: dict[str, list[int]] = {group.name: [] for group in groups.prunable}
+        for index, (_, reads, writes) in enumerate(self.operations):
+            for name in {name for name, _ in (*reads.per_channel, *writes.per_channel)}:
+                self._touching[name].append(index)
+
+    def total(self, sizes: Sizes) -> float:
+        """Return the cost of the network when its groups have these sizes."""
+        return self._fixed + self._sum(range(len(self.operations)), sizes)
+
+    def changes(self, sizes: Sizes, group: str) -> Float64[ndarray, " removals"]:
+        """Return the change of the cost when 1, 2, … and all but one channels of a group go.
+
+        It counts the layers that make them and all that read them.
+        """
+        touched = self._touching[group]
+        present = self._sum(touched, sizes)
+        counts = range(sizes[group] - 1, 0, -1)
+        costs = [self._sum(touched, {**sizes, group: count}) for count in counts]
+        return np.array(costs, np.float64) - present
+
+    def neighbours(self, group: str) -> set[str]:
+        """Return the groups whose `changes` depend on the size of `group`, itself included."""
+        found = {group}
+        for index in self._touching[group]:
+            _, reads, writes = self.operations[index]
+            found |= {name for name, _ in (*reads.per_channel, *writes.per_channel)}
+        return found
+
+    def _sum(self, indexes: Iterable[int], sizes: Sizes) -> float:
+        return math.fsum(self._cost(index, sizes) for index in indexes)
+
+    def _cost(self, index: int, sizes: Sizes) -> float:
+        operation, reads, writes = self.operations[index]
+        key = (operation.signature, reads.at(sizes), writes.at(sizes))
+        if key not in self._prices:
+            self._prices[key] = self._price(
+                dataclasses.replace(operation, in_channels=key[1], out_channels=key[2])
+            )
+        return self._prices[key]
+
+
+class ChannelCount:
+    """A cost of one for every channel, for comparison with costs that mean something."""
+
+    def changes(self, sizes: Sizes, group: str) -> Float64[ndarray, " removals"]:
+        """Return −1, −2, … for the removal of one, two, … channels."""
+        return -np.arange(1, sizes[group], dtype=np.float64)
+
+    def neighbours(self, group: str) -> set[str]:
+        """Return the group alone."""
+        return {group}
+
+
+def latency_cost(
+    table: LatencyTable, templates: Sequence[Template], groups: ChannelGroups
+) -> NetworkCost:
+    """Return the cost of a network in milliseconds, as measured in a table."""
+    return NetworkCost(templates, groups, table.latency_ms, fixed=table.call_ms)
+
+
+def create_cost(
+    kind: Cost, table: LatencyTable, templates: Sequence[Template], groups: ChannelGroups
+) -> NetworkCost | ChannelCount:
+    """Return a cost of one of the kinds."""
+    if kind == "latency":
+        return latency_cost(table, templates, groups)
+    if kind == "none":
+        return ChannelCount()
+    return NetworkCost(templates, groups, flops if kind == "flops" else parameters)
+
+
+def flops(operation: Operation) -> float:
+    """Return the multiplications and additions of a convolution, an addition for other values."""
+    height, width = operation.input_size
+    if not operation.kernel:
+        return float(height * width * operation.out_channels)
+    top, left, bottom, right = operation.padding
+    reach = [1 + (k - 1) * d for k, d in zip(operation.kernel, operation.dilation, strict=True)]
+    rows = (height + top + bottom - reach[0]) // operation.stride[0] + 1
+    columns = (width + left + right - reach[1]) // operation.stride[1] + 1
+    return 2.0 * rows * columns * _weights(operation)
+
+
+def parameters(operation: Operation) -> float:
+    """Return the weights and offsets of a convolution; nothing else has any."""
+    return _weights(operation) + operation.out_channels if operation.kernel else 0.0
+
+
+def _weights(operation: Operation) -> float:
+    groups = operation.in_channels if operation.is_depthwise else operation.groups
+    return float(operation.out_channels * operation.in_channels // groups) * math.prod(
+        operation.kernel
+    )
+
+
+def _widths(
+    templates: Iterable[Template], groups: ChannelGroups
+) -> Iterable[tuple[Operation, Width, Width]]:
+    """Yield the operations with channels, each with the channels that it reads and writes.
+
+    A convolution's follow from the groups of its layer. The others have those of the maps that
+    they read, which flow on from operation to operation.
+    """
+    sizes = {group.name: group.size for group in groups.prunable}
+    sides = _sides(groups)
+    maps: dict[str, Width] = {}
+    for template in templates:
+        operation, (name, *_) = template.operation, template.output
+        counts = (operation.in_channels, operation.out_channels)
+        if operation.kernel and (grouped := sides.get((operation.layer, "depthwise"))):
+            units = operation.groups or operation.in_channels
+            reads, writes = (_completed(grouped, count, sizes, count // units) for count in counts)
+        elif operation.kernel:
+            covered = (sides.get((operation.layer, side), {}) for side in ("in", "out"))
+            reads, writes = (
+                _completed(one, count, sizes) for one, count in zip(covered, counts, strict=True)
+            )
+        else:
+            found = [maps[source] for source, *_ in template.inputs if source in maps]
+            if operation.kind == "Concat" and len(found) == len(template.inputs):
+                found = [sum(found, Width())]
+            alike = (width for width in found if width.at(sizes) == operation.out_channels)
+            reads = writes = next(alike, Width(operation.out_channels))
+        maps[name] = writes
+        yield operation, reads, writes
+
+
+def _sides(groups: ChannelGroups) -> dict[tuple[str, str], dict[str, int]]:
+    """Return how many indexes of each side of each layer belong to which prunable groups."""
+    sides: dict[tuple[str, str], dict[str, int]] = {}
+    for group in groups.prunable:
+        for part in group.slices:
+            covered = sides.setdefault((part.layer, part.side), {})
+            covered[group.name] = sum(map(len, part.channels))
+    return sides
+
+
+def _completed(covered: Mapping[str, int], count: int, sizes: Sizes, times: int = 1) -> Width:
+    """Return the width of a map of `count` channels, `times` for each index that groups have."""
+    per_channel = tuple((name, times * part // sizes[name]) for name, part in covered.items())
+    return Width(count - sum(each * sizes[name] for name, each in per_channel), per_channel)

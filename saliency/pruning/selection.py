@@ -1,0 +1,147 @@
+"""Which channels to remove next: the decision of Fisher pruning.
+
+A decision takes channels of one group, those of least signal first, and weighs the rise of the
+loss that their signals promise, ΔL, against the change of the cost, ΔC, over the layers that make
+them and all that read them. Where time falls only in steps, a decision goes a whole step down.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Float64
+from numpy import ndarray
+
+from saliency.pruning.costs import Sizes
+
+LARGEST_SHARE = 8  # of a group that goes at once: an eighth, or what it takes to the next step
+
+
+class Cost(Protocol):
+    """What channels cost (`pruning.costs`)."""
+
+    def changes(self, sizes: Sizes, group: str) -> Float64[ndarray, " removals"]:
+        """Return the change of the cost when 1, 2, … and all but one channels of a group go."""
+
+    def neighbours(self, group: str) -> set[str]:
+        """Return the groups whose changes depend on the size of a group, itself included."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Channels of one group that are to go together.
+
+    Attributes:
+        group: its name.
+        channels: their numbers in the group.
+        loss: the rise of the loss that their signals promise, ΔL.
+        cost: the change of the cost, ΔC; below 0.
+    """
+
+    group: str
+    channels: tuple[int, ...]
+    loss: float
+    cost: float
+
+
+class Selection:
+    """Decides one after the other, by the signals of one moment.
+
+    Attributes:
+        sizes: how many channels each group has after the decisions so far.
+        removals: by group, the channels that go, in the order of the decisions.
+    """
+
+    def __init__(
+        self,
+        signals: Mapping[str, Float64[ndarray, " _"]],
+        cost: Cost,
+        *,
+        sizes: Sizes | None = None,
+        beta: float | None = None,
+        least: int = 1,
+    ) -> None:
+        """Start with all channels.
+
+        Args:
+            signals: by group, the rise of the loss when a channel goes.
+            cost: what channels cost.
+            sizes: of further groups that the cost depends on, which keep their channels.
+            beta: loss that one unit of cost is worth: each decision minimises ΔL + β·ΔC. Without
+                it each decision has the least −ΔL/ΔC: the cheapest saving first.
+            least: channels that every group keeps.
+
+        Raises:
+            ValueError: a group is to keep no channel, or β is below 0.
+        """
+        if least < 1 or (beta is not None and not beta >= 0):
+            raise ValueError(
+                f"expected at least 1 channel and a β of at least 0, got {least, beta}"
+            )
+        self._cost, self._beta, self._least = cost, beta, least
+        self._order = {name: np.argsort(values, kind="stable") for name, values in signals.items()}
+        self._sums = {
+            name: np.concatenate([[0.0], np.cumsum(values[self._order[name]])])
+            for name, values in signals.items()
+        }
+        own = {name: len(values) for name, values in signals.items()}
+        self.sizes = {**(sizes or {}), **own}
+        self._best: dict[str, tuple[float, int, float] | None] = {}
+
+    @property
+    def removals(self) -> dict[str, list[int]]:
+        """By group, the channels that go, in the order of the decisions."""
+        gone = {name: len(order) - self.sizes[name] for name, order in self._order.items()}
+        return {name: self._order[name][:count].tolist() for name, count in gone.items() if count}
+
+    def decide(self) -> Decision | None:
+        """Return the next decision and carry it out; None when nothing is worth removing.
+
+        On ties the earlier group, and fewer of its channels, go.
+        """
+        for name in self._order:
+            if name not in self._best:
+                self._best[name] = self._best_of(name)
+        rated = [(best[0], name) for name, best in self._best.items() if best is not None]
+        if not rated:
+            return None
+        rating, name = min(rated, key=lambda one: one[0])
+        if self._beta is not None and rating >= 0:
+            return None
+        best = self._best[name]
+        assert best is not None
+        _, count, change = best
+        gone = len(self._order[name]) - self.sizes[name]
+        decision = Decision(
+            group=name,
+            channels=tuple(self._order[name][gone : gone + count].tolist()),
+            loss=float(self._sums[name][gone + count] - self._sums[name][gone]),
+            cost=change,
+        )
+        self.sizes[name] -= count
+        for neighbour in self._cost.neighbours(name):
+            self._best.pop(neighbour, None)
+        return decision
+
+    def _best_of(self, name: str) -> tuple[float, int, float] | None:
+        """Return the rating, the channels and the change of cost of a group's best decision."""
+        size = self.sizes[name]
+        changes = self._cost.changes(self.sizes, name)[: max(size - self._least, 0)]
+        # A step is a count at which the cost is below that of every larger one.
+        floor = np.minimum.accumulate(np.concatenate([[0.0], changes]))[:-1]
+        steps = np.flatnonzero(changes < floor)
+        if not len(steps):
+            return None
+        steps = steps[steps < max(size // LARGEST_SHARE, steps[0] + 1)]
+        gone = len(self._order[name]) - size
+        losses = self._sums[name][gone + steps + 1] - self._sums[name][gone]
+        if self._beta is None:
+            ratings = losses / -changes[steps]
+        else:
+            ratings = losses + self._beta * changes[steps]
+        best = int(np.argmin(ratings))
+        if not math.isfinite(ratings[best]):
+            raise ValueError(f"expected finite signals and costs, got others in {name}")
+        return float(ratings[best]), int(steps[best]) + 1, float(changes[steps[best]])

@@ -1,0 +1,239 @@
+"""Signals: by how much the loss would rise if a channel were removed, estimated while training.
+
+The Fisher signal (Theis et al. 2018) of channel k is Δ_k = 1/(2N) Σ_n g_nk², where g_nk is the
+gradient of example n's loss in a gate on the channel: Σ activation × gradient over all positions
+and over all layers that read the channel, so the members of a group are summed before squaring.
+Nothing is multiplied by gates to find it: what a reader reads and the gradient that comes back
+are at hand while training goes backwards.
+
+The other signals are there to be compared with: `taylor`, the mean of |g_nk| (Molchanov et al.
+2017, without their scaling by layer); `magnitude`, the mean size of the weights that make the
+channel, and `activation`, its mean size where it is read, both in shares of their group's mean;
+`random`.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+from numpy import ndarray
+from torch import Tensor, nn
+
+from saliency.pruning.groups import ChannelGroups
+
+Signal = Literal["fisher", "taylor", "magnitude", "activation", "random"]
+
+Signals = dict[str, Float64[ndarray, " channels"]]
+"""By group name, a value for each channel; the larger, the more the loss would rise."""
+
+
+class SignalCollector:
+    """Sums up, example by example, what the signals of a network's channels follow from.
+
+    Attributes:
+        examples: how many were seen, less those forgotten.
+        sums: by group name, the sum over the examples, float64 on the CPU.
+    """
+
+    def __init__(self, groups: ChannelGroups, kind: Signal, *, seed: int = 0) -> None:
+        """Start with nothing seen; `seed` is for the random signal."""
+        self.kind, self.groups, self.seed = kind, groups, seed
+        self.examples = 0.0
+        self.sums = {group.name: np.zeros(group.size) for group in groups.prunable}
+
+    @contextmanager
+    def watch(self, model: nn.Module) -> Iterator[None]:
+        """Add the examples of one forward and backward pass, made while the context is entered.
+
+        The loss that is differentiated must be the *mean* over the batch, as is usual, and each
+        example's loss must not depend on the others: batch norm in evaluation mode.
+        """
+        if self.kind not in ("fisher", "taylor", "activation"):
+            yield
+            return
+        reads = _Reads(with_gradients=self.kind != "activation")
+        handles = [
+            model.get_submodule(layer).register_forward_pre_hook(reads.hook(layer))
+            for layer in _readers(self.groups)
+        ]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+        self._add(reads)
+
+    def signals(self, model: nn.Module) -> Signals:
+        """Return the signal of every channel, from all examples seen.
+
+        Raises:
+            ValueError: nothing has been seen, and the signal is one of data.
+        """
+        if self.kind == "random":
+            random = np.random.default_rng(self.seed)
+            return {group.name: random.random(group.size) for group in self.groups.prunable}
+        if self.kind == "magnitude":
+            return _magnitudes(model, self.groups)
+        if not self.examples:
+            raise ValueError("expected examples to have been seen, got none")
+        means = {name: total / self.examples for name, total in self.sums.items()}
+        if self.kind == "activation":
+            return {name: _by_mean(values) for name, values in means.items()}
+        return {
+            name: values / 2 if self.kind == "fisher" else values for name, values in means.items()
+        }
+
+    def forget(self, share: float) -> None:
+        """Let what was seen so far count less, as the network has moved on."""
+        self.examples *= 1 - share
+        self.sums = {name: (1 - share) * total for name, total in self.sums.items()}
+
+    def remove(self, groups: ChannelGroups, removals: Mapping[str, Collection[int]]) -> None:
+        """Go on with a network without some channels, whose groups are now `groups`."""
+        kept = {group.name for group in groups.prunable}
+        self.sums = {
+            name: np.delete(total, list(removals.get(name, ())))
+            for name, total in self.sums.items()
+            if name in kept
+        }
+        self.groups, self.seed = groups, self.seed + 1
+
+    def _add(self, reads: "_Reads") -> None:
+        values = reads.values
+        if not values:
+            raise ValueError("expected a forward and a backward pass while watching, got none")
+        batch = len(next(iter(values.values())))
+        for group in self.groups.prunable:
+            total: Any = 0
+            for part in group.slices:
+                if part.side == "in":
+                    total = total + _gathered(values[part.layer], part.channels)
+            if self.kind == "activation":
+                seen = total
+            else:
+                # The gradient was that of the batch's mean.
+                seen = (batch * total).square() if self.kind == "fisher" else (batch * total).abs()
+            self.sums[group.name] += seen.sum(dim=0).cpu().numpy()
+        self.examples += batch
+
+
+class _Reads:
+    """What layers read in one pass.
+
+    Attributes:
+        values: by layer, (batch, channels) in float64: Σ activation × gradient over the positions,
+            or without gradients the mean of |activation|.
+    """
+
+    def __init__(self, *, with_gradients: bool) -> None:
+        self.with_gradients = with_gradients
+        self.values: dict[str, Tensor] = {}
+
+    def hook(self, layer: str) -> Callable[[nn.Module, tuple[Tensor, ...]], tuple[Any, ...]]:
+        """Return a forward pre-hook that looks at what a layer reads, or at its gradient."""
+
+        def look(module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Any, ...]:
+            is_linear, read = isinstance(module, nn.Linear), args[0]
+            if self.with_gradients and read.requires_grad:
+                return (_Probe.apply(read, self, layer, is_linear), *args[1:])
+            if not self.with_gradients:
+                count = read.numel() // (len(read) * read.shape[-1 if is_linear else 1])
+                self.add(layer, _over_positions(read.detach().abs(), is_linear) / count)
+            return args
+
+        return look
+
+    def add(self, layer: str, values: Tensor) -> None:
+        """Add to the values of a layer, which may be called several times in a pass."""
+        self.values[layer] = self.values[layer] + values if layer in self.values else values
+
+
+class _Probe(torch.autograd.Function):
+    """Hands a tensor on, and on the way back multiplies it by its gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, read: Tensor, reads: _Reads, layer: str, is_linear: bool) -> Tensor:
+        ctx.save_for_backward(read)
+        ctx.reads, ctx.layer, ctx.is_linear = reads, layer, is_linear
+        return read.view_as(read)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        (read,) = ctx.saved_tensors
+        ctx.reads.add(ctx.layer, _over_positions(read * gradient, ctx.is_linear))
+        return gradient, None, None, None
+
+
+def _over_positions(values: Tensor, is_linear: bool) -> Tensor:
+    """Sum over the positions: (batch, channels, …), of a linear layer (batch, …, channels)."""
+    axes = tuple(range(1, values.ndim - 1)) if is_linear else tuple(range(2, values.ndim))
+    return (values.sum(dim=axes) if axes else values).double()
+
+
+def _readers(groups: ChannelGroups) -> list[str]:
+    """Return the names of all layers that read channels of prunable groups."""
+    names = (p.layer for group in groups.prunable for p in group.slices if p.side == "in")
+    return list(dict.fromkeys(names))
+
+
+def _gathered(values: Tensor, channels: tuple[tuple[int, ...], ...]) -> Tensor:
+    """Return (batch, channels of the group): the sum over the indexes that each of them covers."""
+    if all(len(covered) == 1 for covered in channels):
+        return values[:, [index for (index,) in channels]]
+    summed = [values[:, list(covered)].sum(dim=1) for covered in channels]
+    return torch.stack(summed, dim=1)
+
+
+def _magnitudes(model: nn.Module, groups: ChannelGroups) -> Signals:
+    """Return the mean L1 norm of the filters that make each channel (Li et al. 2017)."""
+    signals = {}
+    for group in groups.prunable:
+        norms = []
+        for part in group.slices:
+            if part.side == "out":
+                layer: Any = model.get_submodule(part.layer)
+                rows = layer.weight.detach().double().flatten(1).abs().mean(dim=1)
+                norms.append(_by_mean(_gathered(rows[None], part.channels)[0].cpu().numpy()))
+        signals[group.name] = np.mean(norms, axis=0) if norms else np.ones(group.size)
+    return signals
+
+
+def _by_mean(values: ndarray) -> Float64[ndarray, " channels"]:
+    mean = values.mean()
+    return np.asarray(values / mean if mean > 0 else np.ones_like(values), np.float64)
+
+
+def parameter_signals(
+    model: nn.Module, losses: Iterable[Callable[[], Tensor]]
+) -> dict[str, Tensor]:
+    """Return the Fisher signal of every parameter, Δ_i = 1/(2N) θ_i² Σ_n g_ni².
+
+    Args:
+        model: the network.
+        losses: for each example what computes its loss by the network, a scalar.
+
+    Returns:
+        By the parameter's name, float64, of its shape: how much the loss would rise if the
+        parameter were zero.
+
+    Raises:
+        ValueError: there is no example.
+    """
+    named = dict(model.named_parameters())
+    sums = {name: torch.zeros_like(value, dtype=torch.float64) for name, value in named.items()}
+    count = 0
+    for loss in losses:
+        gradients = torch.autograd.grad(loss(), list(named.values()), allow_unused=True)
+        for total, gradient in zip(sums.values(), gradients, strict=True):
+            if gradient is not None:
+                total.add_(gradient.double().square())
+        count += 1
+    if not count:
+        raise ValueError("expected at least one example, got none")
+    return {
+        name: value.detach().double().square() * sums[name] / (2 * count)
+        for name, value in named.items()
+    }

@@ -1,0 +1,159 @@
+"""From a trained model to a small one: measure, prune, fine-tune, report."""
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from tqdm import tqdm
+
+from saliency.atomic import write_whole
+from saliency.checkpoint import load_model, save_model
+from saliency.errors import PruningError
+from saliency.export import export_onnx, saliency_graph
+from saliency.model import ModelConfig, SaliencyModel
+from saliency.pruning.engines import ENGINES, Engine
+from saliency.pruning.latency import LatencyTable
+from saliency.pruning.latency_file import read_table, table_to_json
+from saliency.pruning.measuring import measure_table, setting_of
+from saliency.pruning.surgery import channel_counts
+from saliency.pruning_options import PruningOptions
+from saliency.pruning_report import Outcome, write_report
+from saliency.pruning_run import PruningRun
+from saliency.run_folder import RunFolder
+from saliency.training import train
+from saliency.training_data import TrainingData
+from saliency.training_options import TrainingOptions
+
+log = logging.getLogger(__name__)
+
+
+def unpruned_path(folder: Path) -> Path:
+    """Return where a run keeps the unpruned model, which is also the usual teacher."""
+    return folder / "unpruned.onnx"
+
+
+def prune(
+    model: Path,
+    data: TrainingData,
+    *,
+    options: PruningOptions,
+    training: TrainingOptions,
+    folder: Path,
+    table: Path | None = None,
+) -> Outcome:
+    """Prune a model and fine-tune what is left; go on where an earlier call was stopped.
+
+    Args:
+        model: a `.safetensors` file.
+        data: what to learn from; its teachers may name `unpruned_path(folder)`.
+        options: how to prune.
+        training: how to train on, and to fine-tune.
+        folder: where all files go.
+        table: a latency table; without one it is measured.
+
+    Raises:
+        SaliencyError: the model cannot be pruned as asked, or something cannot be read or written.
+    """
+    start = load_model(model)
+    if not unpruned_path(folder).exists():
+        export_onnx(start, unpruned_path(folder))
+    engine = create_engine(options.engine, threads=options.threads, device=training.device)
+    times = _table(start, engine, options.size, given=table, kept=folder / "latency.json")
+    pruned, points = folder / "pruned.safetensors", folder / "points.json"
+    if not pruned.exists():
+        run = PruningRun(
+            load_model(model),
+            data,
+            options=options,
+            training=training,
+            folder=RunFolder(folder / "pruning"),
+            teacher_cache=RunFolder(folder).teacher,
+            table=times,
+            engine=engine,
+        )
+        smaller = run.run()
+        write_whole(json.dumps(run.points, indent=1).encode(), points, overwrite=True)
+        save_model(smaller, pruned)
+    train(data, training, RunFolder(folder), start=load_model(pruned))
+    outcome = Outcome(
+        before=channel_counts(start),
+        after=channel_counts(load_model(pruned)),
+        points=json.loads(points.read_text()),
+        options=options,
+    )
+    return write_report(
+        outcome, data, folder=folder, engine=engine, reference_ms=times.reference_ms
+    )
+
+
+def measure(
+    model: Path | None, *, engine: str, threads: int, device: str, size: tuple[int, int], out: Path
+) -> LatencyTable:
+    """Measure a model's latency table, or that of the default network, and write it.
+
+    Raises:
+        SaliencyError: the model cannot be read or run, the engine is missing, or `out` cannot be
+            written.
+    """
+    network = load_model(model) if model is not None else SaliencyModel(ModelConfig()).eval()
+    table = _measure(
+        saliency_graph(network), create_engine(engine, threads=threads, device=device), size
+    )
+    write_whole(table_to_json(table).encode(), out, overwrite=True)
+    return table
+
+
+def create_engine(name: str, *, threads: int, device: str = "cpu") -> Engine:
+    """Return an engine; only torch has the choice of a device, the others use the processor.
+
+    Raises:
+        SaliencyError: it is not installed, or there is no such device.
+    """
+    keywords: dict[str, Any] = {"threads": threads}
+    if name == "torch":
+        best = "cuda" if torch.cuda.is_available() else "cpu"
+        keywords["device"] = best if device == "auto" else device
+    return ENGINES[name](**keywords)
+
+
+def _table(
+    model: SaliencyModel,
+    engine: Engine,
+    size: tuple[int, int],
+    *,
+    given: Path | None,
+    kept: Path,
+) -> LatencyTable:
+    """Return the table that was given or measured before; else measure it and keep it."""
+    for path in (given, kept):
+        if path is not None and path.exists():
+            table = read_table(path)
+            table.require(setting_of(engine, input_size=size))
+            return table
+    if given is not None:
+        raise PruningError(f"no latency table at {given}; check the path, or leave --table out")
+    log.info("measuring the latency table; leave the machine alone meanwhile")
+    table = _measure(saliency_graph(model), engine, size)
+    write_whole(table_to_json(table).encode(), kept, overwrite=True)
+    return table
+
+
+def _measure(graph: onnx.ModelProto, engine: Engine, size: tuple[int, int]) -> LatencyTable:
+    is_terminal = sys.stderr.isatty()
+    with tqdm(desc="measuring", unit="row", mininterval=0.5 if is_terminal else 30) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        return measure_table(
+            graph,
+            engine,
+            input_shape=(1, *size, 3),
+            input_size=size,
+            progress=show,
+        )

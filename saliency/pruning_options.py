@@ -1,0 +1,77 @@
+"""How to prune a model: one frozen record, the source of every default."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Literal
+
+PRUNING_CHOICES = {
+    "cost": ("latency", "flops", "params", "none"),
+    "signal": ("fisher", "taylor", "magnitude", "activation", "random"),
+    "engine": ("onnxruntime", "torch", "openvino"),
+}
+"""What the fields that are a choice may be."""
+
+_RANGES: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
+    ("at least 1", lambda value: value >= 1, ("steps", "least", "threads")),
+    ("above 1", lambda value: value > 1, ("speedup",)),
+    ("above 0", lambda value: value > 0, ("target_ms", "rate_share")),
+    ("at least 0", lambda value: value >= 0, ("beta",)),
+    ("from 0 to below 1", lambda value: 0 <= value < 1, ("forget",)),
+    ("above 0 and below 1", lambda value: 0 < value < 1, ("time_share",)),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class PruningOptions:
+    """How to prune; every field is an option of `saliency prune` of the same name.
+
+    Attributes:
+        target_ms: time that the pruned model may take; or
+        speedup: how many times faster it is to be; or neither, with `beta`.
+        beta: rise of the loss that a unit of the cost is worth; without it the cheapest saving
+            goes first.
+        cost: what a channel costs: `latency`, `flops`, `params`, `none`.
+        signal: how the rise of the loss is estimated: `fisher`, `taylor`, `magnitude`,
+            `activation`, `random`.
+        steps: training steps before each removal.
+        time_share: share of the present time that goes at each removal.
+        forget: share of what the signals were told by that counts no more after a removal.
+        rate_share: learning rates while pruning, as shares of the greatest while fine-tuning.
+        least: channels that each group keeps.
+        engine: what will run the model: `onnxruntime`, `torch`, `openvino`.
+        threads: how many it may use.
+        size: height and width of the photo for which time counts.
+    """
+
+    target_ms: float | None = None
+    speedup: float | None = None
+    beta: float | None = None
+    cost: Literal["latency", "flops", "params", "none"] = "latency"
+    signal: Literal["fisher", "taylor", "magnitude", "activation", "random"] = "fisher"
+    steps: int = 10
+    time_share: float = 0.03
+    forget: float = 0.5
+    rate_share: float = 0.3
+    least: int = 1
+    engine: str = "onnxruntime"
+    threads: int = 1
+    size: tuple[int, int] = (288, 384)
+
+    def __post_init__(self) -> None:
+        """Refuse values with which no run could come to its end.
+
+        Raises:
+            ValueError: a number is out of its range, a word is none of `PRUNING_CHOICES`, or not
+                exactly one of target, speedup and β says how far to go.
+        """
+        for expected, is_allowed, names in _RANGES:
+            for name in names:
+                value = getattr(self, name)
+                if value is not None and not (math.isfinite(value) and is_allowed(value)):
+                    raise ValueError(f"expected {name} {expected}, got {value}")
+        for name, choices in PRUNING_CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"expected {name} of {choices}, got {getattr(self, name)!r}")
+        if sum(value is not None for value in (self.target_ms, self.speedup, self.beta)) != 1:
+            raise ValueError("expected one of a target in ms, a speedup and a beta")

@@ -1,0 +1,134 @@
+"""A training step, and what it takes to make one: device, batches, optimizer, moving average."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from saliency.examples import Batches, Examples, Source
+from saliency.losses import cross_entropy
+from saliency.model import SaliencyModel
+from saliency.training_options import TrainingOptions
+
+
+def launch_fabric(options: TrainingOptions) -> Fabric:
+    """Return the devices to train on, at their precision."""
+    fabric = Fabric(
+        accelerator=options.device,
+        devices=options.devices,
+        precision=_precision(options),  # type: ignore[arg-type]
+    )
+    fabric.launch()
+    return fabric
+
+
+def _precision(options: TrainingOptions) -> str:
+    if options.precision != "auto":
+        return options.precision
+    has_bfloat16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    return "bf16-mixed" if has_bfloat16 and options.device in ("auto", "cuda") else "32-true"
+
+
+def create_optimizer(model: SaliencyModel, options: TrainingOptions) -> torch.optim.Optimizer:
+    """Return AdamW, with a learning rate for the backbone and one for the rest."""
+    backbone = set(model.backbone.parameters())
+    rest = [parameter for parameter in model.parameters() if parameter not in backbone]
+    groups = [
+        {"params": list(model.backbone.parameters()), "lr": options.backbone_rate},
+        {"params": rest, "lr": options.readout_rate},
+    ]
+    return torch.optim.AdamW(groups, weight_decay=options.weight_decay)
+
+
+def load_batches(
+    fabric: Fabric,
+    sources: Sequence[Source],
+    options: TrainingOptions,
+    *,
+    size_multiple: int,
+    first_step: int,
+    last_step: int,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Return the photos and targets of the steps from `first_step` up to `last_step`."""
+    batches = Batches(
+        len(sources),
+        batch_size=options.batch_size,
+        pixels=options.input_pixels,
+        size_multiple=size_multiple,
+        seed=options.seed,
+        first_step=first_step,
+        last_step=last_step,
+        rank=fabric.global_rank,
+        world_size=fabric.world_size,
+    )
+    examples = Examples(
+        sources,
+        teacher_weight=options.teacher_weight,
+        blur=options.blur,
+        strength=options.strength,
+    )
+    loader = DataLoader(
+        examples,
+        batch_sampler=batches,
+        num_workers=options.workers,
+        worker_init_fn=_yield_to_network,
+        pin_memory=fabric.device.type == "cuda",
+        prefetch_factor=4 if options.workers else None,
+    )
+    batched: Any = fabric.setup_dataloaders(loader, use_distributed_sampler=False)
+    return iter(batched)
+
+
+def take_step(
+    fabric: Fabric,
+    wrapped: Any,
+    optimizer: Any,
+    batch: tuple[Tensor, Tensor],
+    *,
+    options: TrainingOptions,
+) -> Tensor:
+    """Go one step down the loss of a batch; return that loss."""
+    photos, target = batch
+    optimizer.zero_grad(set_to_none=True)
+    loss = cross_entropy(wrapped(photos), target).mean()
+    fabric.backward(loss)
+    fabric.clip_gradients(
+        wrapped,
+        optimizer,
+        max_norm=options.clip,
+        # In half precision a step may overflow: its gradient scaler then leaves it out.
+        error_if_nonfinite=options.precision != "16-mixed",
+    )
+    optimizer.step()
+    return loss.detach()
+
+
+def moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
+    """Return the update of a moving average that forgets faster while it is young.
+
+    The start of a run is far from its end; at a constant decay it would weigh on the average for
+    several times 1 / (1 − decay) steps.
+    """
+
+    @torch.no_grad()
+    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
+        if not averaged[0].is_floating_point():  # batch norm's counters; a list has one type
+            torch._foreach_copy_(averaged, current)
+            return
+        young = (1 + int(count)) / (10 + int(count))
+        torch._foreach_lerp_(averaged, current, 1 - min(decay, young))
+
+    return update
+
+
+def _yield_to_network(worker: int) -> None:  # noqa: ARG001  what DataLoader calls
+    """Let a loading process run only where the network leaves a core free.
+
+    The threads of a CPU step wait for each other, so that one core lent to loading stops them all.
+    """
+    if hasattr(os, "nice"):
+        os.nice(19)
