@@ -14,6 +14,7 @@ from saliency.atomic import write_whole
 from saliency.checkpoint import load_model, save_model
 from saliency.errors import PruningError
 from saliency.export import export_onnx, saliency_graph
+from saliency.gauge import Gauge
 from saliency.model import ModelConfig, SaliencyModel
 from saliency.pruning.engines import ENGINES, Engine
 from saliency.pruning.latency import LatencyTable
@@ -85,9 +86,15 @@ def prune(
         points=json.loads(points.read_text()),
         options=options,
     )
-    return write_report(
-        outcome, data, folder=folder, engine=engine, reference_ms=times.reference_ms
+    gauge = Gauge(
+        start,
+        data,
+        engine,
+        size=options.size,
+        reference_ms=times.reference_ms,
+        unpruned_ms=outcome.points[0]["measured_ms"],
     )
+    return write_report(outcome, gauge, data.validation, folder=folder)
 
 
 def measure(

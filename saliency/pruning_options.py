@@ -74,4 +74,4 @@ class PruningOptions:
             if getattr(self, name) not in choices:
                 raise ValueError(f"expected {name} of {choices}, got {getattr(self, name)!r}")
         if sum(value is not None for value in (self.target_ms, self.speedup, self.beta)) != 1:
-            raise ValueError("expected one of a target in ms, a speedup and a beta")
+            raise ValueError("expected exactly one of --target, --speedup and --beta")

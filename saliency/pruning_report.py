@@ -8,26 +8,18 @@ from typing import Any
 
 import matplotlib.figure
 import numpy as np
-import onnx
 
 from saliency.atomic import write_whole
-from saliency.center_bias import fit_center_bias
 from saliency.checkpoint import load_model
 from saliency.fixations import Scene
+from saliency.gauge import Gauge, Point
 from saliency.image import load_photo, to_srgb
 from saliency.predictor import Predictor
-from saliency.pruning.engines import Engine
-from saliency.pruning.network_graph import simplify
 from saliency.pruning.surgery import Counts
-from saliency.pruning.timing import measure_networks_ms
 from saliency.pruning_options import PruningOptions
-from saliency.training_data import TrainingData
-from saliency.validation import validate
 from saliency.window import Window, best_windows
 
 ASPECTS = ("1:1", "9:16", "16:9")
-
-Figures = dict[str, float]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,42 +37,28 @@ class Outcome:
 
     before: Counts
     after: Counts
-    points: Sequence[Figures]
+    points: Sequence[Point]
     options: PruningOptions
-    result: Figures = dataclasses.field(default_factory=dict)
-    windows: dict[str, Figures] = dataclasses.field(default_factory=dict)
+    result: Point = dataclasses.field(default_factory=dict)
+    windows: dict[str, Point] = dataclasses.field(default_factory=dict)
 
 
 def write_report(
-    outcome: Outcome, data: TrainingData, *, folder: Path, engine: Engine, reference_ms: float
+    outcome: Outcome, gauge: Gauge, scenes: Sequence[Scene], *, folder: Path
 ) -> Outcome:
     """Measure the fine-tuned model against the unpruned one and write report.md, .json, .png.
 
     Args:
         outcome: of pruning.
-        data: the validation scenes are what is measured on.
+        gauge: measures.
+        scenes: whose crop windows are compared.
         folder: holds `unpruned.onnx` and the fine-tuned `model.onnx` and `model.safetensors`.
-        engine: what times count in.
-        reference_ms: the pace to which times are brought (`timing`).
     """
     files = folder / "unpruned.onnx", folder / "model.onnx"
-    shape = (1, *outcome.options.size, 3)
-    random = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    unpruned_ms, measured_ms = measure_networks_ms(
-        [simplify(onnx.load(file), input_shape=shape) for file in files],
-        engine,
-        inputs={"photos": random},
-        reference_ms=reference_ms,
-    )
-    figures = validate(
-        load_model(folder / "model.safetensors"),
-        data.validation,
-        baseline=fit_center_bias(data.train, is_symmetric=True),
-    )
     complete = dataclasses.replace(
         outcome,
-        result={"measured_ms": measured_ms, "speedup": unpruned_ms / measured_ms, **figures},
-        windows=compare_windows(*files, data.validation),
+        result=gauge.measure(load_model(folder / "model.safetensors")),
+        windows=compare_windows(*files, scenes),
     )
     values = dataclasses.asdict(complete) | {"alternation": alternation(complete)}
     write_whole(json.dumps(values, indent=1).encode(), folder / "report.json", overwrite=True)
@@ -90,7 +68,7 @@ def write_report(
     return complete
 
 
-def compare_windows(one: Path, other: Path, scenes: Sequence[Scene]) -> dict[str, Figures]:
+def compare_windows(one: Path, other: Path, scenes: Sequence[Scene]) -> dict[str, Point]:
     """Return, by aspect ratio, how far two models' crop windows lie apart.
 
     `moved` is the mean distance, in shares of the photo's side along which the window can move;
@@ -153,11 +131,11 @@ def _lines(outcome: Outcome) -> Iterator[str]:
     yield "# Pruning\n"
     yield (
         f"One photo of {outcome.options.size[1]}×{outcome.options.size[0]} pixels, "
-        f"{outcome.options.engine}, {outcome.options.threads} thread(s). Figures on the validation "
+        f"{outcome.options.engine}, {outcome.options.threads} thread(s). Point on the validation "
         "images, at the model's own input size.\n"
     )
     yield "| | ms | speedup | IG (bit) | IG kept | NSS | AUC |\n|---|---|---|---|---|---|---|"
-    rows: list[tuple[str, Figures]] = [("unpruned", unpruned)]
+    rows: list[tuple[str, Point]] = [("unpruned", unpruned)]
     rows += [(f"after {point['removals']:.0f} removals", point) for point in outcome.points[1:]]
     for name, row in [*rows, ("fine-tuned", outcome.result)]:
         yield (

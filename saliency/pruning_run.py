@@ -1,39 +1,36 @@
 """Prune a trained model against measured time, while it trains on."""
 
 import copy
+import dataclasses
 import logging
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from saliency.allocator import keep_freed_memory
-from saliency.center_bias import fit_center_bias
 from saliency.errors import PruningError
-from saliency.export import saliency_graph
+from saliency.gauge import Gauge, Point
 from saliency.model import SaliencyModel
 from saliency.pruning.costs import create_cost, latency_cost
-from saliency.pruning.engines import Engine, Inputs
+from saliency.pruning.engines import Engine
 from saliency.pruning.groups import find_groups, remaining_groups
 from saliency.pruning.latency import LatencyTable
-from saliency.pruning.network_graph import find_templates, simplify
+from saliency.pruning.network_graph import find_templates
 from saliency.pruning.optimizers import remove_moments
 from saliency.pruning.selection import Selection
 from saliency.pruning.signals import SignalCollector
 from saliency.pruning.surgery import channel_counts, remove_channels, resize_layers
-from saliency.pruning.timing import measure_networks_ms
 from saliency.pruning_options import PruningOptions
 from saliency.run_folder import RunFolder
 from saliency.stepping import create_optimizer, launch_fabric, load_batches, take_step
 from saliency.training_data import TrainingData, gather_sources
 from saliency.training_options import TrainingOptions
-from saliency.validation import validate
 
 log = logging.getLogger(__name__)
 
@@ -41,9 +38,6 @@ WARM_UP_STEPS = 50
 NOTED_SHARE = 0.9  # a point is noted whenever the time has come down to this share of the last
 PASSES_FOR_MEASURED = 5  # of removals beyond the predicted target, until the measured one is met
 EXAMPLE = torch.zeros(1, 64, 96, 3, dtype=torch.uint8)
-
-Point = dict[str, float]
-"""How the model did at one moment: its times in ms and its figures on the validation images."""
 
 
 class PruningRun:
@@ -74,16 +68,14 @@ class PruningRun:
         """
         keep_freed_memory()
         torch.manual_seed(training.seed)
+        training = dataclasses.replace(training, input_pixels=start.config.input_pixels)
         self.options, self.training, self.folder = options, training, folder
-        self.data, self.engine = data, engine
-        self.table = table
-        self.unpruned = simplify(saliency_graph(start), input_shape=self._shape)
+        self.gauge = Gauge(start, data, engine, size=options.size, reference_ms=table.reference_ms)
         self.groups = find_groups(start, EXAMPLE)
-        templates = find_templates(self.unpruned, input_shape=self._shape)
+        templates = find_templates(self.gauge.graph, input_shape=self.gauge.shape)
         self.latency = latency_cost(table, templates, self.groups)
         self.cost = create_cost(options.cost, table, templates, self.groups)
         self.sizes = {group.name: group.size for group in self.groups.prunable}
-        self.baseline = fit_center_bias(data.train, is_symmetric=True)
         self.sources = gather_sources(data, cache=teacher_cache)
         self.fabric = launch_fabric(training)
         self.model = start.to(self.fabric.device).to(memory_format=torch.channels_last)
@@ -148,10 +140,6 @@ class PruningRun:
         model = copy.deepcopy(self.model).cpu()
         return model.eval()
 
-    @property
-    def _shape(self) -> tuple[int, int, int, int]:
-        return (1, *self.options.size, 3)
-
     def _has_arrived(self) -> bool:
         """Whether the target is met, by the table and then by measurement."""
         if self.options.beta is not None or self.predicted_ms > self.target_ms:
@@ -179,7 +167,7 @@ class PruningRun:
         return max(1, math.ceil(math.log(self.predicted_ms / self.target_ms)
                    / -math.log(1 - self.options.time_share)))  # fmt: skip
 
-    def _train(self, batches: Iterator[tuple[Tensor, Tensor]], *, until: int) -> float:
+    def _train(self, batches: Iterator[Sequence[Tensor]], *, until: int) -> float:
         """Take steps, which the signals are told by; return the mean loss."""
         self.wrapped.train()
         losses = []
@@ -254,34 +242,12 @@ class PruningRun:
 
     def _note(self) -> None:
         """Measure and validate the model at present."""
-        model = self._copy()
-        graph = simplify(saliency_graph(model), input_shape=self._shape)
-        unpruned_ms, pruned_ms = measure_networks_ms(
-            [self.unpruned, graph],
-            self.engine,
-            inputs=self._inputs(),
-            reference_ms=self.table.reference_ms,
-        )
-        speedup = unpruned_ms / pruned_ms if self.removals else 1.0
-        first_ms = self.points[0]["measured_ms"] if self.points else unpruned_ms
-        measured_ms = first_ms / speedup  # so that the machine's pace cancels out
-        self.correction = measured_ms / self.latency.total(self.sizes)
-        figures = validate(model, self.data.validation, baseline=self.baseline)
-        self.points.append(
-            {
-                "removals": self.removals,
-                "measured_ms": measured_ms,
-                "speedup": speedup,
-                "channels": sum(self.sizes.values()),
-                **figures,
-            }
-        )
+        point = self.gauge.measure(self._copy(), is_unpruned=self.removals == 0)
+        self.correction = point["measured_ms"] / self.latency.total(self.sizes)
+        channels = float(sum(self.sizes.values()))
+        self.points.append({"removals": float(self.removals), "channels": channels, **point})
         shown = ", ".join(f"{name} {value:.4g}" for name, value in self.points[-1].items())
-        log.info("removal %d: %s", self.removals, shown)
-
-    def _inputs(self) -> Inputs:
-        random = np.random.default_rng(0)
-        return {"photos": random.integers(0, 256, self._shape, np.uint8)}
+        log.info("while pruning: %s", shown)
 
     def _shown(self, loss: float) -> str:
         measured_ms = self.points[-1]["measured_ms"]
@@ -290,7 +256,7 @@ class PruningRun:
             f"target {self.target_ms:.2f} ms, loss {loss:.3f}, {sum(self.sizes.values())} channels"
         )
 
-    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def _batches(self) -> Iterator[Sequence[Tensor]]:
         return load_batches(
             self.fabric,
             self.sources,
@@ -323,6 +289,7 @@ class PruningRun:
         self.step, self.removals = state["step"], state["removals"]
         self.passes, self.correction = state["passes"], state["correction"]
         self.points, self.sizes = state["points"], state["sizes"]
+        self.gauge.unpruned_ms = self.points[0]["measured_ms"]
         resized = resize_layers(self.model, state["channels"])
         assert isinstance(resized, SaliencyModel)
         resized.load_state_dict(state["model"])

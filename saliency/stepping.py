@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import cv2
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
@@ -52,8 +53,11 @@ def load_batches(
     size_multiple: int,
     first_step: int,
     last_step: int,
-) -> Iterator[tuple[Tensor, Tensor]]:
+) -> Iterator[Sequence[Tensor]]:
     """Return the photos and targets of the steps from `first_step` up to `last_step`."""
+    # Loading processes are forked, and OpenCV's threads do not survive that: the call by which a
+    # child wants to be rid of them would wait for them for ever.
+    cv2.setNumThreads(1)
     batches = Batches(
         len(sources),
         batch_size=options.batch_size,
@@ -87,7 +91,7 @@ def take_step(
     fabric: Fabric,
     wrapped: Any,
     optimizer: Any,
-    batch: tuple[Tensor, Tensor],
+    batch: Sequence[Tensor],
     *,
     options: TrainingOptions,
 ) -> Tensor:

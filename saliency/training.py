@@ -1,5 +1,6 @@
 """Fine-tune a pretrained network on human fixations."""
 
+import dataclasses
 import logging
 import sys
 import time
@@ -52,7 +53,7 @@ def train(
         data: what to learn from.
         options: how; what they say of the network counts only without `start`.
         folder: where the run is kept.
-        start: a trained model to go on from, with its center bias; it is changed.
+        start: a trained model to go on from, with its center bias and input size; it is changed.
 
     Raises:
         SaliencyError: an image, a teacher or the state cannot be read, or a file not be written.
@@ -69,6 +70,8 @@ def train(
             f"got {count}; add images, or lower --batch-size"
         )
     keep_freed_memory()
+    if start is not None:
+        options = dataclasses.replace(options, input_pixels=start.config.input_pixels)
     run = _Run(data, options, folder, start)
     for epoch in range(run.first_epoch, options.epochs):
         if run.has_stopped_gaining():

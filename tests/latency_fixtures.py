@@ -1,5 +1,6 @@
 """Toy networks whose operations are written out, and an engine whose clock the test sets."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -42,6 +43,28 @@ class CountingEngine:
 
         def run():
             self.now_ns += 1_000_000 * len(model.graph.node)
+
+        return run
+
+    def clock_ns(self):
+        return self.now_ns
+
+
+class SizeEngine:
+    """Runs nothing: a run takes a microsecond for every ten weights, and ten for every node."""
+
+    name, version, device, threads = "size", "1", "none", 1
+
+    def __init__(self, *, threads=1):
+        assert threads == 1
+        self.now_ns = 0
+
+    def prepare(self, model, inputs) -> Callable[[], object]:  # noqa: ARG002
+        weights = sum(math.prod(item.dims) for item in model.graph.initializer)
+        taken_ns = 100 * weights + 10_000 * len(model.graph.node)
+
+        def run():
+            self.now_ns += taken_ns
 
         return run
 

@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -7,6 +8,8 @@ from training_fixtures import random_model
 
 from saliency.checkpoint import load_model, model_metadata, read_metadata, save_model
 from saliency.errors import CheckpointError
+from saliency.pruning.groups import find_groups
+from saliency.pruning.surgery import channel_counts, remove_channels
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +28,51 @@ def test_saved_model_gives_the_very_same_outputs(model, saved):
     photos = torch.randint(0, 256, (2, 45, 70, 3), generator=generator, dtype=torch.uint8)
     with torch.inference_mode():
         assert torch.equal(load_model(saved)(photos), model(photos))
+
+
+def thinned(model):
+    """Return a model without a random third of the channels of every group."""
+    groups = find_groups(model, torch.zeros(1, 64, 96, 3, dtype=torch.uint8))
+    random = np.random.default_rng(0)
+    removals = {
+        group.name: random.permutation(group.size)[: group.size // 3].tolist()
+        for group in groups.prunable
+    }
+    return remove_channels(model, groups, removals)
+
+
+def test_pruned_model_gives_the_very_same_outputs_after_loading(model, tmp_path):
+    pruned, path = thinned(model), tmp_path / "pruned.safetensors"
+    save_model(pruned, path)
+    photos = torch.randint(0, 256, (1, 45, 70, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        assert torch.equal(load_model(path)(photos), pruned(photos))
+    assert channel_counts(load_model(path)) == channel_counts(pruned) != channel_counts(model)
+
+
+def test_file_from_before_there_was_pruning_holds_a_whole_model(model, saved):
+    metadata = read_metadata(saved)
+    del metadata["channels"]
+    save_file(load_file(saved), saved, {"saliency": json.dumps(metadata)})
+    assert channel_counts(load_model(saved)) == channel_counts(model)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda channels: channels.update({"backbone.conv_stem": [3, 5]}),
+        lambda channels: channels.update({"backbone.conv_stem": [3, 500]}),
+        lambda channels: channels.update({"backbone.conv_stem": "all"}),
+        lambda channels: channels.pop("backbone.conv_stem"),
+        lambda channels: channels.update({"another": [1, 1]}),
+    ],
+)
+def test_file_whose_channels_are_not_those_of_its_weights_is_refused(change, saved):
+    metadata = read_metadata(saved)
+    change(metadata["channels"])
+    save_file(load_file(saved), saved, {"saliency": json.dumps(metadata)})
+    with pytest.raises(CheckpointError, match="does not hold the model that it describes"):
+        load_model(saved)
 
 
 def test_loaded_model_is_in_evaluation_mode(saved):

@@ -14,18 +14,24 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = (
     ("saliency",),  # names its public modules in strings, fetched on use
-    ("errors", "aspect", "allocator", "training_options", "losses", "metrics", "readout"),
+    ("errors", "aspect", "allocator", "losses", "metrics", "readout"),
+    ("training_options", "pruning_options"),
     ("pruning", "pruning.layers", "pruning.shapes"),
     ("atomic", "deep_png", "metadata", "window", "fixations", "backbone", "pruning.graph"),
     ("image", "predictor", "render", "center_bias", "augmentation", "pruning.groups"),
     ("pruning.gates", "pruning.surgery", "model"),
     ("crop_file", "datasets.dataset", "examples", "teacher", "evaluation", "checkpoint"),
     ("cropping", "datasets.folder", "datasets.osie", "training_data", "validation"),
-    ("datasets", "predictions", "export", "run_folder"),
-    ("score_report", "pruning.channel_grid", "pruning.engines", "pruning.operations"),
-    ("training", "pruning.latency", "pruning.row_graphs"),
-    ("pruning.latency_file", "pruning.measuring"),
+    ("datasets", "predictions", "export", "run_folder", "score_report", "stepping"),
+    ("pruning.channel_grid", "pruning.engines", "pruning.operations", "pruning.signals"),
+    ("pruning.network_graph", "pruning.latency", "pruning.row_graphs", "pruning.optimizers"),
+    ("pruning.latency_file", "pruning.timing", "pruning.costs"),
+    ("pruning.measuring", "pruning.selection"),
+    ("training", "gauge"),
+    ("pruning_run", "pruning_report"),
+    ("pruning_job",),
     ("commands",),
+    ("commands.options", "commands.training_input"),
     ("commands.crop", "commands.train", "commands.evaluate", "commands.export", "commands.prune"),
 )
 """Every module, lowest first; it imports from layers below its own only."""

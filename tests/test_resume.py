@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from training_fixtures import COMMAND_LINE, write_spots
 
-from saliency import training
+from saliency import stepping, training
 from saliency.commands.train import main
 from saliency.run_folder import RunFolder
 
@@ -21,17 +21,17 @@ KILLED = """
 import os, signal, sys
 import torch
 torch.set_num_threads(1)
-from saliency import training
+from saliency import stepping
 from saliency.commands.train import main
 
-steps, loss = 0, training.cross_entropy
+steps, loss = 0, stepping.cross_entropy
 def killing_loss(*arguments):
     global steps
     steps += 1
     if steps == {step}:
         os.kill(os.getpid(), signal.SIGKILL)
     return loss(*arguments)
-training.cross_entropy = killing_loss
+stepping.cross_entropy = killing_loss
 raise SystemExit(main(sys.argv[1:]))
 """
 """A run that kills itself in the middle of a step, as `kill -9` would."""
@@ -90,7 +90,8 @@ def assert_same_run(path, other):
 
 def interrupt(monkeypatch, name, *, call):
     """Make the `call`-th call of a function of training end the run, as Ctrl-C would."""
-    calls, function = 0, getattr(training, name)
+    module = stepping if hasattr(stepping, name) else training
+    calls, function = 0, getattr(module, name)
 
     def interrupting(*given, **keywords):
         nonlocal calls
@@ -99,7 +100,7 @@ def interrupt(monkeypatch, name, *, call):
             raise KeyboardInterrupt
         return function(*given, **keywords)
 
-    monkeypatch.setattr(training, name, interrupting)
+    monkeypatch.setattr(module, name, interrupting)
 
 
 def test_run_killed_in_the_middle_of_a_step_ends_as_the_uninterrupted_one(

@@ -7,7 +7,7 @@ import torch
 from torch.optim.swa_utils import AveragedModel
 from training_fixtures import OPTIONS, read_training_data, write_spots
 
-from saliency import training
+from saliency import stepping, training
 from saliency.checkpoint import load_model, read_metadata
 from saliency.errors import CheckpointError, DatasetError
 from saliency.image import read_photo
@@ -150,7 +150,7 @@ class Toy(torch.nn.Module):
 
 def test_moving_average_equals_one_made_by_hand():
     toy, decay = Toy(), 0.4
-    average = AveragedModel(toy, multi_avg_fn=training._moving_average(decay), use_buffers=True)
+    average = AveragedModel(toy, multi_avg_fn=stepping.moving_average(decay), use_buffers=True)
     expected = None
     for step in range(12):
         value = float(step**2 % 7)

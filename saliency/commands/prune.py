@@ -226,7 +226,7 @@ def milliseconds(text: str) -> float:
 def _measure(words: Sequence[str]) -> int:
     arguments = build_measure_parser().parse_args(words)
     try:
-        options = PruningOptions(speedup=2, **given_fields(arguments, PruningOptions))
+        options = PruningOptions(speedup=2.0, **given_fields(arguments, PruningOptions))
     except ValueError as error:
         build_measure_parser().error(str(error))
     _log_to_terminal()
@@ -293,6 +293,11 @@ def _start(folder: RunFolder, options: RunOptions) -> None:
 
 
 def _options_of_command_line(arguments: argparse.Namespace) -> RunOptions:
+    training = dataclasses.replace(TUNING, **given_fields(arguments, TrainingOptions))
+    if training.devices > 1:
+        raise ValueError("expected one device to prune on; train on several afterwards")
+    if training.precision == "16-mixed":
+        raise ValueError("the signal needs gradients as they are: expected another --precision")
     return RunOptions(
         model=arguments.model,
         data=tuple(arguments.data),
@@ -300,7 +305,7 @@ def _options_of_command_line(arguments: argparse.Namespace) -> RunOptions:
         teacher=tuple(arguments.teacher or ()),
         table=arguments.table,
         pruning=PruningOptions(**given_fields(arguments, PruningOptions)),
-        training=dataclasses.replace(TUNING, **given_fields(arguments, TrainingOptions)),
+        training=training,
     )
 
 

@@ -31,6 +31,10 @@ class Width:
         """Return the channels of the map when groups have these sizes."""
         return self.fixed + sum(count * sizes[group] for group, count in self.per_channel)
 
+    def each(self, group: str) -> int:
+        """Return how many channels of the map belong to each channel of a group."""
+        return dict(self.per_channel).get(group, 0)
+
     def __add__(self, other: "Width") -> "Width":
         """Return the channels of two maps one behind the other."""
         counts = dict(self.per_channel)
@@ -63,8 +67,10 @@ class NetworkCost:
             fixed: what the network costs beside its operations.
         """
         self._price, self._fixed = price, fixed
-        self._prices: dict[tuple[str, int, int], float] = {}
         self.operations = tuple(_widths(templates, groups))
+        # Operations that differ in their channels only share their prices.
+        shared: dict[str, dict[tuple[int, int], float]] = {}
+        self._prices = [shared.setdefault(one.signature, {}) for one, *_ in self.operations]
         self._touching: dict[str, list[int]] = {group.name: [] for group in groups.prunable}
         for index, (_, reads, writes) in enumerate(self.operations):
             for name in {name for name, _ in (*reads.per_channel, *writes.per_channel)}:
@@ -72,18 +78,27 @@ class NetworkCost:
 
     def total(self, sizes: Sizes) -> float:
         """Return the cost of the network when its groups have these sizes."""
-        return self._fixed + self._sum(range(len(self.operations)), sizes)
+        return self._fixed + math.fsum(
+            self._cost(index, reads.at(sizes), writes.at(sizes))
+            for index, (_, reads, writes) in enumerate(self.operations)
+        )
 
     def changes(self, sizes: Sizes, group: str) -> Float64[ndarray, " removals"]:
         """Return the change of the cost when 1, 2, … and all but one channels of a group go.
 
         It counts the layers that make them and all that read them.
         """
-        touched = self._touching[group]
-        present = self._sum(touched, sizes)
-        counts = range(sizes[group] - 1, 0, -1)
-        costs = [self._sum(touched, {**sizes, group: count}) for count in counts]
-        return np.array(costs, np.float64) - present
+        without = {**sizes, group: 0}
+        costs: Float64[ndarray, " sizes"] = np.zeros(sizes[group])
+        for index in self._touching[group]:
+            _, reads, writes = self.operations[index]
+            reads_rest, reads_each = reads.at(without), reads.each(group)
+            writes_rest, writes_each = writes.at(without), writes.each(group)
+            costs += [
+                self._cost(index, reads_rest + reads_each * n, writes_rest + writes_each * n)
+                for n in range(sizes[group], 0, -1)
+            ]
+        return np.asarray(costs[1:] - costs[0])
 
     def neighbours(self, group: str) -> set[str]:
         """Return the groups whose `changes` depend on the size of `group`, itself included."""
@@ -93,17 +108,16 @@ class NetworkCost:
             found |= {name for name, _ in (*reads.per_channel, *writes.per_channel)}
         return found
 
-    def _sum(self, indexes: Iterable[int], sizes: Sizes) -> float:
-        return math.fsum(self._cost(index, sizes) for index in indexes)
-
-    def _cost(self, index: int, sizes: Sizes) -> float:
-        operation, reads, writes = self.operations[index]
-        key = (operation.signature, reads.at(sizes), writes.at(sizes))
-        if key not in self._prices:
-            self._prices[key] = self._price(
-                dataclasses.replace(operation, in_channels=key[1], out_channels=key[2])
+    def _cost(self, index: int, reads: int, writes: int) -> float:
+        prices = self._prices[index]
+        price = prices.get((reads, writes))
+        if price is None:
+            operation = self.operations[index][0]
+            price = self._price(
+                dataclasses.replace(operation, in_channels=reads, out_channels=writes)
             )
-        return self._prices[key]
+            prices[reads, writes] = price
+        return price
 
 
 class ChannelCount:

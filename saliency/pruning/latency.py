@@ -126,7 +126,7 @@ class LatencyTable:
                 name = field.name.replace("_", " ")
                 raise LatencyTableError(
                     f"expected a latency table for the {name} {expected}, got one for {actual}; "
-                    "measure a new one with `saliency.pruning.measuring`"
+                    "measure a new one with `saliency prune measure`"
                 )
 
     @cached_property

@@ -11,7 +11,7 @@ from saliency.pruning.latency import LatencyTable, Row, Setting
 
 FORMAT_VERSION = 1
 
-REMEDY = "measure a new one with `saliency.pruning.measuring`"
+REMEDY = "measure a new one with `saliency prune measure`"
 
 
 def table_to_json(table: LatencyTable) -> str:

@@ -40,11 +40,10 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Key:
-    """What is timed: a row, or, with the signature `bread`, `call` or `whole`, what
-    rows are compared with.
+    """What is timed: a row, or what rows are compared with.
 
     Attributes:
-        signature: of the operation.
+        signature: of the operation; or `bread`, `call` or `whole`.
         in_channels: channels read.
         out_channels: channels written.
         shape: of the map, for bread.

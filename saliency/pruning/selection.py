@@ -8,7 +8,7 @@ them and all that read them. Where time falls only in steps, a decision goes a w
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float64
@@ -19,6 +19,7 @@ from saliency.pruning.costs import Sizes
 LARGEST_SHARE = 8  # of a group that goes at once: an eighth, or what it takes to the next step
 
 
+@runtime_checkable
 class Cost(Protocol):
     """What channels cost (`pruning.costs`)."""
 
@@ -104,7 +105,7 @@ class Selection:
         for name in self._order:
             if name not in self._best:
                 self._best[name] = self._best_of(name)
-        rated = [(best[0], name) for name, best in self._best.items() if best is not None]
+        rated = [(best[0], name) for name in self._order if (best := self._best[name]) is not None]
         if not rated:
             return None
         rating, name = min(rated, key=lambda one: one[0])

@@ -102,7 +102,7 @@ class SignalCollector:
         self.groups, self.seed = groups, self.seed + 1
 
     def _add(self, reads: "_Reads") -> None:
-        values = reads.values
+        values = {layer: value.cpu().double() for layer, value in reads.values.items()}
         if not values:
             raise ValueError("expected a forward and a backward pass while watching, got none")
         batch = len(next(iter(values.values())))
@@ -116,7 +116,7 @@ class SignalCollector:
             else:
                 # The gradient was that of the batch's mean.
                 seen = (batch * total).square() if self.kind == "fisher" else (batch * total).abs()
-            self.sums[group.name] += seen.sum(dim=0).cpu().numpy()
+            self.sums[group.name] += seen.sum(dim=0).numpy()
         self.examples += batch
 
 
@@ -124,8 +124,8 @@ class _Reads:
     """What layers read in one pass.
 
     Attributes:
-        values: by layer, (batch, channels) in float64: Σ activation × gradient over the positions,
-            or without gradients the mean of |activation|.
+        values: by layer, (batch, channels): Σ activation × gradient over the positions, or without
+            gradients the mean of |activation|.
     """
 
     def __init__(self, *, with_gradients: bool) -> None:
@@ -163,14 +163,15 @@ class _Probe(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         (read,) = ctx.saved_tensors
-        ctx.reads.add(ctx.layer, _over_positions(read * gradient, ctx.is_linear))
+        product = read.float() * gradient.float() if read.dtype.itemsize < 4 else read * gradient
+        ctx.reads.add(ctx.layer, _over_positions(product, ctx.is_linear))
         return gradient, None, None, None
 
 
 def _over_positions(values: Tensor, is_linear: bool) -> Tensor:
     """Sum over the positions: (batch, channels, …), of a linear layer (batch, …, channels)."""
     axes = tuple(range(1, values.ndim - 1)) if is_linear else tuple(range(2, values.ndim))
-    return (values.sum(dim=axes) if axes else values).double()
+    return values.sum(dim=axes) if axes else values
 
 
 def _readers(groups: ChannelGroups) -> list[str]:

@@ -22,7 +22,7 @@ DENSE, SINGLE = convolution(1, 1).signature, relu(1).signature
 
 def table(times):
     rows = tuple(Row(*key, median_ms=time, spread_ms=0.0, runs=5) for key, time in times.items())
-    return LatencyTable(SETTING, call_ms=0.5, rows=rows)
+    return LatencyTable(SETTING, reference_ms=2.0, call_ms=0.5, rows=rows)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_count_that_was_not_measured_costs_what_the_next_measured_one_does(writt
 
 
 @pytest.mark.parametrize(("count", "expected"), [(32, 0.75), (31, 3.0), (17, 3.0), (20, 1.0)])
-def test_odd_count_is_as_slow_as_odd_counts_were_measured(written, count, expected):
+def test_count_off_the_blocks_costs_what_its_class_was_measured_to_cost(written, count, expected):
     assert written.latency_ms(relu(count)) == expected
 
 
@@ -64,6 +64,19 @@ def test_blocks_read_between_measured_counts_lie_on_a_line(written):
 
 def test_activation_between_measured_counts_does_not_lie_on_a_line(written):
     assert written.latency_ms(relu(24)) == written.latency_ms(relu(32))
+
+
+def test_counts_off_the_blocks_lie_on_a_line_between_those_of_their_class():
+    measured = table({(SINGLE, 1, 1): 1.0, (SINGLE, 31, 31): 3.0, (SINGLE, 32, 32): 0.5})
+    assert measured.latency_ms(relu(16 + 5)) == pytest.approx(1 + 2 * 20 / 30)
+    assert measured.latency_ms(relu(8)) == 0.5
+
+
+def test_scaled_table_costs_as_many_times_more(written):
+    operations = [convolution(8, 32), relu(16), relu(31)]
+    assert written.scaled(3.0).network_latency_ms(operations) == pytest.approx(
+        3 * written.network_latency_ms(operations)
+    )
 
 
 @pytest.mark.parametrize("operation", [convolution(40, 8), convolution(8, 40), relu(40), relu(30)])

@@ -11,6 +11,7 @@ SETTING = Setting("onnxruntime", "1.20", "Processor X", 1, "float32", (240, 320)
 PAIRS = ((8, 16), (8, 32), (32, 16), (32, 32))
 WRITTEN = LatencyTable(
     SETTING,
+    reference_ms=2.5,
     call_ms=0.5,
     rows=tuple(
         Row("convolution", *pair, median_ms=0.1 * place, spread_ms=0.25, runs=5)
@@ -44,6 +45,8 @@ def damaged(change):
         "null",
         damaged(lambda values: values.update(format_version=2)),
         damaged(lambda values: values.pop("rows")),
+        damaged(lambda values: values.pop("reference_ms")),
+        damaged(lambda values: values.update(reference_ms=-1.0)),
         damaged(lambda values: values.update(rows=[{}])),
         damaged(lambda values: values.update(rows=3)),
         damaged(lambda values: values.update(rows=[3])),

@@ -115,7 +115,7 @@ def test_members_of_a_residual_group_are_summed_before_squaring():
     for reader in readers:
         reads = {}
 
-        def keep(module, args, reads=reads):
+        def keep(_, args, reads=reads):
             reads["read"] = args[0].clone()
             reads["read"].retain_grad()
             return (reads["read"],)
@@ -209,7 +209,10 @@ def test_activation_is_the_mean_size_of_what_is_read_in_shares_of_the_mean():
 def test_random_signal_follows_from_its_seed_and_changes_with_removals():
     model = Residual()
     groups = find_groups(model, PHOTO)
-    one, other = SignalCollector(groups, "random", seed=1), SignalCollector(groups, "random", seed=1)
+    one, other = (
+        SignalCollector(groups, "random", seed=1),
+        SignalCollector(groups, "random", seed=1),
+    )
     (first,), (same,) = one.signals(model).values(), other.signals(model).values()
     removals = {groups.prunable[0].name: [0]}
     one.remove(remaining_groups(groups, removals), removals)

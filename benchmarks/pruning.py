@@ -1,0 +1,258 @@
+"""Which way of pruning keeps most at equal measured time: ours, and those of torch-pruning.
+
+    pip install torch-pruning
+    python benchmarks/pruning.py MODEL.safetensors --data osie:PATH --data eyecrowd:PATH --out DIR
+
+From the same model, with the same training between removals and the same fine-tuning, each way
+prunes in two stages, to half and to a quarter of the measured time, for each seed. torch-pruning's
+own importances (magnitude, Taylor, Hessian) choose the channels in one go at each stage, at the
+global ratio whose measured time is the target, as that library has no cost in time; the steps that
+the others train between removals are added to their fine-tuning. What is done in DIR is not done
+again, so a run that was stopped goes on. It takes hours.
+"""
+
+import argparse
+import copy
+import dataclasses
+import json
+import logging
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from saliency.atomic import write_whole
+from saliency.center_bias import fit_center_bias
+from saliency.checkpoint import load_model
+from saliency.commands.prune import TUNING
+from saliency.commands.training_input import read_training_data
+from saliency.export import export_onnx, saliency_graph
+from saliency.losses import cross_entropy
+from saliency.model import SaliencyModel
+from saliency.pruning.engines import OnnxRuntimeEngine
+from saliency.pruning.network_graph import simplify
+from saliency.pruning.timing import measure_networks_ms
+from saliency.pruning_job import prune
+from saliency.pruning_options import PruningOptions
+from saliency.run_folder import RunFolder
+from saliency.stepping import launch_fabric, load_batches
+from saliency.training import train
+from saliency.training_data import TrainingData, gather_sources
+from saliency.training_options import TrainingOptions
+from saliency.validation import validate
+
+OURS = {
+    "Fisher, measured time": {"signal": "fisher", "cost": "latency"},
+    "Fisher, FLOPs": {"signal": "fisher", "cost": "flops"},
+    "Taylor, measured time": {"signal": "taylor", "cost": "latency"},
+    "magnitude, measured time": {"signal": "magnitude", "cost": "latency"},
+    "random, measured time": {"signal": "random", "cost": "latency"},
+}
+THEIRS = ("magnitude", "taylor", "hessian")
+SPEEDUPS = (2.0, 4.0)
+STEPS, TIME_SHARE = 8, 0.06
+SIZE = (288, 384)
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """What every way starts from."""
+
+    model: Path
+    data: TrainingData
+    table: Path
+    training: TrainingOptions
+
+
+def run_ours(start: Start, options: dict[str, str], folder: Path) -> list[Path]:
+    """Prune in stages by one of our ways; return the fine-tuned models."""
+    models, model, reached = [], start.model, 1.0
+    for speedup in SPEEDUPS:
+        stage = folder / f"{speedup:g}"
+        if not (stage / "report.json").exists():
+            (stage / "pruning").mkdir(parents=True, exist_ok=True)
+            prune(
+                model,
+                start.data,
+                options=PruningOptions(
+                    speedup=speedup / reached,
+                    steps=STEPS,
+                    time_share=TIME_SHARE,
+                    size=SIZE,
+                    **options,  # type: ignore[arg-type]
+                ),
+                training=start.training,
+                folder=stage,
+                table=start.table,
+            )
+        reached *= json.loads((stage / "report.json").read_text())["result"]["speedup"]
+        model = stage / "model.safetensors"
+        models.append(model)
+    return models
+
+
+def run_theirs(start: Start, importance: str, folder: Path) -> list[Path]:
+    """Prune in stages by torch-pruning, at the ratio that measures as fast as it is to be."""
+    models, model = [], load_model(start.model)
+    unpruned = simplify(saliency_graph(model), input_shape=(1, *SIZE, 3))
+    removals = math.ceil(math.log(2) / -math.log(1 - TIME_SHARE))
+    for speedup in SPEEDUPS:
+        stage = folder / f"{speedup:g}"
+        run = RunFolder(stage)
+        if not run.onnx.exists():
+            stage.mkdir(parents=True, exist_ok=True)
+            pruned = at_speedup(model, start, importance, unpruned, speedup)
+            steps = len(start.data.train) // start.training.batch_size
+            epochs = start.training.epochs + round(removals * STEPS / steps)
+            training = dataclasses.replace(start.training, epochs=epochs)
+            if not (stage / "options.json").exists():
+                run.start(training)
+            train(start.data, training, run, start=pruned)
+        model = load_model(run.model)
+        models.append(run.model)
+    return models
+
+
+def at_speedup(
+    model: SaliencyModel, start: Start, importance: str, unpruned: Any, speedup: float
+) -> SaliencyModel:
+    """Return the model pruned at the least ratio that measures at least so much faster."""
+    low, high, best = 0.0, 0.95, None
+    for _ in range(7):
+        ratio = (low + high) / 2
+        pruned = by_torch_pruning(model, start, importance, ratio)
+        graph = simplify(saliency_graph(pruned), input_shape=(1, *SIZE, 3))
+        full_ms, pruned_ms = measured_ms(unpruned, graph)
+        if full_ms / pruned_ms >= speedup:
+            high, best = ratio, pruned
+        else:
+            low = ratio
+    if best is None:
+        raise SystemExit(f"{importance} of torch-pruning does not reach {speedup:g} times")
+    return best
+
+
+def by_torch_pruning(
+    model: SaliencyModel, start: Start, importance: str, ratio: float
+) -> SaliencyModel:
+    """Return the model without a share of its channels, in blocks of 8, as the others have."""
+    import torch_pruning  # noqa: PLC0415  needed for this alone
+
+    pruned = copy.deepcopy(model)
+    kinds: dict[str, Callable[[], Any]] = {
+        "magnitude": lambda: torch_pruning.importance.GroupMagnitudeImportance(p=2),
+        "taylor": torch_pruning.importance.GroupTaylorImportance,
+        "hessian": torch_pruning.importance.GroupHessianImportance,
+    }
+    measure = kinds[importance]()
+    kept = [pruned.readout.score]
+    if hasattr(pruned.readout, "sharpness"):
+        kept.append(pruned.readout.sharpness)
+    pruner = torch_pruning.pruner.BasePruner(
+        pruned,
+        torch.zeros(1, 64, 96, 3, dtype=torch.uint8),
+        importance=measure,
+        pruning_ratio=ratio,
+        global_pruning=True,
+        max_pruning_ratio=0.97,
+        round_to=8,
+        ignored_layers=kept,
+    )
+    if importance != "magnitude":
+        pruned.train()
+        _backward(pruned, start, measure if importance == "hessian" else None)
+    pruner.step()
+    pruned.zero_grad(set_to_none=True)
+    return pruned.eval()
+
+
+def _backward(model: SaliencyModel, start: Start, hessian: Any) -> None:
+    """Give the weights the gradients of ten batches, for Hessian each example's."""
+    options = start.training
+    fabric = launch_fabric(options)
+    sources = gather_sources(start.data, cache=start.table.parent / "teacher.npz")
+    batches = load_batches(
+        fabric, sources, options, size_multiple=model.size_multiple, first_step=0, last_step=10
+    )
+    model.zero_grad()
+    for photos, target in batches:
+        losses = cross_entropy(model(photos), target)
+        if hessian is None:
+            losses.mean().backward()
+            continue
+        for loss in losses:
+            model.zero_grad()
+            loss.backward(retain_graph=True)
+            hessian.accumulate_grad(model)
+
+
+def measured_ms(*graphs: Any) -> list[float]:
+    """Return the times of networks in ONNX Runtime on one thread."""
+    inputs = {"photos": np.zeros((1, *SIZE, 3), np.uint8)}
+    return measure_networks_ms(graphs, OnnxRuntimeEngine(), inputs=inputs)
+
+
+def scored(start: Start, models: list[Path]) -> list[dict[str, float]]:
+    """Return the time and figures of models, with those of the unpruned one first."""
+    baseline = fit_center_bias(start.data.train, is_symmetric=True)
+    loaded = [load_model(path) for path in (start.model, *models)]
+    graphs = [simplify(saliency_graph(model), input_shape=(1, *SIZE, 3)) for model in loaded]
+    full_ms, *times = measured_ms(*graphs)
+    rows = []
+    for model, time_ms in zip(loaded, [full_ms, *times], strict=True):
+        figures = validate(model, start.data.validation, baseline=baseline)
+        rows.append({"measured_ms": time_ms, "speedup": full_ms / time_ms, **figures})
+    return rows
+
+
+def main() -> None:
+    """Run what is not done yet and print the table."""
+    parser = argparse.ArgumentParser(description="Which way of pruning keeps most.")
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--data", action="append", required=True, metavar="LAYOUT:PATH")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--table", type=Path, required=True, help="of `saliency prune measure`")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--epochs", type=int, default=1, help="of fine-tuning at each stage")
+    parser.add_argument("--ways", nargs="+", default=[*OURS, *THEIRS], choices=[*OURS, *THEIRS])
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING)
+    logging.getLogger("saliency").setLevel(logging.INFO)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    teacher = arguments.out / "unpruned.onnx"
+    if not teacher.exists():
+        export_onnx(load_model(arguments.model), teacher)
+    data = read_training_data(arguments.data, photos=None, teachers=[str(teacher)])
+    found: dict[str, Any] = {}
+    for seed in arguments.seeds:
+        training = dataclasses.replace(TUNING, epochs=arguments.epochs, seed=seed)
+        start = Start(arguments.model, data, arguments.table, training)
+        for way in arguments.ways:
+            folder = arguments.out / f"{way.replace(', ', '-').replace(' ', '-')}-{seed}"
+            result = folder / "figures.json"
+            if not result.exists():
+                run = run_ours if way in OURS else run_theirs
+                models = run(start, OURS.get(way, way), folder)  # type: ignore[operator]
+                rows = scored(start, models)
+                write_whole(json.dumps(rows).encode(), result, overwrite=True)
+            found[f"{way}, seed {seed}"] = json.loads(result.read_text())
+            show(found)
+
+
+def show(found: dict[str, Any]) -> None:
+    """Print a line for each way and stage."""
+    print(f"{'way':<40} {'ms':>7} {'speedup':>8} {'IG kept':>8} {'IG':>7} {'NSS':>7} {'AUC':>7}")
+    for way, (unpruned, *stages) in found.items():
+        for row in stages:
+            kept = row["information_gain_bits"] / unpruned["information_gain_bits"]
+            print(
+                f"{way:<40} {row['measured_ms']:7.2f} {row['speedup']:8.2f} {kept:8.1%} "
+                f"{row['information_gain_bits']:7.3f} {row['nss']:7.3f} {row['auc']:7.4f}"
+            )
+
+
+if __name__ == "__main__":
+    main()
