@@ -1,6 +1,7 @@
 """How a pruned model does beside the unpruned one: its time and its figures."""
 
 import numpy as np
+import onnx
 
 from saliency.center_bias import fit_center_bias
 from saliency.export import saliency_graph
@@ -27,30 +28,28 @@ class Gauge:
 
     def __init__(
         self,
-        unpruned: SaliencyModel,
+        unpruned: onnx.ModelProto,
         data: TrainingData,
         engine: Engine,
         *,
         size: tuple[int, int],
         reference_ms: float,
-        unpruned_ms: float | None = None,
     ) -> None:
         """Prepare the unpruned model.
 
         Args:
-            unpruned: on the CPU.
+            unpruned: its graph.
             data: the validation scenes are what figures are for.
             engine: what times are of.
             size: height and width of the photo that is timed.
             reference_ms: pace at which the unpruned model is timed (`timing`).
-            unpruned_ms: its time, if it is known already.
         """
         self.shape = (1, *size, 3)
-        self.graph = simplify(saliency_graph(unpruned), input_shape=self.shape)
+        self.graph = simplify(unpruned, input_shape=self.shape)
         self.engine, self.data, self.reference_ms = engine, data, reference_ms
         self.baseline = fit_center_bias(data.train, is_symmetric=True)
         self._inputs = {"photos": np.random.default_rng(0).integers(0, 256, self.shape, np.uint8)}
-        self.unpruned_ms = unpruned_ms or self._times_ms()[0]
+        (self.unpruned_ms,) = self._times_ms()
 
     def measure(self, model: SaliencyModel, *, is_unpruned: bool = False) -> Point:
         """Return the time, speedup and figures of a model on the CPU."""

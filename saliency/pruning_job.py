@@ -63,7 +63,9 @@ def prune(
     if not unpruned_path(folder).exists():
         export_onnx(start, unpruned_path(folder))
     engine = create_engine(options.engine, threads=options.threads, device=training.device)
-    times = _table(start, engine, options.size, given=table, kept=folder / "latency.json")
+    graph = onnx.load(unpruned_path(folder))
+    times = _table(graph, engine, options.size, given=table, kept=folder / "latency.json")
+    gauge = Gauge(graph, data, engine, size=options.size, reference_ms=times.reference_ms)
     pruned, points = folder / "pruned.safetensors", folder / "points.json"
     if not pruned.exists():
         run = PruningRun(
@@ -74,7 +76,7 @@ def prune(
             folder=RunFolder(folder / "pruning"),
             teacher_cache=RunFolder(folder).teacher,
             table=times,
-            engine=engine,
+            gauge=gauge,
         )
         smaller = run.run()
         write_whole(json.dumps(run.points, indent=1).encode(), points, overwrite=True)
@@ -86,14 +88,7 @@ def prune(
         points=json.loads(points.read_text()),
         options=options,
     )
-    gauge = Gauge(
-        start,
-        data,
-        engine,
-        size=options.size,
-        reference_ms=times.reference_ms,
-        unpruned_ms=outcome.points[0]["measured_ms"],
-    )
+    gauge.unpruned_ms = outcome.points[0]["measured_ms"]
     return write_report(outcome, gauge, data.validation, folder=folder)
 
 
@@ -128,7 +123,7 @@ def create_engine(name: str, *, threads: int, device: str = "cpu") -> Engine:
 
 
 def _table(
-    model: SaliencyModel,
+    graph: onnx.ModelProto,
     engine: Engine,
     size: tuple[int, int],
     *,
@@ -144,7 +139,7 @@ def _table(
     if given is not None:
         raise PruningError(f"no latency table at {given}; check the path, or leave --table out")
     log.info("measuring the latency table; leave the machine alone meanwhile")
-    table = _measure(saliency_graph(model), engine, size)
+    table = _measure(graph, engine, size)
     write_whole(table_to_json(table).encode(), kept, overwrite=True)
     return table
 

@@ -18,7 +18,6 @@ from saliency.errors import PruningError
 from saliency.gauge import Gauge, Point
 from saliency.model import SaliencyModel
 from saliency.pruning.costs import create_cost, latency_cost
-from saliency.pruning.engines import Engine
 from saliency.pruning.groups import find_groups, remaining_groups
 from saliency.pruning.latency import LatencyTable
 from saliency.pruning.network_graph import find_templates
@@ -59,7 +58,7 @@ class PruningRun:
         folder: RunFolder,
         teacher_cache: Path,
         table: LatencyTable,
-        engine: Engine,
+        gauge: Gauge,
     ) -> None:
         """Begin with the unpruned model, or where the folder's last state left off.
 
@@ -70,7 +69,7 @@ class PruningRun:
         torch.manual_seed(training.seed)
         training = dataclasses.replace(training, input_pixels=start.config.input_pixels)
         self.options, self.training, self.folder = options, training, folder
-        self.gauge = Gauge(start, data, engine, size=options.size, reference_ms=table.reference_ms)
+        self.gauge = gauge
         self.groups = find_groups(start, EXAMPLE)
         templates = find_templates(self.gauge.graph, input_shape=self.gauge.shape)
         self.latency = latency_cost(table, templates, self.groups)

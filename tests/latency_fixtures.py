@@ -59,7 +59,7 @@ class SizeEngine:
         assert threads == 1
         self.now_ns = 0
 
-    def prepare(self, model, inputs) -> Callable[[], object]:  # noqa: ARG002
+    def prepare(self, model, inputs) -> Callable[[], object]:
         weights = sum(math.prod(item.dims) for item in model.graph.initializer)
         taken_ns = 100 * weights + 10_000 * len(model.graph.node)
 

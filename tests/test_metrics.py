@@ -241,7 +241,7 @@ def test_information_gain_is_that_of_pysaliency(pysaliency):
             super().__init__()
             self.predicted = log_density
 
-        def _log_density(self, stimulus):  # noqa: ARG002  pysaliency calls it so
+        def _log_density(self, stimulus):
             return self.predicted
 
     first, second, fixations = random_case(3)

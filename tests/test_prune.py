@@ -84,7 +84,7 @@ def table(model):
 def arguments(model, dataset, table, path, *more):
     return [
         *(str(model), f"--data=folder:{dataset}", f"--out={path}", f"--table={table}"),
-        *("--size=64x64", "--steps=2", "--time-share=0.1", *TUNING, *(more or ["--speedup=2"])),
+        *("--size=64x64", "--steps=2", "--time-share=0.2", *TUNING, *(more or ["--speedup=1.3"])),
     ]
 
 
@@ -115,20 +115,20 @@ def test_table_of_the_model_holds_its_setting(table):
 
 def test_pruned_model_reaches_the_measured_speedup(run):
     report = report_of(run)
-    assert report["result"]["speedup"] >= 2
-    assert report["points"][-1]["speedup"] >= 2
+    assert report["result"]["speedup"] >= 1.3
+    assert report["points"][-1]["speedup"] >= 1.3
 
 
 def test_pruned_model_is_not_pruned_further_than_asked(run):
-    assert report_of(run)["result"]["speedup"] < 2.4
+    assert report_of(run)["result"]["speedup"] < 1.6
 
 
 def test_pruned_model_is_smaller_in_channels_and_on_disk(run, model):
     assert sum(out for _, out in channel_counts(load_model(run / "model.safetensors")).values()) < (
-        0.8 * sum(out for _, out in channel_counts(load_model(model)).values())
+        0.9 * sum(out for _, out in channel_counts(load_model(model)).values())
     )
-    assert (run / "model.safetensors").stat().st_size < 0.7 * model.stat().st_size
-    assert (run / "model.onnx").stat().st_size < 0.7 * (run / "unpruned.onnx").stat().st_size
+    assert (run / "model.safetensors").stat().st_size < 0.9 * model.stat().st_size
+    assert (run / "model.onnx").stat().st_size < 0.9 * (run / "unpruned.onnx").stat().st_size
 
 
 def test_file_names_the_channels_of_every_layer(run):
@@ -191,11 +191,11 @@ def assert_same(path, other):
 @pytest.mark.parametrize("workers", [0, 1])
 def test_run_killed_while_pruning_ends_as_the_uninterrupted_one(given, run, tmp_path, workers):
     path = tmp_path / "killed"
-    script = KILLED.format(tests=str(Path(__file__).parent), step=6)
+    script = KILLED.format(tests=str(Path(__file__).parent), step=4)
     killed = subprocess.run(
         [
             *(sys.executable, "-c", script),
-            *arguments(*given, path, "--speedup=2", f"--workers={workers}"),
+            *arguments(*given, path, "--speedup=1.3", f"--workers={workers}"),
         ],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -204,7 +204,7 @@ def test_run_killed_while_pruning_ends_as_the_uninterrupted_one(given, run, tmp_
         timeout=200,
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert RunFolder(path / "pruning").load_state()["removals"] == 2
+    assert RunFolder(path / "pruning").load_state()["removals"] == 1
     assert main([f"--out={path}", "--resume"]) == 0
     assert_same(path, run)
 
@@ -226,18 +226,18 @@ def test_run_stopped_later_ends_as_the_uninterrupted_one(given, run, tmp_path, f
 @pytest.mark.parametrize(
     "more",
     [
-        ("--speedup=1.5", "--cost=flops"),
-        ("--speedup=1.5", "--cost=params", "--signal=taylor"),
-        ("--speedup=1.5", "--cost=none", "--signal=random"),
-        ("--speedup=1.5", "--signal=magnitude"),
-        ("--speedup=1.5", "--signal=activation"),
+        ("--speedup=1.2", "--cost=flops"),
+        ("--speedup=1.2", "--cost=params", "--signal=taylor"),
+        ("--speedup=1.2", "--cost=none", "--signal=random"),
+        ("--speedup=1.2", "--signal=magnitude"),
+        ("--speedup=1.2", "--signal=activation"),
     ],
     ids=" ".join,
 )
 def test_every_cost_and_signal_reaches_the_speedup(model, dataset, table, tmp_path, more):
     given = arguments(model, dataset, table, tmp_path / "run", *more, "--epochs=1")
     assert main(given) == 0
-    assert report_of(tmp_path / "run")["result"]["speedup"] >= 1.5
+    assert report_of(tmp_path / "run")["result"]["speedup"] >= 1.2
 
 
 def test_target_in_milliseconds_is_reached(model, dataset, table, run, tmp_path):
@@ -254,7 +254,9 @@ def test_beta_of_zero_removes_nothing(model, dataset, table, tmp_path):
 
 
 def test_beta_weighs_time_against_loss(model, dataset, table, tmp_path):
-    given = arguments(model, dataset, table, tmp_path / "run", "--beta=1e-4", "--epochs=1")
+    given = arguments(
+        model, dataset, table, tmp_path / "run", "--beta=1e-4", "--epochs=1", "--time-share=0.3"
+    )
     assert main(given) == 0
     assert report_of(tmp_path / "run")["result"]["speedup"] > 1.02
 

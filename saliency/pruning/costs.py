@@ -83,20 +83,21 @@ class NetworkCost:
             for index, (_, reads, writes) in enumerate(self.operations)
         )
 
-    def changes(self, sizes: Sizes, group: str) -> Float64[ndarray, " removals"]:
-        """Return the change of the cost when 1, 2, … and all but one channels of a group go.
+    def changes(self, sizes: Sizes, group: str, *, most: int) -> Float64[ndarray, " removals"]:
+        """Return the change of the cost when 1, 2, … and `most` channels of a group go.
 
         It counts the layers that make them and all that read them.
         """
+        counts = range(sizes[group], sizes[group] - most - 1, -1)
         without = {**sizes, group: 0}
-        costs: Float64[ndarray, " sizes"] = np.zeros(sizes[group])
+        costs: Float64[ndarray, " counts"] = np.zeros(len(counts))
         for index in self._touching[group]:
             _, reads, writes = self.operations[index]
             reads_rest, reads_each = reads.at(without), reads.each(group)
             writes_rest, writes_each = writes.at(without), writes.each(group)
             costs += [
                 self._cost(index, reads_rest + reads_each * n, writes_rest + writes_each * n)
-                for n in range(sizes[group], 0, -1)
+                for n in counts
             ]
         return np.asarray(costs[1:] - costs[0])
 
@@ -123,9 +124,15 @@ class NetworkCost:
 class ChannelCount:
     """A cost of one for every channel, for comparison with costs that mean something."""
 
-    def changes(self, sizes: Sizes, group: str) -> Float64[ndarray, " removals"]:
+    def changes(  # what `NetworkCost` does
+        self,
+        sizes: Sizes,  # noqa: ARG002
+        group: str,  # noqa: ARG002
+        *,
+        most: int,
+    ) -> Float64[ndarray, " removals"]:
         """Return −1, −2, … for the removal of one, two, … channels."""
-        return -np.arange(1, sizes[group], dtype=np.float64)
+        return -np.arange(1, most + 1, dtype=np.float64)
 
     def neighbours(self, group: str) -> set[str]:
         """Return the group alone."""

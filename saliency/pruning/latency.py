@@ -16,7 +16,7 @@ import dataclasses
 import math
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from saliency.errors import LatencyTableError
@@ -92,7 +92,7 @@ class LatencyTable:
         Raises:
             LatencyTableError: no such operation was measured, or only with fewer channels.
         """
-        grids = self.grids.get(operation.signature)
+        grids = next(filter(None, map(self.grids.get, _signatures(operation))), None)
         counts = (operation.in_channels, operation.out_channels)
         classes = (alignment(counts[0]), alignment(counts[1]))
         grid = grids.get(classes) if grids is not None else None
@@ -169,6 +169,16 @@ class Grid:
             for in_count, in_share in _weighed(self.in_counts, reads, steps=False)
             for out_count, out_share in _weighed(self.out_counts, writes, steps=True)
         )
+
+
+def _signatures(operation: Operation) -> Iterator[str]:
+    """Yield the signatures under which an operation may have been measured.
+
+    Of one channel alone a depthwise convolution and one across channels are the same.
+    """
+    yield operation.signature
+    if operation.kernel and operation.in_channels == operation.out_channels == 1:
+        yield dataclasses.replace(operation, groups=1 - min(operation.groups, 1)).signature
 
 
 def _weighed(counts: tuple[int, ...], count: int, *, steps: bool) -> list[tuple[int, float]]:

@@ -16,6 +16,7 @@ from numpy import ndarray
 
 from saliency.pruning.costs import Sizes
 
+BLOCK = 16  # channels within which the next step usually lies
 LARGEST_SHARE = 8  # of a group that goes at once: an eighth, or what it takes to the next step
 
 
@@ -23,8 +24,8 @@ LARGEST_SHARE = 8  # of a group that goes at once: an eighth, or what it takes t
 class Cost(Protocol):
     """What channels cost (`pruning.costs`)."""
 
-    def changes(self, sizes: Sizes, group: str) -> Float64[ndarray, " removals"]:
-        """Return the change of the cost when 1, 2, … and all but one channels of a group go."""
+    def changes(self, sizes: Sizes, group: str, *, most: int) -> Float64[ndarray, " removals"]:
+        """Return the change of the cost when 1, 2, … and `most` channels of a group go."""
 
     def neighbours(self, group: str) -> set[str]:
         """Return the groups whose changes depend on the size of a group, itself included."""
@@ -129,13 +130,18 @@ class Selection:
     def _best_of(self, name: str) -> tuple[float, int, float] | None:
         """Return the rating, the channels and the change of cost of a group's best decision."""
         size = self.sizes[name]
-        changes = self._cost.changes(self.sizes, name)[: max(size - self._least, 0)]
-        # A step is a count at which the cost is below that of every larger one.
-        floor = np.minimum.accumulate(np.concatenate([[0.0], changes]))[:-1]
-        steps = np.flatnonzero(changes < floor)
+        share, all_but_least = size // LARGEST_SHARE, size - self._least
+        changes, steps = np.zeros(0), np.zeros(0, np.int64)
+        for most in (min(max(share, BLOCK), all_but_least), all_but_least):
+            changes = self._cost.changes(self.sizes, name, most=max(most, 0))
+            # A step is a count at which the cost is below that of every larger one.
+            floor = np.minimum.accumulate(np.concatenate([[0.0], changes]))[:-1]
+            steps = np.flatnonzero(changes < floor)
+            if len(steps):
+                break
         if not len(steps):
             return None
-        steps = steps[steps < max(size // LARGEST_SHARE, steps[0] + 1)]
+        steps = steps[steps < max(share, steps[0] + 1)]
         gone = len(self._order[name]) - size
         losses = self._sums[name][gone + steps + 1] - self._sums[name][gone]
         if self._beta is None:

@@ -96,7 +96,7 @@ def test_change_counts_the_maker_and_all_readers():
     """16·9·3+16 weights make the stem, 16·9+16 are depthwise, the score reads 20·2."""
     cost = cost_of(Chain(), parameters)
     per_channel = (9 * 3 + 1) + (9 + 1) + 2
-    changes = cost.changes({"stem": 16, "side": 4}, "stem")
+    changes = cost.changes({"stem": 16, "side": 4}, "stem", most=15)
     assert changes.tolist() == [-per_channel * count for count in range(1, 16)]
 
 
@@ -104,7 +104,7 @@ def test_changes_are_differences_of_the_total():
     cost = cost_of(Chain(), flops)
     sizes = {"stem": 9, "side": 4}
     expected = [cost.total({**sizes, "stem": n}) - cost.total(sizes) for n in range(8, 0, -1)]
-    assert cost.changes(sizes, "stem") == pytest.approx(np.array(expected))
+    assert cost.changes(sizes, "stem", most=8) == pytest.approx(np.array(expected))
 
 
 def test_neighbours_are_the_groups_read_or_written_together():
@@ -123,7 +123,7 @@ def test_flops_of_a_convolution_are_counted_by_hand():
 
 def test_cost_none_counts_channels():
     cost = ChannelCount()
-    assert cost.changes({"a": 4}, "a").tolist() == [-1.0, -2.0, -3.0]
+    assert cost.changes({"a": 4}, "a", most=3).tolist() == [-1.0, -2.0, -3.0]
     assert cost.neighbours("a") == {"a"}
 
 

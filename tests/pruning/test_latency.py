@@ -72,6 +72,13 @@ def test_counts_off_the_blocks_lie_on_a_line_between_those_of_their_class():
     assert measured.latency_ms(relu(8)) == 0.5
 
 
+def test_depthwise_convolution_of_one_channel_costs_what_it_was_measured_to_cost():
+    depthwise = dataclasses.replace(convolution(1, 1), groups=0)
+    measured = table({(depthwise.signature, 1, 1): 0.25})
+    assert measured.latency_ms(convolution(1, 1)) == 0.25
+    assert table({(DENSE, 1, 1): 0.5}).latency_ms(depthwise) == 0.5
+
+
 def test_scaled_table_costs_as_many_times_more(written):
     operations = [convolution(8, 32), relu(16), relu(31)]
     assert written.scaled(3.0).network_latency_ms(operations) == pytest.approx(

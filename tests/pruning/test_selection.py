@@ -15,21 +15,21 @@ class Bilinear:
     def total(self, sizes):
         return 3.0 * sizes["a"] + 2.0 * sizes["a"] * sizes["b"] + sizes["b"]
 
-    def changes(self, sizes, group):
-        counts = range(sizes[group] - 1, 0, -1)
+    def changes(self, sizes, group, *, most):
+        counts = range(sizes[group] - 1, sizes[group] - most - 1, -1)
         return np.array([self.total({**sizes, group: count}) for count in counts]) - self.total(
             sizes
         )
 
-    def neighbours(self, group):  # noqa: ARG002
+    def neighbours(self, group):
         return {"a", "b"}
 
 
 class Stairs:
     """Cost falls only where a group crosses a multiple of four."""
 
-    def changes(self, sizes, group):
-        counts = np.arange(sizes[group] - 1, 0, -1)
+    def changes(self, sizes, group, *, most):
+        counts = np.arange(sizes[group] - 1, sizes[group] - most - 1, -1)
         return (-(-counts // 4) - -(-sizes[group] // 4)).astype(float)
 
     def neighbours(self, group):
@@ -83,7 +83,7 @@ def test_fixed_beta_goes_on_while_the_sum_is_below_zero(beta):
         if selection.sizes[name] > 1:
             gone = selection.removals.get(name, [])
             least = min(np.delete(SIGNALS[name], gone))
-            change = Bilinear().changes(selection.sizes, name)[0]
+            change = Bilinear().changes(selection.sizes, name, most=1)[0]
             assert least + beta * change >= 0
 
 
@@ -93,15 +93,24 @@ def test_costs_are_told_anew_after_each_removal():
     selection = Selection(SIGNALS, Bilinear())
     sizes = dict(selection.sizes)
     while (decision := selection.decide()) is not None:
-        assert decision.cost == Bilinear().changes(sizes, decision.group)[0]
+        assert decision.cost == Bilinear().changes(sizes, decision.group, most=1)[0]
         sizes[decision.group] -= len(decision.channels)
-    assert costs["a"] != Bilinear().changes({"a": 4, "b": 2}, "a")[0]
+    assert costs["a"] != Bilinear().changes({"a": 4, "b": 2}, "a", most=1)[0]
 
 
 def test_decision_goes_a_whole_step_down():
     found = decisions(Selection({"a": np.arange(10.0)}, Stairs()))
     assert [one.channels for one in found] == [(0, 1), (2, 3, 4, 5)]
     assert [one.cost for one in found] == [-1.0, -1.0]
+
+
+def test_step_that_lies_far_down_is_found():
+    class Cliff(Stairs):
+        def changes(self, sizes, group, *, most):
+            return np.where(np.arange(1, most + 1) < 40, 0.0, -1.0)
+
+    (decision,) = decisions(Selection({"a": np.arange(60.0)}, Cliff()))[:1]
+    assert decision.channels == tuple(range(40))
 
 
 def test_channels_of_least_signal_go_first():
@@ -126,8 +135,8 @@ def test_ties_go_to_the_earlier_group_and_channel():
     signals = {"x": np.ones(3), "y": np.ones(3)}
 
     class Flat(Stairs):
-        def changes(self, sizes, group):
-            return -np.arange(1.0, sizes[group])
+        def changes(self, sizes, group, *, most):
+            return -np.arange(1.0, most + 1)
 
     found = [(one.group, one.channels) for one in decisions(Selection(signals, Flat()))]
     assert found == [("x", (0,)), ("x", (1,)), ("y", (0,)), ("y", (1,))]
@@ -142,8 +151,8 @@ def test_the_same_signals_give_the_same_decisions():
 
 def test_removal_that_saves_nothing_is_not_made():
     class Free(Stairs):
-        def changes(self, sizes, group):
-            return np.zeros(sizes[group] - 1)
+        def changes(self, sizes, group, *, most):
+            return np.zeros(most)
 
     assert decisions(Selection(SIGNALS, Free())) == []
 
@@ -167,5 +176,5 @@ def test_signals_that_are_not_finite_are_refused():
 
 
 class _Linear(Stairs):
-    def changes(self, sizes, group):
-        return -np.arange(1.0, sizes[group])
+    def changes(self, sizes, group, *, most):
+        return -np.arange(1.0, most + 1)
