@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from saliency.training_options import CHOICES, TrainingOptions
@@ -39,6 +40,29 @@ def given_fields(arguments: argparse.Namespace, of: Any) -> dict[str, Any]:
     """Return the options of the command line that are fields of a dataclass."""
     names = {field.name for field in dataclasses.fields(of)}
     return {name: value for name, value in vars(arguments).items() if name in names}
+
+
+def add_run_options(files: Any, *, teacher: str) -> None:
+    """Add the folder of a run and what it learns from; `teacher` says what a teacher is for."""
+    files.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder of the run")
+    files.add_argument(
+        "--resume", action="store_true", help="go on with the run in DIR, by its own options"
+    )
+    files.add_argument(
+        "--data",
+        metavar="LAYOUT:PATH",
+        action="append",
+        help="data set to learn from, such as osie:PATH; may be given several times",
+    )
+    files.add_argument(
+        "--teacher",
+        metavar="MODEL.onnx",
+        action="append",
+        help=f"{teacher}; may be given several times",
+    )
+    files.add_argument(
+        "--photos", metavar="DIR", help="folder of photos on which to learn from the teachers"
+    )
 
 
 def add_fitting_options(parser: argparse.ArgumentParser, defaults: Any = TrainingOptions) -> None:

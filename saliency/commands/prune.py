@@ -25,7 +25,12 @@ from pathlib import Path
 from typing import Any
 
 from saliency.commands import run_reporting
-from saliency.commands.options import add_field, add_fitting_options, given_fields
+from saliency.commands.options import (
+    add_field,
+    add_fitting_options,
+    add_run_options,
+    given_fields,
+)
 from saliency.commands.training_input import read_training_data
 from saliency.errors import CheckpointError
 from saliency.pruning_options import PRUNING_CHOICES, PruningOptions
@@ -69,25 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
     files.add_argument(
         "model", metavar="MODEL.safetensors", nargs="?", help="trained model, or one pruned before"
     )
-    files.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder of the run")
-    files.add_argument(
-        "--resume", action="store_true", help="go on with the run in DIR, by its own options"
-    )
-    files.add_argument(
-        "--data",
-        metavar="LAYOUT:PATH",
-        action="append",
-        help="data set to learn from, such as osie:PATH; may be given several times",
-    )
-    files.add_argument(
-        "--teacher",
-        metavar="MODEL.onnx",
-        action="append",
-        help="model to learn from too, instead of the unpruned one; may be given several times",
-    )
-    files.add_argument(
-        "--photos", metavar="DIR", help="folder of photos on which to learn from the teacher"
-    )
+    add_run_options(files, teacher="model to learn from too, instead of the unpruned one")
     files.add_argument(
         "--table",
         metavar="FILE",
@@ -183,13 +170,20 @@ def _add_engine_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def parse_arguments(words: Sequence[str]) -> argparse.Namespace:
+    """Return the options of either form of the command."""
+    if words[:1] == ["measure"]:
+        return build_measure_parser().parse_args(words[1:])
+    return build_parser().parse_args(words)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] == ["measure"]:
-        return _measure(words[1:])
+        return _measure(parse_arguments(words))
     parser = build_parser()
-    arguments = parser.parse_args(words)
+    arguments = parse_arguments(words)
     asked = None
     if arguments.resume:
         given = {name for name, value in vars(arguments).items() if value is not None}
@@ -223,8 +217,7 @@ def milliseconds(text: str) -> float:
         raise argparse.ArgumentTypeError(f"expected a time such as 4ms, got {text!r}") from None
 
 
-def _measure(words: Sequence[str]) -> int:
-    arguments = build_measure_parser().parse_args(words)
+def _measure(arguments: argparse.Namespace) -> int:
     try:
         options = PruningOptions(speedup=2.0, **given_fields(arguments, PruningOptions))
     except ValueError as error:

@@ -19,11 +19,15 @@ import argparse
 import dataclasses
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from saliency.commands import run_reporting
-from saliency.commands.options import add_field, add_fitting_options, given_fields
+from saliency.commands.options import (
+    add_field,
+    add_fitting_options,
+    add_run_options,
+    given_fields,
+)
 from saliency.commands.training_input import read_training_data
 from saliency.errors import CheckpointError
 from saliency.run_folder import RunFolder
@@ -49,25 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     files = parser.add_argument_group("files")
-    files.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder of the run")
-    files.add_argument(
-        "--resume", action="store_true", help="go on with the run in DIR, by its own options"
-    )
-    files.add_argument(
-        "--data",
-        metavar="LAYOUT:PATH",
-        action="append",
-        help="data set to learn from, such as osie:PATH; may be given several times",
-    )
-    files.add_argument(
-        "--teacher",
-        metavar="MODEL.onnx",
-        action="append",
-        help="trained model to learn from too; may be given several times",
-    )
-    files.add_argument(
-        "--photos", metavar="DIR", help="folder of photos on which to learn from the teachers"
-    )
+    add_run_options(files, teacher="trained model to learn from too")
     files.add_argument(
         "--start",
         metavar="MODEL.safetensors",

@@ -8,7 +8,7 @@ from saliency.errors import PruningError
 from saliency.pruning.measuring import export_copy
 from saliency.pruning.network_graph import find_operations, find_templates, layer_name, simplify
 from saliency.pruning.operations import Operation
-from saliency.pruning.row_graphs import row_graph
+from saliency.pruning.row_graphs import BREAD_CHANNELS, row_graph
 
 SHAPE = (1, 3, 16, 24)
 
@@ -89,5 +89,6 @@ def test_every_operation_runs_at_other_widths(count):
         graph = row_graph(template, in_channels=count, out_channels=count)
         session = onnxruntime.InferenceSession(graph.model.SerializeToString())
         (result,) = session.run(None, graph.inputs)
-        assert result.shape == graph.ends[-1]
-        assert result.shape[1] == count
+        batch, channels, *size = graph.ends[-1]
+        assert channels == count
+        assert result.shape == (batch, BREAD_CHANNELS, *size)
