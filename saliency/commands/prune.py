@@ -4,7 +4,7 @@ Channels are removed one group at a time: those first by which the loss rises le
 millisecond saved (Theis et al. 2018, Fisher pruning), with times measured on this machine in the
 engine that will run the model. The model trains on between removals, and is fine-tuned at the
 end, with the unpruned model as teacher beside the fixations. Stop it whenever you like, even with
-`kill -9`: the same command with --resume goes on where it was.
+`kill -9`: `saliency prune --out DIR --resume` goes on where it was.
 
 Into --out are written: model.safetensors and model.onnx, the small model; report.md, .json and
 .png, what it costs and what it lost; latency.json, the measured times, which --table takes again;

@@ -2,7 +2,7 @@
 
 The backbone starts from ImageNet weights and is fine-tuned together with its readout; the epoch
 that does best on the validation images is kept. Stop it whenever you like, even with `kill -9`:
-the same command with --resume goes on where it was.
+`saliency train --out DIR --resume` goes on where it was.
 
 Into --out are written: model.safetensors and model.onnx, the model; options.json, state.pt and
 history.jsonl, the run; pictures/, predictions beside the fixations' density; and curves, shown by
