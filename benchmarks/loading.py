@@ -34,7 +34,7 @@ def images_per_second(run: _Run, batches: Iterable[Batch]) -> tuple[float, list[
     taken, images, loss = [], 0, None
     started = time.perf_counter()
     for photos, target in batches:
-        loss = run._take_step(photos, target)
+        loss = run.take_step((photos, target))
         taken.append((photos, target))
         images += len(photos)
     if loss is not None:
@@ -44,7 +44,7 @@ def images_per_second(run: _Run, batches: Iterable[Batch]) -> tuple[float, list[
 
 def measure_round(run: _Run, step_count: int) -> tuple[float, float]:
     """Return images per second with loading, and without."""
-    loaded = run._load_batches()
+    loaded = run.load_batches()
     images_per_second(run, islice(loaded, SETTLING_STEPS))
     with_loading, batches = images_per_second(run, islice(loaded, step_count))
     del loaded  # ends the processes that load
@@ -64,7 +64,7 @@ def build_run(arguments: argparse.Namespace, folder: Path) -> _Run:
         workers=arguments.workers,
         device=arguments.device,
     )
-    run = _Run(data, options, RunFolder(folder))
+    run = _Run(data, options, RunFolder(folder), None)
     run.batches = iter(())  # ends the processes that load; each round has its own
     run.wrapped.train()
     return run

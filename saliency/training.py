@@ -4,11 +4,13 @@ import dataclasses
 import logging
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import cv2
 import numpy as np
 import torch
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
@@ -117,14 +119,7 @@ class _Run:
         if state is not None:  # only now: an optimizer's state goes to where its weights are
             self._restore(state)
         self.writer = SummaryWriter(str(folder.path), purge_step=self.step)
-        self.batches = load_batches(
-            self.fabric,
-            self.sources,
-            options,
-            size_multiple=self.model.size_multiple,
-            first_step=self.step,
-            last_step=self.steps_per_epoch * options.epochs,
-        )
+        self.batches = self.load_batches()
 
     @property
     def first_epoch(self) -> int:
@@ -145,10 +140,7 @@ class _Run:
         started, shown = time.perf_counter(), 0
         while self.step < last:
             batch = next(self.batches)
-            loss = take_step(self.fabric, self.wrapped, self.optimizer, batch, options=self.options)
-            self.scheduler.step()
-            self.ema.update_parameters(self.model)
-            self.step += 1
+            loss = self.take_step(batch)
             shown += len(batch[0]) * self.fabric.world_size
             bar.update()
             if self.step % LOGGED_STEPS == 0:  # reading the loss makes a GPU wait
@@ -159,6 +151,23 @@ class _Run:
             if self.step % self.options.save_steps == 0 and self.step < last:
                 self._save()
         bar.close()
+
+    def load_batches(self) -> Iterator[Sequence[Tensor]]:
+        return load_batches(
+            self.fabric,
+            self.sources,
+            self.options,
+            size_multiple=self.model.size_multiple,
+            first_step=self.step,
+            last_step=self.steps_per_epoch * self.options.epochs,
+        )
+
+    def take_step(self, batch: Sequence[Tensor]) -> Tensor:
+        loss = take_step(self.fabric, self.wrapped, self.optimizer, batch, options=self.options)
+        self.scheduler.step()
+        self.ema.update_parameters(self.model)
+        self.step += 1
+        return loss
 
     def has_stopped_gaining(self) -> bool:
         """Return whether the last `patience` epochs brought no gain, so that it is time to stop."""
