@@ -10,27 +10,26 @@ time does not depend on them. Run it on a machine that does nothing else.
 """
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
 from scipy.stats import spearmanr
-from tqdm import tqdm
 
 from saliency.atomic import write_whole
 from saliency.commands.prune import image_size
 from saliency.export import saliency_graph
 from saliency.model import ModelConfig, SaliencyModel
-from saliency.pruning.engines import ENGINES, Engine
+from saliency.pruning.engines import ENGINES
 from saliency.pruning.groups import find_groups
 from saliency.pruning.latency import LatencyTable
 from saliency.pruning.latency_file import read_table, table_to_json
-from saliency.pruning.measuring import measure_table, setting_of
+from saliency.pruning.measuring import setting_of
 from saliency.pruning.network_graph import find_operations, simplify
 from saliency.pruning.surgery import remove_channels
 from saliency.pruning.timing import NetworkTimes
+from saliency.pruning_job import measure_graph
 
 
 def random_networks(*, count: int, step: int) -> list[onnx.ModelProto]:
@@ -67,29 +66,6 @@ def compare(table: LatencyTable, times: NetworkTimes, networks: list[onnx.ModelP
     print(f"median error {error:.1%}, rank correlation {rank:.3f}, {table.setting.device}")
 
 
-def measure(
-    engine: Engine, size: tuple[int, int], *, rounds: int, after_round: Callable[[], None]
-) -> LatencyTable:
-    """Return the table of the default network."""
-    torch.manual_seed(0)
-    graph = saliency_graph(SaliencyModel(ModelConfig()).eval())
-    with tqdm(unit="row") as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        return measure_table(
-            graph,
-            engine,
-            input_shape=(1, *size, 3),
-            input_size=size,
-            rounds=rounds,
-            progress=show,
-            after_round=after_round,
-        )
-
-
 def main() -> None:
     """Measure or read a table, then compare."""
     parser = argparse.ArgumentParser(description="How well a latency table predicts.")
@@ -118,7 +94,9 @@ def main() -> None:
         for _ in range(arguments.rounds):
             visit()
     else:
-        table = measure(engine, size, rounds=arguments.rounds, after_round=visit)
+        torch.manual_seed(0)
+        graph = saliency_graph(SaliencyModel(ModelConfig()).eval())
+        table = measure_graph(graph, engine, size, rounds=arguments.rounds, after_round=visit)
         if arguments.table is not None:
             write_whole(table_to_json(table).encode(), arguments.table, overwrite=True)
     for step, graphs in networks.items():

@@ -102,7 +102,7 @@ def measure(
             written.
     """
     network = load_model(model) if model is not None else SaliencyModel(ModelConfig()).eval()
-    table = _measure(
+    table = measure_graph(
         saliency_graph(network), create_engine(engine, threads=threads, device=device), size
     )
     write_whole(table_to_json(table).encode(), out, overwrite=True)
@@ -139,12 +139,15 @@ def _table(
     if given is not None:
         raise PruningError(f"no latency table at {given}; check the path, or leave --table out")
     log.info("measuring the latency table; leave the machine alone meanwhile")
-    table = _measure(graph, engine, size)
+    table = measure_graph(graph, engine, size)
     write_whole(table_to_json(table).encode(), kept, overwrite=True)
     return table
 
 
-def _measure(graph: onnx.ModelProto, engine: Engine, size: tuple[int, int]) -> LatencyTable:
+def measure_graph(
+    graph: onnx.ModelProto, engine: Engine, size: tuple[int, int], **options: Any
+) -> LatencyTable:
+    """Return the table of a saliency network, with a progress bar; options of `measure_table`."""
     is_terminal = sys.stderr.isatty()
     with tqdm(desc="measuring", unit="row", mininterval=0.5 if is_terminal else 30) as bar:
 
@@ -158,4 +161,5 @@ def _measure(graph: onnx.ModelProto, engine: Engine, size: tuple[int, int]) -> L
             input_shape=(1, *size, 3),
             input_size=size,
             progress=show,
+            **options,
         )

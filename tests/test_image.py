@@ -1,4 +1,5 @@
 import os
+import re
 from contextlib import suppress
 
 import numpy as np
@@ -147,34 +148,38 @@ def test_damaged_exif_does_not_spoil_the_photo(tmp_path):
     assert read_photo(tmp_path / "photo.jpg").shape == (8, 16, 3)
 
 
-def refused(path, message):
-    with pytest.raises(PhotoError, match=message) as caught:
+def refusal(path):
+    """Return the one line that says why a photo is refused, less its path."""
+    with pytest.raises(PhotoError) as caught:
         read_photo(path)
-    assert "\n" not in str(caught.value)
-    assert str(path) in str(caught.value)
+    (line,) = str(caught.value).splitlines()
+    before, named, after = line.partition(str(path))
+    return before + after if named else ""
 
 
 def test_missing_file_is_refused(tmp_path):
-    refused(tmp_path / "none.jpg", "cannot read .*No such file")
+    message = refusal(tmp_path / "none.jpg")
+    assert message.startswith("cannot read ")
+    assert "No such file" in message
 
 
 def test_folder_is_refused(tmp_path):
-    refused(tmp_path, "got the folder")
+    assert "got the folder" in refusal(tmp_path)
 
 
 def test_pipe_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "photo.jpg")
-    refused(tmp_path / "photo.jpg", "a device or a pipe")
+    assert "a device or a pipe" in refusal(tmp_path / "photo.jpg")
 
 
 def test_empty_file_is_refused(tmp_path):
     (tmp_path / "photo.jpg").touch()
-    refused(tmp_path / "photo.jpg", "empty file")
+    assert "empty file" in refusal(tmp_path / "photo.jpg")
 
 
 def test_text_named_like_a_photo_is_refused(tmp_path):
     (tmp_path / "photo.jpg").write_text("not a photo")
-    refused(tmp_path / "photo.jpg", "expected a JPEG, PNG, WebP")
+    assert "expected a JPEG, PNG, WebP" in refusal(tmp_path / "photo.jpg")
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif", "bmp", "gif"])
@@ -184,7 +189,7 @@ def test_photo_cut_short_is_refused(tmp_path, suffix, share):
     noise = np.random.default_rng(0).integers(0, 256, size=(64, 64, 3), dtype=np.uint8)
     Image.fromarray(noise).save(path)
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
-    refused(path, "damaged|is none of them")
+    assert re.search("damaged|is none of them", refusal(path))
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -203,9 +208,9 @@ def test_damaged_photo_is_read_or_refused_and_nothing_else(tmp_path, suffix, see
 
 def test_photo_with_too_many_pixels_is_refused_before_it_is_decoded(tmp_path):
     Image.new("1", (30_000, 30_000)).save(tmp_path / "bomb.png")
-    refused(tmp_path / "bomb.png", "at most 178 megapixels")
+    assert "at most 178 megapixels" in refusal(tmp_path / "bomb.png")
 
 
 def test_floating_point_photo_is_refused(tmp_path):
     Image.fromarray(np.ones((4, 4), dtype=np.float32)).save(tmp_path / "photo.tif")
-    refused(tmp_path / "photo.tif", "whole-number pixels")
+    assert "whole-number pixels" in refusal(tmp_path / "photo.tif")

@@ -314,6 +314,7 @@ def test_run_is_not_started_over_another(model, dataset, table, run, capsys):
         (["m", "--out=x", "--data=osie:x", "--target=soon"], "expected a time such as 4ms"),
         (["m", "--out=x", "--data=osie:x", "--size=big"], "expected HEIGHTxWIDTH"),
         (["--out=x", "--resume", "--speedup=2"], "leave out --speedup"),
+        (["--out=x", "--resume", "--target=4ms"], "leave out --target"),
         (["measure", "--threads=0"], "threads at least 1"),
         (["m", "--out=x", "--data=osie:x", "--speedup=2", "--devices=2"], "expected one device"),
         (["m", "--out=x", "--data=osie:x", "--speedup=2", "--precision=16-mixed"], "--precision"),

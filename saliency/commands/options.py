@@ -36,6 +36,14 @@ def add_field(
     )
 
 
+def refuse_beside_resume(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    """End the program if options stand beside --resume, which takes the run's own."""
+    given = {name for name, value in vars(arguments).items() if value is not None}
+    if given := given - {"out", "resume"}:
+        named = (f"--{name.removesuffix('_ms').replace('_', '-')}" for name in sorted(given))
+        parser.error(f"--resume takes the run's own options: leave out {', '.join(named)}")
+
+
 def given_fields(arguments: argparse.Namespace, of: Any) -> dict[str, Any]:
     """Return the options of the command line that are fields of a dataclass."""
     names = {field.name for field in dataclasses.fields(of)}

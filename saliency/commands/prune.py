@@ -30,6 +30,7 @@ from saliency.commands.options import (
     add_fitting_options,
     add_run_options,
     given_fields,
+    refuse_beside_resume,
 )
 from saliency.commands.training_input import read_training_data
 from saliency.errors import CheckpointError
@@ -115,28 +116,19 @@ def build_measure_parser() -> argparse.ArgumentParser:
 
 def _add_pruning_options(parser: argparse.ArgumentParser) -> None:
     goal = parser.add_argument_group("goal, one of")
-    goal.add_argument(
-        "--target",
-        dest="target_ms",
-        metavar="TIME",
-        type=milliseconds,
-        default=argparse.SUPPRESS,
-        help="time that the pruned model may take, such as 4ms",
-    )
-    goal.add_argument(
-        "--speedup",
-        metavar="TIMES",
-        type=float,
-        default=argparse.SUPPRESS,
-        help="how many times faster than the model it is to be, such as 4",
-    )
-    goal.add_argument(
-        "--beta",
-        metavar="LOSS",
-        type=float,
-        default=argparse.SUPPRESS,
-        help="rise of the loss (nats) that a millisecond, or another unit of the cost, is worth",
-    )
+    for option, field, metavar, kind, does in (
+        ("target", "target_ms", "TIME", milliseconds, "time that it may take, such as 4ms"),
+        ("speedup", "speedup", "TIMES", float, "how many times faster it is to be, such as 4"),
+        ("beta", "beta", "LOSS", float, "rise of the loss (nats) that a unit of the cost is worth"),
+    ):
+        goal.add_argument(
+            f"--{option}",
+            dest=field,
+            metavar=metavar,
+            type=kind,
+            default=argparse.SUPPRESS,
+            help=does,
+        )
     choice = parser.add_argument_group("pruning")
 
     def add(field: str, does: str, **keywords: Any) -> None:
@@ -186,10 +178,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse_arguments(words)
     asked = None
     if arguments.resume:
-        given = {name for name, value in vars(arguments).items() if value is not None}
-        if given := given - {"out", "resume"}:
-            named = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(given))
-            parser.error(f"--resume takes the run's own options: leave out {named}")
+        refuse_beside_resume(parser, arguments)
     elif arguments.model is None or not arguments.data:
         parser.error("expected a MODEL.safetensors and at least one --data LAYOUT:PATH")
     else:

@@ -27,6 +27,7 @@ from saliency.commands.options import (
     add_fitting_options,
     add_run_options,
     given_fields,
+    refuse_beside_resume,
 )
 from saliency.commands.training_input import read_training_data
 from saliency.errors import CheckpointError
@@ -95,13 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = build_parser()
     arguments = parser.parse_args(argv)
     if arguments.resume:
-        given = set(vars(arguments)) - {"out", "resume"}
-        given -= {
-            name for name in ("data", "teacher", "photos", "start") if vars(arguments)[name] is None
-        }
-        if given:
-            named = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(given))
-            parser.error(f"--resume takes the run's own options: leave out {named}")
+        refuse_beside_resume(parser, arguments)
     elif not arguments.data:
         parser.error("expected at least one --data LAYOUT:PATH")
     elif bool(arguments.photos) and not arguments.teacher:
