@@ -46,6 +46,7 @@ def save_model(model: SaliencyModel, path: Path, *, scores: dict[str, Any] | Non
         SaliencyError: it cannot be written.
     """
     metadata = model_metadata(model, name=path.stem, scores=scores or {})
+    metadata["origins"] = model.origins
     tensors = {key: value.contiguous() for key, value in model.state_dict().items()}
     write_whole(save(tensors, {METADATA_KEY: json.dumps(metadata)}), path, overwrite=True)
 
@@ -88,6 +89,7 @@ def _build(metadata: dict[str, Any]) -> SaliencyModel:
         return model
     resized = resize_layers(model, channels)
     assert isinstance(resized, SaliencyModel)
+    resized.origins = metadata.get("origins", {})
     return resized
 
 

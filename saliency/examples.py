@@ -72,21 +72,24 @@ class Examples(Dataset[tuple[Tensor, Tensor]]):
         teacher_weight: float,
         blur: float = 0.0,
         strength: float = 1.0,
+        has_guide: bool = False,
     ) -> None:
         """Prepare examples.
 
         Args:
-            sources: each with fixations, a teacher's density, or both.
+            sources: each with fixations, a teacher's density, or both; with a guide, perhaps with
+                neither, and then the target is zero everywhere.
             teacher_weight: share of the teacher in the target where there are fixations too.
             blur: standard deviation of the error with which fixations were measured, as a share
                 of the square root of an example's area; the target is blurred by it.
             strength: of the changes in colour.
+            has_guide: whether a model will be shown the examples and tell its own density.
 
         Raises:
-            ValueError: a source has neither fixations nor a teacher's density.
+            ValueError: without a guide, a source has neither fixations nor a teacher's density.
         """
         for source in sources:
-            if len(source.fixations) == 0 and source.teacher is None:
+            if not has_guide and len(source.fixations) == 0 and source.teacher is None:
                 raise ValueError(f"{source.path}: expected fixations or a teacher, got neither")
         self.sources = sources
         self.teacher_weight, self.blur = teacher_weight, blur
@@ -126,10 +129,9 @@ class Examples(Dataset[tuple[Tensor, Tensor]]):
         width: int,
         height: int,
     ) -> Float32[ndarray, "height width"]:
-        if len(fixations) == 0:
-            assert teacher is not None
-            return teacher
         target = np.zeros((height, width), np.float32)
+        if len(fixations) == 0:
+            return target if teacher is None else teacher
         columns, rows = pixel_indexes(fixations, width=width, height=height).T
         np.add.at(target, (rows, columns), np.float32(1))
         target = _blurred(target, self.blur * math.sqrt(width * height))

@@ -53,7 +53,15 @@ class ModelConfig:
 
 
 class SaliencyModel(nn.Module):
-    """Predicts the log density of fixations over a photo of any size and proportions."""
+    """Predicts the log density of fixations over a photo of any size and proportions.
+
+    Attributes:
+        config: the parts and their sizes before pruning.
+        stride: of the saliency map.
+        size_multiple: of which heights and widths are made multiples.
+        origins: of a pruned model, by the name of each batch norm, which channels of the unpruned
+            network its channels are.
+    """
 
     mean: Tensor
     std: Tensor
@@ -87,6 +95,7 @@ class SaliencyModel(nn.Module):
             self.readout = PointwiseReadout(channels)
         self.stride = strides[0] if config.readout == "top-down" else strides[-1]
         self.size_multiple: int = math.lcm(*strides, 2)
+        self.origins: dict[str, list[int]] = {}
         self.smoothing = GaussianSmoothing()
         self.center_bias_weight = nn.Parameter(torch.tensor(1.0))
         self.register_buffer("center_bias", torch.zeros(GRID_SHAPE))

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 def unpruned_path(folder: Path) -> Path:
     """Return where a run keeps the unpruned model, which is also the usual teacher."""
-    return folder / "unpruned.onnx"
+    return folder / "unpruned.safetensors"
 
 
 def prune(
@@ -59,17 +59,18 @@ def prune(
     Raises:
         SaliencyError: the model cannot be pruned as asked, or something cannot be read or written.
     """
-    start = load_model(model)
     if not unpruned_path(folder).exists():
-        export_onnx(start, unpruned_path(folder))
+        export_onnx(load_model(model), unpruned_path(folder).with_suffix(".onnx"))
+        save_model(load_model(model), unpruned_path(folder))
+    start = load_model(unpruned_path(folder))
     engine = create_engine(options.engine, threads=options.threads, device=training.device)
-    graph = onnx.load(unpruned_path(folder))
+    graph = onnx.load(unpruned_path(folder).with_suffix(".onnx"))
     times = _table(graph, engine, options.size, given=table, kept=folder / "latency.json")
     gauge = Gauge(graph, data, engine, size=options.size, reference_ms=times.reference_ms)
     pruned, points = folder / "pruned.safetensors", folder / "points.json"
     if not pruned.exists():
         run = PruningRun(
-            load_model(model),
+            load_model(unpruned_path(folder)),
             data,
             options=options,
             training=training,

@@ -5,6 +5,7 @@ import dataclasses
 import logging
 import math
 import sys
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,24 +17,33 @@ from tqdm import tqdm
 from saliency.allocator import keep_freed_memory
 from saliency.errors import PruningError
 from saliency.gauge import Gauge, Point
+from saliency.guide import Guide
 from saliency.model import SaliencyModel
+from saliency.pruning.compensation import remove_and_compensate
 from saliency.pruning.costs import create_cost, latency_cost
-from saliency.pruning.groups import find_groups, remaining_groups
+from saliency.pruning.groups import ChannelGroups, find_groups, remaining_groups
 from saliency.pruning.latency import LatencyTable
+from saliency.pruning.layers import NORMS, channel_layers
 from saliency.pruning.network_graph import find_templates
 from saliency.pruning.optimizers import remove_moments
 from saliency.pruning.selection import Selection
 from saliency.pruning.signals import SignalCollector
-from saliency.pruning.surgery import channel_counts, remove_channels, resize_layers
+from saliency.pruning.surgery import channel_counts, remaining_outputs, resize_layers
 from saliency.pruning_options import PruningOptions
 from saliency.run_folder import RunFolder
-from saliency.stepping import create_optimizer, launch_fabric, load_batches, take_step
+from saliency.stepping import (
+    create_optimizer,
+    launch_fabric,
+    load_batches,
+    take_step,
+)
 from saliency.training_data import TrainingData, gather_sources
 from saliency.training_options import TrainingOptions
 
 log = logging.getLogger(__name__)
 
 WARM_UP_STEPS = 50
+COMPENSATING_BATCHES = 4  # the last ones before a removal, by which the rest makes up for it
 NOTED_SHARE = 0.9  # a point is noted whenever the time has come down to this share of the last
 SPARE = 0.99  # of the time asked for: measured again, it never is the very same
 PASSES_FOR_MEASURED = 5  # of removals beyond the predicted target, until the measured one is met
@@ -78,6 +88,8 @@ class PruningRun:
         self.sizes = {group.name: group.size for group in self.groups.prunable}
         self.sources = gather_sources(data, cache=teacher_cache)
         self.fabric = launch_fabric(training)
+        self.guide = Guide.load(data.guide, self.fabric, share=training.teacher_weight)
+        self.photos: deque[Tensor] = deque(maxlen=COMPENSATING_BATCHES)
         self.model = start.to(self.fabric.device).to(memory_format=torch.channels_last)
         self.collector = SignalCollector(self.groups, options.signal, seed=training.seed)
         self.step, self.removals, self.passes = 0, 0, 0
@@ -176,15 +188,18 @@ class PruningRun:
             for group, greatest in zip(self.optimizer.param_groups, self._rates(), strict=True):
                 group["lr"] = warmth * self.options.rate_share * greatest
             with self.collector.watch(self.model):
+                batch = next(batches)
                 losses.append(
                     take_step(
                         self.fabric,
                         self.wrapped,
                         self.optimizer,
-                        next(batches),
+                        batch,
                         options=self.training,
+                        guide=self.guide,
                     )
                 )
+            self.photos.append(batch[0])
             self.step += 1
         return float(torch.stack(losses).mean()) if losses else math.nan
 
@@ -221,8 +236,10 @@ class PruningRun:
         names = {parameter: name for name, parameter in self.model.named_parameters()}
         states = {names[parameter]: state for parameter, state in self.optimizer.state.items()}
         moments = remove_moments(states, self.model, self.groups, removals)
-        pruned = remove_channels(self.model, self.groups, removals)
+        pruned = remove_and_compensate(self.model, self.groups, removals, self.photos)
+        self.photos.clear()
         assert isinstance(pruned, SaliencyModel)
+        pruned.origins = origins_after(self.model, self.groups, removals)
         self.model = pruned
         self.groups = remaining_groups(self.groups, removals)
         self.collector.remove(self.groups, removals)
@@ -264,6 +281,7 @@ class PruningRun:
             size_multiple=self.model.size_multiple,
             first_step=self.step,
             last_step=sys.maxsize,
+            has_guide=self.guide is not None,
         )
 
     def _save(self) -> None:
@@ -277,6 +295,7 @@ class PruningRun:
                 "points": self.points,
                 "sizes": self.sizes,
                 "channels": channel_counts(self.model),
+                "origins": self.model.origins,
                 "model": self.model.state_dict(),
                 "moments": {names[key]: state for key, state in self.optimizer.state.items()},
                 "examples": self.collector.examples,
@@ -293,6 +312,7 @@ class PruningRun:
         resized = resize_layers(self.model, state["channels"])
         assert isinstance(resized, SaliencyModel)
         resized.load_state_dict(state["model"])
+        resized.origins = state["origins"]
         self.model = resized
         self.groups = find_groups(resized.cpu(), EXAMPLE)
         self.model.to(self.fabric.device)
@@ -306,3 +326,16 @@ class PruningRun:
         }
         self._set_up(self._optimizer_with(moments))
         log.info("going on after removal %d", self.removals)
+
+
+def origins_after(
+    model: SaliencyModel, groups: ChannelGroups, removals: dict[str, list[int]]
+) -> dict[str, list[int]]:
+    """Return the `origins` of a model after a removal."""
+    left = remaining_outputs(model, groups, removals)
+    norms = {name for name, layer in channel_layers(model).items() if isinstance(layer, NORMS)}
+    return {
+        name: [model.origins[name][k] for k in channels] if name in model.origins else channels
+        for name, channels in left.items()
+        if name in norms
+    }

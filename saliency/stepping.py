@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from saliency.examples import Batches, Examples, Source
+from saliency.guide import Guide
 from saliency.losses import cross_entropy
 from saliency.model import SaliencyModel
 from saliency.training_options import TrainingOptions
@@ -53,6 +54,7 @@ def load_batches(
     size_multiple: int,
     first_step: int,
     last_step: int,
+    has_guide: bool = False,
 ) -> Iterator[Sequence[Tensor]]:
     """Return the photos and targets of the steps from `first_step` up to `last_step`."""
     # Loading processes are forked, and OpenCV's threads do not survive that: the call by which a
@@ -74,6 +76,7 @@ def load_batches(
         teacher_weight=options.teacher_weight,
         blur=options.blur,
         strength=options.strength,
+        has_guide=has_guide,
     )
     loader = DataLoader(
         examples,
@@ -94,11 +97,15 @@ def take_step(
     batch: Sequence[Tensor],
     *,
     options: TrainingOptions,
+    guide: Guide | None = None,
 ) -> Tensor:
-    """Go one step down the loss of a batch; return that loss."""
+    """Go one step down the loss of a batch, with a guide down its loss; return that loss."""
     photos, target = batch
     optimizer.zero_grad(set_to_none=True)
-    loss = cross_entropy(wrapped(photos), target).mean()
+    if guide is None:
+        loss = cross_entropy(wrapped(photos), target).mean()
+    else:
+        loss = guide.loss(fabric, wrapped, photos, target)
     fabric.backward(loss)
     fabric.clip_gradients(
         wrapped,

@@ -20,6 +20,7 @@ from saliency.center_bias import CenterBias, fit_center_bias
 from saliency.checkpoint import load_model, save_model
 from saliency.errors import CheckpointError, DatasetError
 from saliency.export import export_onnx
+from saliency.guide import Guide
 from saliency.model import ModelConfig, SaliencyModel
 from saliency.run_folder import RunFolder
 from saliency.stepping import (
@@ -103,6 +104,12 @@ class _Run:
             self.model, multi_avg_fn=moving_average(options.ema_decay), use_buffers=True
         )
         self.sources = gather_sources(data, cache=folder.teacher)
+        self.guide = Guide.load(
+            data.guide,
+            self.fabric,
+            share=options.teacher_weight,
+            feature_weight=options.feature_weight,
+        )
         self.steps_per_epoch = len(self.sources) // options.batch_size
         optimizer = create_optimizer(self.model, options)
         self.scheduler = torch.optim.lr_scheduler.OneCycleLR(
@@ -160,10 +167,18 @@ class _Run:
             size_multiple=self.model.size_multiple,
             first_step=self.step,
             last_step=self.steps_per_epoch * self.options.epochs,
+            has_guide=self.guide is not None,
         )
 
     def take_step(self, batch: Sequence[Tensor]) -> Tensor:
-        loss = take_step(self.fabric, self.wrapped, self.optimizer, batch, options=self.options)
+        loss = take_step(
+            self.fabric,
+            self.wrapped,
+            self.optimizer,
+            batch,
+            options=self.options,
+            guide=self.guide,
+        )
         self.scheduler.step()
         self.ema.update_parameters(self.model)
         self.step += 1

@@ -19,7 +19,9 @@ class TrainingData:
         train: scenes to learn from.
         validation: scenes to choose the best epoch by.
         photos: without fixations; only teachers have seen them.
-        teachers: .onnx models whose mean density is learned beside the fixations.
+        teachers: models to learn from beside the fixations: .onnx files, whose mean density for
+            each photo is computed once; or one .safetensors file, the guide, which is shown the
+            very variants of the photos that are learned from.
     """
 
     train: Sequence[Scene]
@@ -28,17 +30,25 @@ class TrainingData:
     teachers: Sequence[Path] = ()
 
     def __post_init__(self) -> None:
-        """Refuse photos that nothing could be learned from.
+        """Refuse photos that nothing could be learned from, and a guide beside other teachers.
 
         Raises:
-            ValueError: there are photos, but no teachers.
+            ValueError: there are photos, but no teachers; or several, one of them .safetensors.
         """
+        guides = [path for path in self.teachers if path.suffix == ".safetensors"]
+        if guides and len(self.teachers) > 1:
+            raise ValueError(f"expected {guides[0]} as the only teacher, got {len(self.teachers)}")
         if self.photos and not self.teachers:
             raise ValueError(f"expected teachers for the {len(self.photos)} photos, got none")
 
+    @property
+    def guide(self) -> Path | None:
+        """The teacher that is shown the very variants of the photos, if there is one."""
+        return next((path for path in self.teachers if path.suffix == ".safetensors"), None)
+
 
 def gather_sources(data: TrainingData, *, cache: Path) -> list[Source]:
-    """Return all photos to learn from, each with what the teachers expect of it.
+    """Return all photos to learn from, each with what teachers other than a guide expect of it.
 
     Args:
         data: what there is to learn from.
@@ -49,8 +59,9 @@ def gather_sources(data: TrainingData, *, cache: Path) -> list[Source]:
         SaliencyError: a photo, a teacher or the cache cannot be read, or the cache not be written.
     """
     empty = np.zeros((0, 2))
-    if not data.teachers:
-        return [Source.of_scene(scene) for scene in data.train]
+    if data.guide or not data.teachers:
+        unseen = [Source(photo, 1, 1, empty) for photo in data.photos]
+        return [*(Source.of_scene(scene) for scene in data.train), *unseen]
     paths = [scene.path for scene in data.train] + list(data.photos)
     if not cache.exists():
         save_densities(mean_densities(paths, data.teachers), cache)

@@ -81,7 +81,10 @@ def test_loaded_model_is_in_evaluation_mode(saved):
 
 def test_metadata_says_what_the_model_is(model, saved):
     metadata = read_metadata(saved)
-    expected = model_metadata(model, name="model", scores={"nss": 3.0})
+    expected = {
+        **model_metadata(model, name="model", scores={"nss": 3.0}),
+        "origins": {},
+    }
     assert metadata == json.loads(json.dumps(expected))
     assert (metadata["format_version"], metadata["backbone"]) == (1, "test_efficientnet")
     assert (metadata["input_pixels"], metadata["size_multiple"]) == (64 * 64, 32)

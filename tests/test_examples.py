@@ -139,6 +139,12 @@ def test_source_with_nothing_to_learn_from_is_refused(photo_path):
         Examples([source(photo_path)], teacher_weight=0.25)
 
 
+def test_photo_for_a_guide_alone_has_a_target_of_zeros(photo_path):
+    _, target = example(source(photo_path), has_guide=True)
+    assert target.shape == (HEIGHT, WIDTH)
+    assert not target.any()
+
+
 @pytest.mark.parametrize("content", [b"no photo", None], ids=["text", "missing"])
 def test_photo_that_cannot_be_read_is_named(tmp_path, content):
     if content is not None:

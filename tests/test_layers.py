@@ -21,7 +21,8 @@ LAYERS = (
     ("image", "predictor", "render", "center_bias", "augmentation", "pruning.groups"),
     ("pruning.gates", "pruning.surgery", "model"),
     ("crop_file", "datasets.dataset", "examples", "teacher", "evaluation", "checkpoint"),
-    ("cropping", "datasets.folder", "datasets.osie", "training_data", "validation"),
+    ("pruning.compensation",),
+    ("cropping", "datasets.folder", "datasets.osie", "training_data", "validation", "guide"),
     ("datasets", "predictions", "export", "run_folder", "stepping"),
     (
         "score_report",

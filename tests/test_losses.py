@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from saliency.losses import cross_entropy
+from saliency.losses import cross_entropy, guided_target
 
 
 def random_log_density(batch, height, width, *, seed, dtype=torch.float64):
@@ -54,3 +54,14 @@ def test_target_of_another_size_is_refused():
     ):
         # Past the shape checks of jaxtyping, which only the tests switch on.
         cross_entropy.__wrapped__(torch.zeros(1, 2, 3), torch.zeros(1, 3, 2))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_guided_target_is_a_mixture_where_there_is_a_target_and_else_the_guides(share):
+    own = random_log_density(2, 3, 4, seed=0).exp()
+    own[1] = 0
+    guide = random_log_density(2, 3, 4, seed=1)
+    mixed = guided_target(own, guide, share=share)
+    torch.testing.assert_close(mixed[0], (1 - share) * own[0] + share * guide[0].exp())
+    torch.testing.assert_close(mixed[1], guide[1].exp())
+    torch.testing.assert_close(mixed.sum(dim=(1, 2)), torch.ones(2, dtype=torch.float64))

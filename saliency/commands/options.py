@@ -2,7 +2,7 @@
 
 import argparse
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,13 +64,20 @@ def add_run_options(files: Any, *, teacher: str) -> None:
     )
     files.add_argument(
         "--teacher",
-        metavar="MODEL.onnx",
+        metavar="MODEL",
         action="append",
-        help=f"{teacher}; may be given several times",
+        help=f"{teacher}: .onnx files, whose mean density of each photo is learned, or one "
+        ".safetensors file, which is shown each variant of a photo",
     )
     files.add_argument(
         "--photos", metavar="DIR", help="folder of photos on which to learn from the teachers"
     )
+
+
+def check_teachers(parser: argparse.ArgumentParser, teachers: Sequence[str] | None) -> None:
+    """Refuse a teacher that is shown each variant beside others, in the parser's way."""
+    if len(teachers or ()) > 1 and any(name.endswith(".safetensors") for name in teachers or ()):
+        parser.error("a .safetensors --teacher teaches alone: name it only, or .onnx files only")
 
 
 def add_fitting_options(parser: argparse.ArgumentParser, defaults: Any = TrainingOptions) -> None:
@@ -90,6 +97,7 @@ def add_fitting_options(parser: argparse.ArgumentParser, defaults: Any = Trainin
     add(fit, "ema_decay", "decay of the moving average of the weights", "SHARE")
     add(fit, "patience", "epochs without a gain after which to stop", "N")
     add(fit, "teacher_weight", "share of the teachers beside fixations", "SHARE")
+    add(fit, "feature_weight", "weight of the features of a .safetensors teacher", "WEIGHT")
     add(fit, "blur", "error of measured fixations, share of the area's square root", "X")
     add(fit, "strength", "of the changes in colour, 0 to 2", "X")
     add(fit, "seed", "of everything random", "N")

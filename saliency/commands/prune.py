@@ -29,6 +29,7 @@ from saliency.commands.options import (
     add_field,
     add_fitting_options,
     add_run_options,
+    check_teachers,
     given_fields,
     refuse_beside_resume,
 )
@@ -75,7 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
     files.add_argument(
         "model", metavar="MODEL.safetensors", nargs="?", help="trained model, or one pruned before"
     )
-    add_run_options(files, teacher="model to learn from too, instead of the unpruned one")
+    add_run_options(files, teacher="models to learn from too, instead of the unpruned one")
     files.add_argument(
         "--table",
         metavar="FILE",
@@ -176,6 +177,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _measure(parse_arguments(words))
     parser = build_parser()
     arguments = parse_arguments(words)
+    check_teachers(parser, arguments.teacher)
     asked = None
     if arguments.resume:
         refuse_beside_resume(parser, arguments)
@@ -238,7 +240,7 @@ def _log_to_terminal() -> None:
 def _prune(asked: RunOptions | None, folder: RunFolder) -> int:
     """Start the run that is asked for, or go on with the one in the folder."""
     options = asked or _options_of_run(folder)
-    unpruned = folder.path / "unpruned.onnx"
+    unpruned = folder.path / "unpruned.safetensors"
     data = read_training_data(
         options.data, photos=options.photos, teachers=options.teacher or (str(unpruned),)
     )

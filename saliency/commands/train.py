@@ -8,8 +8,8 @@ Into --out are written: model.safetensors and model.onnx, the model; options.jso
 history.jsonl, the run; pictures/, predictions beside the fixations' density; and curves, shown by
 `tensorboard --logdir DIR`.
 
-With --teacher, the mean density of trained models is learned beside the fixations, and alone on
-the photos of --photos, which need no fixations.
+With --teacher, what trained models expect is learned beside the fixations, and alone on the photos
+of --photos, which need no fixations.
 
 Exit status: 0 when the run has ended, 1 when a file is not as it should be, 2 for a wrong command
 line, 130 after Ctrl-C.
@@ -26,6 +26,7 @@ from saliency.commands.options import (
     add_field,
     add_fitting_options,
     add_run_options,
+    check_teachers,
     given_fields,
     refuse_beside_resume,
 )
@@ -54,7 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     files = parser.add_argument_group("files")
-    add_run_options(files, teacher="trained model to learn from too")
+    add_run_options(files, teacher="trained models to learn from too")
     files.add_argument(
         "--start",
         metavar="MODEL.safetensors",
@@ -100,7 +101,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     elif not arguments.data:
         parser.error("expected at least one --data LAYOUT:PATH")
     elif bool(arguments.photos) and not arguments.teacher:
-        parser.error("--photos have no fixations to learn from: add --teacher MODEL.onnx")
+        parser.error("--photos have no fixations to learn from: add --teacher MODEL")
+    check_teachers(parser, arguments.teacher)
     asked = None
     if not arguments.resume:
         try:

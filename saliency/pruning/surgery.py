@@ -41,6 +41,25 @@ def remove_channels(
     return pruned
 
 
+def remaining_outputs(
+    model: nn.Module, groups: ChannelGroups, removals: Mapping[str, Collection[int]]
+) -> dict[str, list[int]]:
+    """Return, for each layer, which of the channels that it makes are left after a removal.
+
+    Raises:
+        ValueError: no such group or channel, or no channel would be left.
+    """
+    gone = removed_indexes(groups, removals)
+    left = {}
+    for name, layer in channel_layers(model).items():
+        makes, count = count_channels(layer)[1], count_groups(layer)
+        side: Side = "norm" if isinstance(layer, NORMS) else "depthwise" if count > 1 else "out"
+        width = makes // count if count > 1 else 1  # what a group of a grouped convolution makes
+        cut = gone.get((name, side), set())
+        left[name] = [channel for channel in range(makes) if channel // width not in cut]
+    return left
+
+
 def channel_counts(model: nn.Module) -> Counts:
     """Return how many channels each convolution, linear layer and batch norm reads and makes."""
     return {name: count_channels(layer) for name, layer in channel_layers(model).items()}

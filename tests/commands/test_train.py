@@ -3,8 +3,9 @@ import json
 
 import pytest
 from runtime_fixtures import dark_photo, write_model
-from training_fixtures import COMMAND_LINE, OPTIONS, write_spots
+from training_fixtures import COMMAND_LINE, OPTIONS, random_model, write_spots
 
+from saliency.checkpoint import save_model
 from saliency.commands import crop, train
 from saliency.predictor import Predictor
 from saliency.training_options import CHOICES, TrainingOptions
@@ -88,9 +89,26 @@ def test_teacher_is_learned_on_photos_without_fixations(dataset, tmp_path, caplo
     assert train.main(["--out", str(tmp_path / "run"), "--resume"]) == 0
 
 
+def test_teacher_that_is_shown_each_variant_is_learned_on_photos(dataset, tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(4):
+        dark_photo(90, 60, bright=(0, 0, 9 + number, 9)).save(photos / f"{number}.png")
+    save_model(random_model(), tmp_path / "guide.safetensors")
+    given = ("--teacher", str(tmp_path / "guide.safetensors"), "--photos", str(photos))
+    assert run(dataset, tmp_path / "run", "--epochs=1", *given) == 0
+    assert not (tmp_path / "run" / "teacher.npz").exists()
+    assert (tmp_path / "run" / "model.onnx").exists()
+
+
+def test_teacher_that_is_shown_each_variant_teaches_alone(tmp_path, capsys):
+    given = ("--data", "folder:x", "--teacher=a.onnx", "--teacher=b.safetensors")
+    assert "teaches alone" in refused(capsys, "--out", str(tmp_path / "run"), *given)
+
+
 def test_photos_without_a_teacher_are_refused(dataset, tmp_path, capsys):
     given = ("--data", f"folder:{dataset}", "--out", str(tmp_path / "run"), "--photos", "photos")
-    assert "add --teacher MODEL.onnx" in refused(capsys, *given)
+    assert "add --teacher MODEL" in refused(capsys, *given)
     assert not (tmp_path / "run").exists()
 
 

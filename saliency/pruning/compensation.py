@@ -1,0 +1,201 @@
+"""What remaining channels take over from removed ones.
+
+A channel that the others can tell is no loss, if only the layers that read it are told so. Before
+channels go, each of those layers gets the least-squares estimate of what they said, from the
+channels that stay (as Optimal Brain Surgeon does for single weights, and He et al. 2017, "Channel
+pruning", for layers). Then every batch norm and every bias is corrected so that each channel has
+the mean, and after a batch norm the spread too, that it had in the unpruned network. Nothing of it
+needs gradients; a few batches of photos do.
+"""
+
+import copy
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from saliency.pruning.groups import ChannelGroups, removed_indexes
+from saliency.pruning.layers import NORMS, channel_layers
+from saliency.pruning.surgery import remaining_outputs, remove_channels
+
+RIDGE = 0.01  # of a channel's mean variance, added to each
+POSITIONS = 600  # of each photo, at which channels are looked at
+LARGEST_RESCALE = 3.0  # of a channel's spread: one that hardly varies says nothing
+
+
+@torch.no_grad()
+def remove_and_compensate(
+    model: nn.Module,
+    groups: ChannelGroups,
+    removals: Mapping[str, Collection[int]],
+    batches: Sequence[Tensor],
+) -> nn.Module:
+    """Return a copy of a network without some channels, the others making up for them.
+
+    Args:
+        model: the network that the groups were found in; it is not changed.
+        groups: its channel groups.
+        removals: by group name, which channels go, numbered from 0 to the group's size − 1.
+        batches: what the network is to be shown, at least one batch of several examples.
+
+    Returns:
+        The network, in evaluation mode.
+
+    Raises:
+        ValueError: no such group or channel, no channel would be left, or no batch was given.
+    """
+    if not batches:
+        raise ValueError("expected at least one batch to compensate by, got none")
+    gone = removed_indexes(groups, removals)
+    absorbing = copy.deepcopy(model).eval()
+    read = {layer: sorted(cut) for (layer, side), cut in gone.items() if side == "in"}
+    covariances = _covariances(absorbing, list(read), batches)
+    for name, covariance in covariances.items():
+        _absorb(absorbing.get_submodule(name), covariance, read[name])
+    pruned = remove_channels(absorbing, groups, removals)
+    largest = max(batches, key=lambda batch: batch.numel())
+    left = remaining_outputs(model, groups, removals)
+    _match_moments(copy.deepcopy(model).eval(), pruned, left, largest)
+    return pruned
+
+
+def _covariances(
+    model: nn.Module, names: Sequence[str], batches: Sequence[Tensor]
+) -> dict[str, Tensor]:
+    """Return the covariance of the channels that layers read, in float64 on the CPU.
+
+    Layers that are called twice in a pass are left out: what serves one call may harm the other.
+    """
+    sums: dict[str, tuple[int, Tensor, Tensor]] = {}
+    calls: Counter[str] = Counter()
+    generator = torch.Generator().manual_seed(0)
+
+    def look(name: str) -> Callable[..., None]:
+        def hook(layer: nn.Module, args: tuple[Tensor, ...]) -> None:
+            rows = _rows(args[0].float(), isinstance(layer, nn.Linear), generator)
+            added = len(rows), rows.sum(dim=0).cpu().double(), (rows.T @ rows).cpu().double()
+            count, total, squares = sums.get(name, (0, 0, 0))
+            calls[name] += 1
+            sums[name] = (count + added[0], total + added[1], squares + added[2])
+
+        return hook
+
+    handles = [model.get_submodule(n).register_forward_pre_hook(look(n)) for n in names]
+    for batch in batches:
+        model(batch)
+    for handle in handles:
+        handle.remove()
+    return {
+        name: squares / count - torch.outer(total, total) / count**2
+        for name, (count, total, squares) in sums.items()
+        if calls[name] == len(batches)
+    }
+
+
+def _rows(read: Tensor, is_linear: bool, generator: torch.Generator) -> Tensor:
+    """Return (examples, channels): some positions of each example of a batch."""
+    channels_last = read if is_linear else read.movedim(1, -1)
+    values = channels_last.reshape(len(read), -1, channels_last.shape[-1])
+    if values.shape[1] > POSITIONS:
+        chosen = torch.randint(values.shape[1], (POSITIONS,), generator=generator)
+        values = values[:, chosen.to(values.device)]
+    return values.flatten(0, 1)
+
+
+def _absorb(layer: nn.Module, covariance: Tensor, removed: Sequence[int]) -> None:
+    """Let a layer read from the other channels what the removed ones can be told by, in place."""
+    weight: Tensor = layer.weight  # type: ignore[assignment]
+    gone = torch.tensor(removed)
+    kept = torch.tensor(sorted(set(range(len(covariance))) - set(removed)))
+    among = covariance[kept][:, kept]
+    spread = among.diagonal().mean()
+    if not spread > 0:
+        return
+    ridge = RIDGE * spread * torch.eye(len(kept), dtype=torch.float64)
+    told = torch.linalg.solve(among + ridge, covariance[kept][:, gone])  # (kept, removed)
+    said = torch.einsum("or...,kr->ok...", weight[:, gone.to(weight.device)], told.to(weight))
+    weight.index_add_(1, kept.to(weight.device), said)
+
+
+def _match_moments(
+    model: nn.Module, pruned: nn.Module, left: Mapping[str, list[int]], batch: Tensor
+) -> None:
+    """Give the pruned network's channels, those left, their mean and spread of before, in place.
+
+    The pruned network is corrected in one pass, layer by layer, so that each correction is made
+    on what the corrected layers before it give.
+    """
+    moments = _moments(model, batch)
+    handles = []
+    for name in moments:
+        layer = pruned.get_submodule(name)
+        wanted = tuple(values[left[name]] for values in moments[name])
+        if isinstance(layer, NORMS):
+            handles.append(layer.register_forward_pre_hook(_renorm(*wanted)))
+        elif layer.bias is not None:
+            handles.append(layer.register_forward_hook(_recenter(wanted[0])))
+    pruned(batch)
+    for handle in handles:
+        handle.remove()
+
+
+def _moments(model: nn.Module, batch: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+    """Return mean and variance of what batch norms read and of what other layers make.
+
+    Layers that are called twice are left out: they have not one mean.
+    """
+    found: dict[str, tuple[Tensor, Tensor]] = {}
+    twice: set[str] = set()
+
+    def look(name: str) -> Callable[..., None]:
+        def hook(layer: nn.Module, args: tuple[Tensor, ...], made: Tensor) -> None:
+            if name in found:
+                twice.add(name)
+            found[name] = _mean_and_variance(args[0] if isinstance(layer, NORMS) else made, layer)
+
+        return hook
+
+    handles = [
+        layer.register_forward_hook(look(name)) for name, layer in channel_layers(model).items()
+    ]
+    model(batch)
+    for handle in handles:
+        handle.remove()
+    return {name: values for name, values in found.items() if name not in twice}
+
+
+def _mean_and_variance(values: Tensor, layer: nn.Module) -> tuple[Tensor, Tensor]:
+    axis = values.ndim - 1 if isinstance(layer, nn.Linear) else 1
+    others = [k for k in range(values.ndim) if k != axis]
+    variance, mean = torch.var_mean(values.float(), dim=others, correction=0)
+    return mean, variance
+
+
+def _renorm(mean: Tensor, variance: Tensor) -> Callable[..., None]:
+    """Return a pre-hook that lets a batch norm make what it made of these moments."""
+
+    def hook(layer: Any, args: tuple[Tensor, ...]) -> None:
+        if layer.running_mean is None or not layer.affine:
+            return
+        present, spread = _mean_and_variance(args[0], layer)
+        factor = (variance / spread.clamp_min(1e-8)).sqrt()
+        factor = factor.clamp(1 / LARGEST_RESCALE, LARGEST_RESCALE)
+        layer.running_mean.copy_(present - (mean - layer.running_mean) / factor)
+        layer.weight.mul_(factor)
+
+    return hook
+
+
+def _recenter(mean: Tensor) -> Callable[..., Tensor]:
+    """Return a hook that moves a layer's bias until what it makes has this mean."""
+
+    def hook(layer: Any, args: tuple[Tensor, ...], made: Tensor) -> Tensor:  # noqa: ARG001
+        missing = mean - _mean_and_variance(made, layer)[0]
+        layer.bias.add_(missing)
+        axis = made.ndim - 1 if isinstance(layer, nn.Linear) else 1
+        shape = [-1 if k == axis else 1 for k in range(made.ndim)]
+        return made + missing.view(shape).to(made.dtype)
+
+    return hook
