@@ -14,7 +14,13 @@ from torch.nn import functional
 
 from saliency.backbone import Weights, create_backbone
 from saliency.center_bias import GRID_SHAPE
-from saliency.readout import GaussianSmoothing, PointwiseReadout, TopDownReadout
+from saliency.readout import (
+    GaussianSmoothing,
+    PointwiseReadout,
+    SaliencyMap,
+    TopDownReadout,
+    enlarge,
+)
 
 Readout = Literal["top-down", "pointwise"]
 
@@ -63,8 +69,8 @@ class SaliencyModel(nn.Module):
             network its channels are.
     """
 
-    mean: Tensor
-    std: Tensor
+    scale: Tensor
+    offset: Tensor
     center_bias: Tensor
 
     def __init__(self, config: ModelConfig, *, weights: Weights = "none") -> None:
@@ -101,8 +107,9 @@ class SaliencyModel(nn.Module):
         self.register_buffer("center_bias", torch.zeros(GRID_SHAPE))
         expected = timm.get_pretrained_cfg(config.backbone, allow_unregistered=False)
         assert expected is not None
-        for name, values in (("mean", expected.mean), ("std", expected.std)):
-            self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
+        mean, std = (torch.tensor(x).view(1, 3, 1, 1) for x in (expected.mean, expected.std))
+        self.register_buffer("scale", 1 / (255 * std), persistent=False)
+        self.register_buffer("offset", -mean / std, persistent=False)
 
     def forward(
         self, photos: UInt8[Tensor, "batch height width 3"]
@@ -114,18 +121,25 @@ class SaliencyModel(nn.Module):
         repeating the last row and column, and the filled part is cut off again.
         """
         height, width = photos.shape[1], photos.shape[2]
-        images = (photos.permute(0, 3, 1, 2).float() / 255 - self.mean) / self.std
+        # One factor and one offset: each pass over all pixels takes a tenth of a millisecond.
+        images = photos.permute(0, 3, 1, 2).float() * self.scale + self.offset
         below, right = -height % self.size_multiple, -width % self.size_multiple
         images = functional.pad(images, (0, right, 0, below), mode="replicate")
         saliency = self.smoothing(self.readout(self.backbone(images)))
-        saliency = functional.interpolate(
-            saliency, scale_factor=float(self.stride), mode="bilinear", align_corners=False
-        )[:, 0, :height, :width]
-        bias = functional.interpolate(
-            self.center_bias[None, None], size=(height, width), mode="bilinear", align_corners=False
-        )[:, 0]
-        scores = saliency + self.center_bias_weight * bias
+        scores = saliency + self.center_bias_weight * self._bias_over(saliency, photos)
+        scores = enlarge(scores, self.stride)[:, 0, :height, :width]
         return torch.log_softmax(scores.flatten(1), dim=1).view(-1, height, width)
+
+    def _bias_over(
+        self, saliency: SaliencyMap, photos: Tensor
+    ) -> Float[Tensor, "1 1 rows columns"]:
+        """Return the center bias on the cells of a map, those of the filled-up part repeated."""
+        rows, columns = ((side + self.stride - 1) // self.stride for side in photos.shape[1:3])
+        bias = functional.interpolate(
+            self.center_bias[None, None], size=(rows, columns), mode="bilinear", align_corners=False
+        )
+        below, right = saliency.shape[2] - rows, saliency.shape[3] - columns
+        return functional.pad(bias, (0, right, 0, below), mode="replicate")
 
     def train(self, mode: bool = True) -> "SaliencyModel":
         """Switch to training; batch norm keeps the statistics of ImageNet.

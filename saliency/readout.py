@@ -11,6 +11,20 @@ from torch.nn import functional
 SaliencyMap = Float[Tensor, "batch 1 rows columns"]
 
 
+def enlarge(maps: SaliencyMap, factor: int) -> Float[Tensor, "batch 1 height width"]:
+    """Return maps enlarged bilinearly, as torch's `interpolate` does without aligned corners.
+
+    What lies within a cell depends on the cells around it alone, so one small convolution gives
+    each cell its factor² values, which are then laid out. Engines do that several times as fast.
+    """
+    offsets = (torch.arange(factor, device=maps.device) + 0.5) / factor - 0.5  # in cells
+    shares = (-offsets).clamp_min(0), 1 - offsets.abs(), offsets.clamp_min(0)
+    line = torch.stack(shares, dim=1).to(maps.dtype)  # of the cell before, this and the next
+    kernel = (line[:, None, :, None] * line[None, :, None, :]).reshape(-1, 1, 3, 3)
+    padded = functional.pad(maps, (1, 1, 1, 1), mode="replicate")
+    return functional.pixel_shuffle(functional.conv2d(padded, kernel), factor)
+
+
 class TopDownReadout(nn.Module):
     """Adds feature maps of several strides from coarse to fine, then scores each position.
 

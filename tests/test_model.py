@@ -3,6 +3,7 @@ import dataclasses
 import json
 import math
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -52,8 +53,25 @@ def test_without_saliency_the_density_is_the_center_bias():
     rows, columns = (np.linspace(-2, 0, count) for count in GRID_SHAPE)
     grid = 2 * rows[:, None] + columns
     model.set_center_bias(grid)
-    log_density = log_density_of(model, photos(1, *GRID_SHAPE))[0].numpy()
-    np.testing.assert_allclose(log_density - log_density[0, 0], grid - grid[0, 0], atol=1e-4)
+    height, width = (model.stride * count for count in GRID_SHAPE)
+    log_density = log_density_of(model, photos(1, height, width))[0].numpy()
+    expected = cv2.resize(grid, (width, height), interpolation=cv2.INTER_LINEAR)
+    expected -= expected[0, 0]
+    np.testing.assert_allclose(log_density - log_density[0, 0], expected, atol=1e-4)
+
+
+def test_center_bias_lies_where_it_would_without_the_part_that_is_filled_up():
+    torch.manual_seed(0)
+    model = SaliencyModel(TINY).eval()
+    torch.nn.init.zeros_(model.readout.score.weight)
+    rows, columns = (np.linspace(-2, 0, count) for count in GRID_SHAPE)
+    model.set_center_bias(2 * rows[:, None] + columns)
+    whole = log_density_of(model, photos(1, 192, 256))[0]
+    less = log_density_of(model, photos(1, 192 - 12, 256 - 20))[0]
+    for size, line in ((192 - 12, less[:, 0]), (256 - 20, less[0])):
+        slope = line[1:] - line[:-1]  # even but for the half cells at the borders
+        total = whole[-1, 0] - whole[0, 0] if size == 192 - 12 else whole[0, -1] - whole[0, 0]
+        assert float(slope[8:-8].mean() * size) == pytest.approx(float(total), rel=0.05)
 
 
 def test_photos_of_a_batch_do_not_see_each_other(model):

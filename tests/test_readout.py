@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
+from torch.nn import functional
 
-from saliency.readout import GaussianSmoothing, PointwiseReadout, TopDownReadout
+from saliency.readout import GaussianSmoothing, PointwiseReadout, TopDownReadout, enlarge
 
 
 def features(channels=(3, 4, 5), *, finest=8, seed=0):
@@ -86,3 +87,13 @@ def test_smoothing_learns_its_width():
     maps = torch.randn(1, 1, 20, 20, generator=torch.Generator().manual_seed(0))
     smoothing(maps).square().sum().backward()
     assert smoothing.log_sigma.grad < 0  # the wider the blur, the less is left of noise
+
+
+@pytest.mark.parametrize("factor", [2, 4, 16])
+@pytest.mark.parametrize("shape", [(1, 1, 5, 7), (3, 1, 1, 2)])
+def test_enlarged_maps_are_those_of_bilinear_interpolation(factor, shape):
+    maps = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    expected = functional.interpolate(
+        maps, scale_factor=float(factor), mode="bilinear", align_corners=False
+    )
+    torch.testing.assert_close(enlarge(maps, factor), expected)
