@@ -7,8 +7,8 @@ From the same model, with the same training between removals and the same fine-t
 prunes in two stages, to half and to a quarter of the measured time, for each seed. torch-pruning's
 own importances (magnitude, Taylor, Hessian) choose the channels in one go at each stage, at the
 global ratio whose measured time is the target, as that library has no cost in time; the steps that
-the others train between removals are added to their fine-tuning. What is done in DIR is not done
-again, so a run that was stopped goes on. It takes hours.
+the others train between removals are added to their fine-tuning, by which alone they make up for what
+went. What is done in DIR is not done again, so a run that was stopped goes on. It takes hours.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from saliency.center_bias import fit_center_bias
 from saliency.checkpoint import load_model
 from saliency.commands.prune import TUNING
 from saliency.commands.training_input import read_training_data
-from saliency.export import export_onnx, saliency_graph
+from saliency.export import saliency_graph
 from saliency.losses import cross_entropy
 from saliency.model import SaliencyModel
 from saliency.pruning.engines import OnnxRuntimeEngine
@@ -222,13 +222,13 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING)
     logging.getLogger("saliency").setLevel(logging.INFO)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    teacher = arguments.out / "unpruned.onnx"
-    if not teacher.exists():
-        export_onnx(load_model(arguments.model), teacher)
-    data = read_training_data(arguments.data, photos=None, teachers=[str(teacher)])
+    data = read_training_data(arguments.data, photos=None, teachers=[str(arguments.model)])
     found: dict[str, Any] = {}
     for seed in arguments.seeds:
-        training = dataclasses.replace(TUNING, epochs=arguments.epochs, seed=seed)
+        # No features: of what another library pruned nobody knows which channels they were.
+        training = dataclasses.replace(
+            TUNING, epochs=arguments.epochs, feature_weight=0.0, seed=seed
+        )
         start = Start(arguments.model, data, arguments.table, training)
         for way in arguments.ways:
             folder = arguments.out / f"{way.replace(', ', '-').replace(' ', '-')}-{seed}"

@@ -52,7 +52,7 @@ class PruningOptions:
     steps: int = 10
     time_share: float = 0.03
     forget: float = 0.5
-    rate_share: float = 0.3
+    rate_share: float = 0.1
     least: int = 1
     engine: str = "onnxruntime"
     threads: int = 1

@@ -20,6 +20,7 @@ from saliency.errors import PruningError
 from saliency.pruning.operations import Operation, Shape, Template
 
 FUSED_ACTIVATIONS = {"Relu", "Clip", "Sigmoid", "Tanh", "LeakyRelu", "HardSigmoid"}
+LAYOUT_OPERATORS = {"DepthToSpace", "SpaceToDepth"}  # their channels are positions elsewhere
 FREE_OPERATORS = {"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"}
 
 
@@ -185,6 +186,7 @@ class _GraphReader:
         shapes = [shape for _, shape, _ in inputs]
         floats = all(kind == onnx.TensorProto.FLOAT for *_, kind in (*inputs, output))
         has_channels = floats and all(len(shape) == 4 for shape in (*shapes, output[1]))
+        has_channels &= node.op_type not in LAYOUT_OPERATORS
         width = output[1][1] if has_channels else 0
         # Of each input what a change of the channels leaves alone.
         fixed = [shape if not has_channels else (shape[0], *shape[2:]) for shape in shapes]

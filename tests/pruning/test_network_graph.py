@@ -92,3 +92,13 @@ def test_every_operation_runs_at_other_widths(count):
         batch, channels, *size = graph.ends[-1]
         assert channels == count
         assert result.shape == (batch, BREAD_CHANNELS, *size)
+
+
+def test_channels_that_become_positions_are_no_channels():
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.PixelShuffle(2))
+    (*_, shuffle) = find_templates(export_copy(network, torch.zeros(SHAPE)), input_shape=SHAPE)
+    assert (shuffle.operation.kind, *widths(shuffle.operation)) == ("DepthToSpace", 0, 0)
+    graph = row_graph(shuffle, in_channels=0, out_channels=0)
+    session = onnxruntime.InferenceSession(graph.model.SerializeToString())
+    (result,) = session.run(None, graph.inputs)
+    assert result.shape == (1, 1, 32, 48)
