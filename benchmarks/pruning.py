@@ -7,8 +7,8 @@ From the same model, with the same training between removals and the same fine-t
 prunes in two stages, to half and to a quarter of the measured time, for each seed. torch-pruning's
 own importances (magnitude, Taylor, Hessian) choose the channels in one go at each stage, at the
 global ratio whose measured time is the target, as that library has no cost in time; the steps that
-the others train between removals are added to their fine-tuning, by which alone they make up for what
-went. What is done in DIR is not done again, so a run that was stopped goes on. It takes hours.
+the others train between removals are added to their fine-tuning, by which alone they make up for
+what went. What is done in DIR is not done again, so a run that was stopped goes on. It takes hours.
 """
 
 import argparse
