@@ -11,7 +11,7 @@ from saliency.losses import cross_entropy
 from saliency.model import ModelConfig, SaliencyModel
 from saliency.pruning.groups import find_groups
 from saliency.pruning.surgery import remove_channels
-from saliency.pruning_run import origins_after
+from saliency.pruning_learner import origins_after
 
 PHOTOS = torch.randint(
     0, 256, (2, 64, 96, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)

@@ -36,18 +36,18 @@ sys.path.insert(0, {tests!r})
 import torch
 torch.set_num_threads(1)
 from latency_fixtures import SizeEngine
-from saliency import pruning_job, pruning_run
+from saliency import pruning_job, pruning_learner
 from saliency.commands.prune import main
 
 pruning_job.ENGINES["onnxruntime"] = SizeEngine
-steps, step = 0, pruning_run.take_step
+steps, step = 0, pruning_learner.take_step
 def killing_step(*arguments, **keywords):
     global steps
     steps += 1
     if steps == {step}:
         os.kill(os.getpid(), signal.SIGKILL)
     return step(*arguments, **keywords)
-pruning_run.take_step = killing_step
+pruning_learner.take_step = killing_step
 raise SystemExit(main(sys.argv[1:]))
 """
 """A run that kills itself while it prunes, as `kill -9` would."""
