@@ -1,7 +1,7 @@
 """Crop one photo to several aspect ratios: decode it once, predict once, cut and write each."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from io import BytesIO
 from math import ceil
@@ -14,12 +14,12 @@ from PIL import Image
 
 from saliency.aspect import Size, aspect_name, largest_size
 from saliency.atomic import write_whole
+from saliency.choice import Choice, ChoiceOptions, choose
 from saliency.crop_file import CropFormat, crop_format, make_crop
 from saliency.errors import PhotoError
 from saliency.image import PHOTO_SUFFIXES, LoadedPhoto, load_photo, to_srgb
 from saliency.predictor import Predictor
-from saliency.render import Choice, draw_overlay
-from saliency.window import best_window, centred, share
+from saliency.render import draw_overlay
 
 _SUFFIXES: dict[CropFormat, str] = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
 _SUFFIX_FORMATS: dict[str, CropFormat] = {
@@ -37,6 +37,7 @@ class CropOptions:
 
     Attributes:
         aspects: how each ratio is written, and its value.
+        choice: how the windows are chosen.
         output_dir: folder for the crops; None for each photo's own.
         max_size: longest side of a crop, in pixels; None for as large as it comes.
         as_format: format of the crops; None for the photo's own.
@@ -46,6 +47,7 @@ class CropOptions:
     """
 
     aspects: dict[str, Fraction]
+    choice: ChoiceOptions = field(default_factory=ChoiceOptions)
     output_dir: Path | None = None
     max_size: int | None = None
     as_format: CropFormat | None = None
@@ -110,9 +112,12 @@ class Cropper:
         as_format = self._options.as_format or crop_format(photo)
         files, overlay = self._name_outputs(photo, as_format)
         density = self._predictor.density(to_srgb(photo, self._predictor.input_size(photo.size)))
-        choices = tuple(
-            _choose(density, label, ratio, photo_size=photo.size)
-            for label, ratio in self._options.aspects.items()
+        choices = choose(
+            density,
+            self._options.aspects,
+            photo.size,
+            self._options.choice,
+            self._predictor.calibration,
         )
         for choice, file in zip(choices, files, strict=True):
             data = make_crop(
@@ -213,21 +218,6 @@ def _photos_in(folder: Path, labels: Sequence[str]) -> list[Path]:
     made = {Path(crop_name(file, label, "")).name for file in files for label in labels}
     made |= {f"{file.stem}-overlay" for file in files}
     return [file for file in files if file.stem not in made]
-
-
-def _choose(
-    density: NDArray[np.float32], label: str, ratio: Fraction, *, photo_size: Size
-) -> Choice:
-    """Return the best window of a ratio, beside the one in the middle."""
-    size = largest_size(photo_size, ratio)
-    window, centre = best_window(density, size, photo_size), centred(size, photo_size)
-    return Choice(
-        aspect=label,
-        window=window,
-        share=share(density, window, photo_size),
-        centre=centre,
-        centre_share=share(density, centre, photo_size),
-    )
 
 
 def _shrunk(size: Size, factor: float) -> Size:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saliency.aspect import Size
+from saliency.confidence import read_calibration
 from saliency.errors import CheckpointError, first_line
 from saliency.metadata import METADATA_KEY, parse_metadata
 
@@ -23,6 +24,7 @@ class Predictor:
 
     Attributes:
         metadata: what the model says of itself: name, backbone, input size, scores.
+        calibration: how sure its windows are (`saliency calibrate`), None where it does not say.
     """
 
     def __init__(self, model: Path | str | None = None, threads: int | None = None) -> None:
@@ -47,6 +49,12 @@ class Predictor:
         self._session = _start_session(content, path, threads=threads)
         stored = self._session.get_modelmeta().custom_metadata_map
         self.metadata = parse_metadata(stored.get(METADATA_KEY), path)
+        try:
+            self.calibration = read_calibration(self.metadata)
+        except ValueError as error:
+            raise CheckpointError(
+                f"{path} carries a damaged calibration; run `saliency calibrate` on it: {error}"
+            ) from error
 
     def input_size(self, photo_size: Size) -> Size:
         """Return the width and height at which the model looks at a photo (`working_size`)."""

@@ -1,13 +1,13 @@
 """Pictures that show what was predicted and what was chosen."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from saliency.aspect import Size
+from saliency.choice import Choice
 from saliency.window import Window
 
 _SIDE_RANGE = (720, 1600)  # longest side of the picture: text has one size, so it stays legible
@@ -18,25 +18,6 @@ _COLOURS = ((86, 180, 233), (240, 228, 66), (0, 204, 140), (255, 140, 190), (255
 _BACKGROUND = (24, 24, 24)
 
 Colour = tuple[int, int, int]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A window chosen for an aspect ratio, and what it is worth.
-
-    Attributes:
-        aspect: the ratio as it was asked for, `16:9`.
-        window: where most density is.
-        share: of the density, in the window, 0 to 1.
-        centre: the window of the same size in the middle of the photo.
-        centre_share: of the density, in that one.
-    """
-
-    aspect: str
-    window: Window
-    share: float
-    centre: Window
-    centre_share: float
 
 
 def draw_overlay(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from saliency.aspect import Size, largest_size, parse_aspect
 
 __all__ = [
+    "ShareTable",
     "Window",
     "best_window",
     "best_windows",
@@ -24,9 +25,12 @@ __all__ = [
     "share",
 ]
 
-# Sums of the same cells in another order differ in the last digits of a float64 (about 1e-16
-# each); masses this close, relative to the largest, are the same mass.
-_TIE = 1e-9
+Positions = NDArray[np.int64]
+"""Whole pixels along one axis of the photo, sorted."""
+
+# Sums of the same cells in another order differ in the last digits of a float64 (about 1e-16 of
+# the whole density each); shares this close to the largest, relative to it, are the same share.
+_TIE, _LEAST_TIE = 1e-9, 1e-13
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,76 @@ class Window:
     y: int
     width: int
     height: int
+
+
+class ShareTable:
+    """A density summed up once, so that the shares of many windows are a few look-ups each.
+
+    It holds the share above and to the left of every corner of a cell. Between the corners of a
+    cell that share is bilinear, as the density inside a cell is even, so it is exact anywhere.
+
+    Attributes:
+        photo_size: width and height of the photo, in pixels.
+        grid_size: columns and rows of the density.
+    """
+
+    def __init__(self, density: NDArray[np.floating], photo_size: Size) -> None:
+        """Sum up a density.
+
+        Args:
+            density: what each cell of a grid over the whole photo holds, at least 0; any scale.
+            photo_size: width and height of the photo, in pixels.
+
+        Raises:
+            ValueError: the density or the photo's size is unusable.
+        """
+        cells = _checked(density, photo_size)
+        rows, columns = cells.shape
+        self.photo_size = photo_size
+        self.grid_size = columns, rows
+        self._below = np.zeros((rows + 1, columns + 1))
+        np.cumsum(cells.cumsum(axis=0), axis=1, out=self._below[1:, 1:])
+        self._below /= self._below[-1, -1]
+
+    def share(self, window: Window) -> float:
+        """Return the part of the whole density that a window holds, 0 to 1.
+
+        Raises:
+            ValueError: the window reaches out of the photo.
+        """
+        photo_width, photo_height = self.photo_size
+        right, bottom = window.x + window.width, window.y + window.height
+        if not (0 <= window.x < right <= photo_width and 0 <= window.y < bottom <= photo_height):
+            raise ValueError(
+                f"expected a window inside the {photo_width}x{photo_height} photo: {window}"
+            )
+        size = window.width, window.height
+        held = self.shares(np.array([window.x]), np.array([window.y]), size)[0, 0]
+        return float(min(max(held, 0.0), 1.0))
+
+    def shares(self, xs: Positions, ys: Positions, window_size: Size) -> NDArray[np.float64]:
+        """Return the share of the windows of a size at every x and y, of shape (ys, xs)."""
+        (width, height), (photo_width, photo_height) = window_size, self.photo_size
+        tops = _rows_at(self._below, ys, photo_height)
+        strips = _rows_at(self._below, ys + height, photo_height) - tops
+        across = np.ascontiguousarray(strips.T)
+        lefts = _rows_at(across, xs, photo_width)
+        return np.asarray((_rows_at(across, xs + width, photo_width) - lefts).T)
+
+    def positions(self, window_size: Size) -> tuple[Positions, Positions]:
+        """Return the xs and ys among which a position of the largest share is sure to be.
+
+        Between two positions at which an edge of the window passes from one cell into the next,
+        the share is linear in x and linear in y, so its maximum over whole pixels lies beside such
+        a passing, or anywhere between when it is constant there: then the middle, where it lies
+        between, or the passing nearest to it is the one wanted.
+        """
+        (width, height), (photo_width, photo_height) = window_size, self.photo_size
+        columns, rows = self.grid_size
+        return (
+            _passings(columns, length=width, full=photo_width),
+            _passings(rows, length=height, full=photo_height),
+        )
 
 
 def best_windows(
@@ -57,37 +131,19 @@ def best_windows(
         ValueError: a ratio cannot be read, or the density or the photo's size is unusable.
     """
     parsed = [parse_aspect(ratio) if isinstance(ratio, str) else ratio for ratio in ratios]
-    return [best_window(density, largest_size(photo_size, one), photo_size) for one in parsed]
+    table = ShareTable(density, photo_size)
+    return [_best_in(table, largest_size(photo_size, one)) for one in parsed]
 
 
 def best_window(density: NDArray[np.floating], window_size: Size, photo_size: Size) -> Window:
     """Return the window of a given size, at any whole pixel, that holds the most density.
-
-    Not every position has to be tried. Between two positions at which an edge of the window
-    passes from one cell into the next, the mass is linear in x and linear in y, so its maximum
-    over whole pixels lies beside such a passing, or anywhere between when it is constant there:
-    then the middle, where it lies between, or the passing nearest to it is the one wanted.
 
     Ties go to the position nearest the middle, then to the upper, then to the left one.
 
     Raises:
         ValueError: the window does not fit into the photo, or the density is unusable.
     """
-    cells = _checked(density, photo_size)
-    (width, height), (photo_width, photo_height) = window_size, photo_size
-    if not (1 <= width <= photo_width and 1 <= height <= photo_height):
-        raise ValueError(
-            f"expected a window that fits into the {photo_width}x{photo_height} photo, "
-            f"got {width}x{height}"
-        )
-    rows, columns = cells.shape
-    xs = _candidates(columns, length=width, full=photo_width)
-    ys = _candidates(rows, length=height, full=photo_height)
-    down = _mass_below(cells, ys + height, photo_height) - _mass_below(cells, ys, photo_height)
-    across = np.ascontiguousarray(down.T)
-    mass = _mass_below(across, xs + width, photo_width) - _mass_below(across, xs, photo_width)
-    x, y = _nearest_the_middle(mass.T, xs, ys, window_size=window_size, photo_size=photo_size)
-    return Window(x, y, width, height)
+    return _best_in(ShareTable(density, photo_size), window_size)
 
 
 def centred(window_size: Size, photo_size: Size) -> Window:
@@ -96,12 +152,8 @@ def centred(window_size: Size, photo_size: Size) -> Window:
     Raises:
         ValueError: the window does not fit into the photo.
     """
+    check_fits(window_size, photo_size)
     (width, height), (photo_width, photo_height) = window_size, photo_size
-    if not (1 <= width <= photo_width and 1 <= height <= photo_height):
-        raise ValueError(
-            f"expected a window that fits into the {photo_width}x{photo_height} photo, "
-            f"got {width}x{height}"
-        )
     return Window((photo_width - width) // 2, (photo_height - height) // 2, width, height)
 
 
@@ -111,17 +163,55 @@ def share(density: NDArray[np.floating], window: Window, photo_size: Size) -> fl
     Raises:
         ValueError: the window reaches out of the photo, or the density is unusable.
     """
-    cells = _checked(density, photo_size)
-    photo_width, photo_height = photo_size
-    right, bottom = window.x + window.width, window.y + window.height
-    if not (0 <= window.x < right <= photo_width and 0 <= window.y < bottom <= photo_height):
+    return ShareTable(density, photo_size).share(window)
+
+
+def check_fits(window_size: Size, photo_size: Size) -> None:
+    """Refuse a window that is larger than the photo, or has no pixels.
+
+    Raises:
+        ValueError: it is one.
+    """
+    (width, height), (photo_width, photo_height) = window_size, photo_size
+    if not (1 <= width <= photo_width and 1 <= height <= photo_height):
         raise ValueError(
-            f"expected a window inside the {photo_width}x{photo_height} photo: {window}"
+            f"expected a window that fits into the {photo_width}x{photo_height} photo, "
+            f"got {width}x{height}"
         )
-    top_and_bottom = _mass_below(cells, np.array([window.y, bottom]), photo_height)
-    strip = top_and_bottom[1] - top_and_bottom[0]
-    left_and_right = _mass_below(strip[:, np.newaxis], np.array([window.x, right]), photo_width)
-    return float((left_and_right[1, 0] - left_and_right[0, 0]) / cells.sum())
+
+
+def largest(
+    values: NDArray[np.float64],
+    xs: Positions,
+    ys: Positions,
+    *,
+    window_size: Size,
+    photo_size: Size,
+) -> Window:
+    """Return the window of the largest value; of equal ones, the nearest to the middle.
+
+    Args:
+        values: of the windows at every x and y, of shape (ys, xs).
+        xs: of their left edges.
+        ys: of their upper edges.
+        window_size: width and height of them all.
+        photo_size: width and height of the photo.
+    """
+    top = values.max()
+    rows, columns = np.nonzero(values >= top - max(abs(top) * _TIE, _LEAST_TIE))
+    # Twice the distance of the window's middle from the photo's, which is a whole number.
+    aside = 2 * xs[columns] + window_size[0] - photo_size[0]
+    above = 2 * ys[rows] + window_size[1] - photo_size[1]
+    first = int(np.argmin(aside * aside + above * above))
+    return Window(int(xs[columns[first]]), int(ys[rows[first]]), *window_size)
+
+
+def _best_in(table: ShareTable, window_size: Size) -> Window:
+    """Return the window of a size that holds the most, trying every position that it may have."""
+    check_fits(window_size, table.photo_size)
+    xs, ys = table.positions(window_size)
+    values = table.shares(xs, ys, window_size)
+    return largest(values, xs, ys, window_size=window_size, photo_size=table.photo_size)
 
 
 def _checked(density: NDArray[np.floating], photo_size: Size) -> NDArray[np.float64]:
@@ -137,22 +227,21 @@ def _checked(density: NDArray[np.floating], photo_size: Size) -> NDArray[np.floa
     return cells
 
 
-def _mass_below(
-    cells: NDArray[np.float64], positions: NDArray[np.int64], full: int
-) -> NDArray[np.float64]:
-    """Return the mass before each pixel position along the first axis, one row per position.
+def _rows_at(table: NDArray[np.float64], positions: Positions, full: int) -> NDArray[np.float64]:
+    """Return the rows of a table at pixel positions, interpolated between cells' borders.
 
-    The axis covers `full` pixels. Division of whole numbers finds the cell that a position falls
-    into, so an edge that meets a cell's border exactly is not thrown off by rounding.
+    The first axis of the table, which has one row more than there are cells, covers `full` pixels.
+    Division of whole numbers finds the cell that a position falls into, so an edge that meets a
+    cell's border exactly is not thrown off by rounding.
     """
-    count = len(cells)
+    count = len(table) - 1
     index, remainder = np.divmod(positions * count, full)
-    before = np.concatenate([np.zeros((1, cells.shape[1])), np.cumsum(cells, axis=0)])
-    part = (remainder / full)[:, np.newaxis] * cells[np.minimum(index, count - 1)]
-    return np.asarray(before[index] + part)
+    before = table[index]
+    part = (remainder / full)[:, np.newaxis]
+    return np.asarray(before + part * (table[np.minimum(index + 1, count)] - before))
 
 
-def _candidates(count: int, *, length: int, full: int) -> NDArray[np.int64]:
+def _passings(count: int, *, length: int, full: int) -> Positions:
     """Return the positions along one axis among which a best one is sure to be, sorted.
 
     They are the two ends, the middle, and the whole pixels on both sides of every position where
@@ -165,20 +254,3 @@ def _candidates(count: int, *, length: int, full: int) -> NDArray[np.int64]:
     every = np.sort(np.concatenate([ends, down, up, down - length, up - length]))
     every = every[(every >= 0) & (every <= last)]
     return every[np.diff(every, prepend=-1) > 0]
-
-
-def _nearest_the_middle(
-    mass: NDArray[np.float64],
-    xs: NDArray[np.int64],
-    ys: NDArray[np.int64],
-    *,
-    window_size: Size,
-    photo_size: Size,
-) -> tuple[int, int]:
-    """Return (x, y) of the largest mass; of equal ones, the nearest to the middle."""
-    rows, columns = np.nonzero(mass >= mass.max() * (1 - _TIE))
-    # Twice the distance of the window's middle from the photo's, which is a whole number.
-    aside = 2 * xs[columns] + window_size[0] - photo_size[0]
-    above = 2 * ys[rows] + window_size[1] - photo_size[1]
-    first = int(np.argmin(aside * aside + above * above))
-    return int(xs[columns[first]]), int(ys[rows[first]])

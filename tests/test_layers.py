@@ -15,9 +15,12 @@ ROOT = Path(__file__).parents[1]
 LAYERS = (
     ("saliency",),  # names its public modules in strings, fetched on use
     ("errors", "aspect", "allocator", "losses", "metrics", "readout"),
-    ("training_options", "pruning_options"),
+    ("training_options", "pruning_options", "choice_options"),
     ("pruning", "pruning.layers", "pruning.shapes"),
     ("atomic", "deep_png", "metadata", "window", "fixations", "backbone", "pruning.graph"),
+    ("confidence", "search", "subject"),
+    ("proposal",),
+    ("choice",),
     ("image", "predictor", "render", "center_bias", "augmentation", "pruning.groups"),
     ("pruning.gates", "pruning.surgery", "model"),
     ("crop_file", "datasets.dataset", "examples", "teacher", "evaluation", "checkpoint"),
@@ -39,7 +42,7 @@ LAYERS = (
     ("pruning_run",),
     ("pruning_job",),
     ("commands",),
-    ("commands.options", "commands.training_input"),
+    ("commands.options", "commands.choice_options", "commands.training_input"),
     ("commands.crop", "commands.train", "commands.evaluate", "commands.export", "commands.prune"),
 )
 """Every module, lowest first; it imports from layers below its own only."""
@@ -47,6 +50,8 @@ LAYERS = (
 RUNTIME = {
     *("saliency", "errors", "aspect", "atomic", "deep_png", "window", "image", "predictor"),
     *("metadata", "render", "crop_file", "cropping", "commands", "commands.crop"),
+    *("choice_options", "confidence", "search", "subject", "proposal", "choice"),
+    *("commands.choice_options",),
 }
 """What cropping needs, which runs on the base installation."""
 

@@ -1,12 +1,23 @@
 import numpy as np
 import pytest
 
-from saliency.render import Choice, draw_overlay
+from saliency.choice import Choice
+from saliency.render import draw_overlay
 from saliency.window import Window
 
 
 def choice(window, centre, aspect="1:1"):
-    return Choice(aspect=aspect, window=window, share=0.75, centre=centre, centre_share=0.5)
+    return Choice(
+        aspect=aspect,
+        outcome="moved",
+        reason="",
+        window=window,
+        share=0.75,
+        centre=centre,
+        centre_share=0.5,
+        gain=0.25,
+        confidence=0.875,
+    )
 
 
 def grey_photo(width, height):

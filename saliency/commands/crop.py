@@ -21,6 +21,7 @@ from typing import Any
 
 from saliency.aspect import aspect_name, parse_aspect
 from saliency.commands import error_line, run_reporting
+from saliency.commands.choice_options import add_choice_options, read_choice_options
 from saliency.errors import PhotoError
 
 _EPILOG = """\
@@ -64,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--overlay", action="store_true", help="write NAME-overlay.png too: density and windows")
     add("--json", action="store_true", help="print what was done as JSON, see below")
     add("--overwrite", action="store_true", help="replace files that exist")
+    add_choice_options(parser)
     _add_file_options(parser)
     _add_model_options(parser)
     return parser
@@ -153,6 +155,7 @@ def _crop_photos(options: argparse.Namespace) -> int:
     _make_folder(options.output_dir)
     wanted = CropOptions(
         aspects=options.aspect,
+        choice=read_choice_options(options),
         output_dir=options.output_dir,
         max_size=options.max_size,
         as_format=options.format,
