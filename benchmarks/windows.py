@@ -1,49 +1,93 @@
-"""Share of people's fixations that a crop keeps: the model's window, the centre, the best possible.
+"""Share of people's fixations that crops keep: the centre, the default choice, the best possible.
 
     python benchmarks/windows.py saliency/weights/default.onnx --data osie:PATH --data eyecrowd:PATH
 
-For every validation image and aspect ratio the window is the largest that fits. "Best possible" is
-the window chosen by the very fixations that judge it, blurred by one degree; "way" is how far the
-model goes from the centred window to that one.
+For every validation photo and aspect ratio the window is the largest that fits. Printed are the
+means over photos of what is kept by
+
+  centre    the window in the middle
+  default   the window that `saliency crop` takes by default: the one of most density, or the middle
+            where the confidence is too low
+  always    the window of most density
+  best      the window chosen by the very fixations that judge it, blurred by one degree
+
+and how far `default` goes from the centre to the best; how many crops it moves, in how many of
+those it keeps more than the centre and in how many less, and the mean gain of a moved crop. The
+confidence of each photo comes from a calibration that is fitted to the other photos.
 """
 
 import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
-from saliency.aspect import largest_size, parse_aspect
+from saliency.aspect import parse_aspect
+from saliency.calibration import fit_without_own, gather_cases, kept_share
+from saliency.choice import ChoiceOptions, choose
+from saliency.confidence import Calibration
 from saliency.datasets import read_dataset, split_scenes
 from saliency.fixations import Scene, empirical_density
 from saliency.image import read_photo
 from saliency.predictor import Predictor
-from saliency.window import Window, best_window, centred
+from saliency.window import best_windows
 
-RATIOS = ("1:1", "9:16", "16:9")
-
-
-def kept(scene: Scene, window: Window) -> float:
-    """Return the share of a scene's fixations that lie in a window."""
-    low = np.array([window.x, window.y])
-    high = low + np.array([window.width, window.height])
-    inside = (scene.fixations >= low) & (scene.fixations < high)
-    return float(inside.all(axis=1).mean())
+RATIOS = {text: parse_aspect(text) for text in ("1:1", "9:16", "16:9", "4:5", "1.91:1")}
+HEADER = (
+    "data set   aspect   centre  default   always     best   way    moved  better   worse    gain"
+)
 
 
-def shares(scene: Scene, predictor: Predictor, ratio: Fraction) -> tuple[float, float, float]:
-    """Return the shares kept by the centred, the model's and the best possible window."""
+@dataclass(frozen=True)
+class Kept:
+    """Shares of a photo's fixations that the windows of one ratio keep, 0 to 1."""
+
+    centre: float
+    default: float
+    always: float
+    best: float
+    is_moved: bool
+
+
+def measure(
+    scene: Scene, predictor: Predictor, ratios: Mapping[str, Fraction], calibration: Calibration
+) -> list[Kept]:
+    """Return what the windows of each ratio keep."""
     photo_size = scene.width, scene.height
-    size = largest_size(photo_size, ratio)
+    density = predictor.density(read_photo(scene.path))
     truth = empirical_density(
         scene.fixations, width=scene.width, height=scene.height, sigma_px=scene.sigma_px
     )
-    windows = (
-        centred(size, photo_size),
-        best_window(predictor.density(read_photo(scene.path)), size, photo_size),
-        best_window(truth, size, photo_size),
+    options = ChoiceOptions(candidates=1)
+    return [
+        Kept(
+            centre=kept_share(scene, choice.centre),
+            default=kept_share(scene, choice.window),
+            always=kept_share(scene, always),
+            best=kept_share(scene, best),
+            is_moved=choice.outcome == "moved",
+        )
+        for choice, always, best in zip(
+            choose(density, ratios, photo_size, options, calibration),
+            best_windows(density, list(ratios.values()), photo_size),
+            best_windows(truth, list(ratios.values()), photo_size),
+            strict=True,
+        )
+    ]
+
+
+def describe(name: str, label: str, rows: list[Kept]) -> str:
+    """Return the line of one data set and ratio."""
+    means = np.mean([(row.centre, row.default, row.always, row.best) for row in rows], axis=0)
+    centre, default, always, best = means
+    gains = np.array([row.default - row.centre for row in rows if row.is_moved])
+    way = (default - centre) / (best - centre)
+    return (
+        f"{name:<10} {label:<6} {centre:8.1%} {default:8.1%} {always:8.1%} {best:8.1%} {way:5.0%}"
+        f"  {len(gains):3}/{len(rows):3}  {np.mean(gains > 0):6.0%}  {np.mean(gains < 0):6.0%}"
+        f"  {gains.mean():6.1%}"
     )
-    centre, model, best = (kept(scene, window) for window in windows)
-    return centre, model, best
 
 
 def main() -> None:
@@ -53,17 +97,15 @@ def main() -> None:
     parser.add_argument("--data", action="append", required=True, metavar="LAYOUT:PATH")
     arguments = parser.parse_args()
     predictor = Predictor(arguments.model)
-    print("data set   aspect   centre    model    best     way")
-    for spec in arguments.data:
-        dataset = read_dataset(spec)
-        scenes = split_scenes(dataset.scenes, "validation")
-        for label in RATIOS:
-            rows = [shares(scene, predictor, parse_aspect(label)) for scene in scenes]
-            centre, model, best = np.mean(rows, axis=0)
-            way = (model - centre) / (best - centre)
-            print(
-                f"{dataset.name:<10} {label:<6} {centre:8.1%} {model:8.1%} {best:8.1%} {way:7.0%}"
-            )
+    datasets = [read_dataset(spec) for spec in arguments.data]
+    scenes = {one.name: split_scenes(one.scenes, "validation") for one in datasets}
+    cases = gather_cases(predictor, [scene for part in scenes.values() for scene in part])
+    fits = fit_without_own(cases)
+    print(HEADER)
+    for name, part in scenes.items():
+        table = [measure(scene, predictor, RATIOS, fits[scene.name]) for scene in part]
+        for label, rows in zip(RATIOS, zip(*table, strict=True), strict=True):
+            print(describe(name, label, list(rows)))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from numpy import ndarray
 
 from saliency.errors import CheckpointError
 from saliency.evaluation import Predict
-from saliency.predictor import Predictor, resize_photo, to_density, working_size
+from saliency.predictor import Predictor, predict_alike, resize_photo, to_density, working_size
 
 
 def load_predict(path: Path) -> Predict:
@@ -50,6 +50,10 @@ def _torch_predict(path: Path) -> Predict:
     model = load_model(path).eval()
     one_at_a_time = Lock()  # two predictions at once would fight over torch's threads
 
+    def run(photo: UInt8[ndarray, "height width 3"]) -> Float[ndarray, "height width"]:
+        with one_at_a_time, torch.inference_mode():
+            return np.asarray(model(torch.tensor(photo)[None])[0].numpy())
+
     def predict(photo: UInt8[ndarray, "height width 3"]) -> Float[ndarray, "height width"]:
         height, width, _ = photo.shape
         size = working_size(
@@ -57,9 +61,7 @@ def _torch_predict(path: Path) -> Predict:
             input_pixels=model.config.input_pixels,
             size_multiple=model.size_multiple,
         )
-        photos = torch.tensor(resize_photo(photo, size))[None]
-        with one_at_a_time, torch.inference_mode():
-            log_density = model(photos)[0].numpy()
+        log_density = predict_alike(run, resize_photo(photo, size))
         return np.log(to_density(log_density, (width, height)))
 
     return predict

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,8 @@ class Predictor:
     def density(self, photo: NDArray[np.uint8], size: Size | None = None) -> NDArray[np.float32]:
         """Return the share of fixations expected in each cell of a grid over the whole photo.
 
+        A mirrored photo gets the mirrored density (`predict_alike`).
+
         Args:
             photo: uint8 (height, width, 3), sRGB, upright.
             size: width and height of the grid; None for the size at which the model looks at the
@@ -81,9 +84,34 @@ class Predictor:
         """
         _check_photo(photo)
         height, width, _ = photo.shape
-        photos = resize_photo(photo, self.input_size((width, height)))[np.newaxis]
-        (log_density,) = self._session.run(["log_density"], {"photos": photos})
-        return to_density(log_density[0], size)
+        seen = resize_photo(photo, self.input_size((width, height)))
+        return to_density(predict_alike(self._run, seen), size)
+
+    def _run(self, photo: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the log density of a photo of the input size."""
+        (log_density,) = self._session.run(["log_density"], {"photos": photo[np.newaxis]})
+        return np.asarray(log_density[0])
+
+
+def predict_alike(
+    predict: Callable[[NDArray[np.uint8]], NDArray[np.floating]], photo: NDArray[np.uint8]
+) -> NDArray[np.floating]:
+    """Return a network's map of a photo, and of the mirrored photo the mirrored map.
+
+    A network is not symmetric in itself. So of a photo and its mirror image it is shown the same
+    one, that with the brighter left half, and its map is mirrored back where that was the other.
+    (Brightness counts by its distance from the middle. Only a photo as bright on either side, to
+    the last digit, is shown as it is, which then may differ from its mirror image.)
+
+    Args:
+        predict: from a photo to a map of its size.
+        photo: uint8 (height, width, 3).
+    """
+    height, width, _ = photo.shape
+    columns = photo.reshape(height, -1).sum(axis=0, dtype=np.int64).reshape(width, 3).sum(axis=1)
+    if (columns * (2 * np.arange(width) - (width - 1))).sum() <= 0:
+        return predict(photo)
+    return predict(np.ascontiguousarray(photo[:, ::-1]))[:, ::-1]
 
 
 def to_density(log_density: NDArray[np.floating], size: Size | None = None) -> NDArray[np.float32]:

@@ -26,6 +26,8 @@ LAYERS = (
     ("crop_file", "datasets.dataset", "examples", "teacher", "evaluation", "checkpoint"),
     ("pruning.compensation",),
     ("cropping", "datasets.folder", "datasets.osie", "training_data", "validation", "guide"),
+    ("calibration",),
+    ("calibration_report",),
     ("datasets", "predictions", "export", "run_folder", "stepping"),
     (
         "score_report",
@@ -43,7 +45,14 @@ LAYERS = (
     ("pruning_job",),
     ("commands",),
     ("commands.options", "commands.choice_options", "commands.training_input"),
-    ("commands.crop", "commands.train", "commands.evaluate", "commands.export", "commands.prune"),
+    (
+        "commands.crop",
+        "commands.train",
+        "commands.evaluate",
+        "commands.export",
+        "commands.calibrate",
+        "commands.prune",
+    ),
 )
 """Every module, lowest first; it imports from layers below its own only."""
 

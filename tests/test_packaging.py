@@ -114,12 +114,13 @@ def test_base_installation_brings_no_library_of_training(installed):
     assert [name for name in ("torch", "timm", "scipy", "albumentations") if name in brought] == []
 
 
-@pytest.mark.parametrize("verb", ["train", "evaluate", "export"])
+@pytest.mark.parametrize("verb", ["train", "evaluate", "export", "calibrate"])
 def test_verb_of_training_says_what_the_base_installation_lacks(installed, verb, tmp_path):
     arguments = {
         "train": ["--data", "osie:none", "--out", "run"],
         "evaluate": ["model.onnx", "--data", "osie:none"],
         "export": ["model.safetensors"],
+        "calibrate": ["model.onnx", "--data", "osie:none"],
     }
     done = run(installed / "saliency", verb, *arguments[verb], cwd=tmp_path)
     (line,) = done.stderr.splitlines()

@@ -5,8 +5,9 @@ import pytest
 from runtime_fixtures import METADATA, dark_photo, write_model
 
 from saliency import predictor as predictor_module
+from saliency.confidence import Calibration
 from saliency.errors import CheckpointError
-from saliency.predictor import Predictor, resize_photo, working_size
+from saliency.predictor import Predictor, predict_alike, resize_photo, working_size
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +36,51 @@ def test_density_is_where_the_model_says(predictor):
     density = predictor.density(photo)
     rows, columns = density.shape
     assert density[: rows // 4, columns * 3 // 4 :].sum() > 0.99
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("width", [1, 8, 9])
+def test_mirrored_photo_gets_the_mirrored_map_of_any_network(seed, width):
+    rng = np.random.default_rng(seed)
+    photo = rng.integers(0, 256, size=(6, width, 3), dtype=np.uint8)
+    weights = rng.random((6, width))  # of a network that is not symmetric
+
+    def network(seen):
+        return weights * seen.mean(axis=2)
+
+    mirrored = predict_alike(network, np.ascontiguousarray(photo[:, ::-1]))
+    np.testing.assert_array_equal(mirrored, predict_alike(network, photo)[:, ::-1])
+
+
+def test_photo_with_the_brighter_left_half_is_shown_as_it_is():
+    photo = np.asarray(dark_photo(32, 16, bright=(0, 0, 10, 16)))
+    shown = predict_alike(lambda seen: seen[..., 0] / 2, photo)
+    np.testing.assert_array_equal(shown, photo[..., 0] / 2)
+
+
+def test_mirrored_photo_gets_the_mirrored_density_of_the_shipped_model():
+    photo = np.random.default_rng(0).integers(0, 256, size=(96, 128, 3), dtype=np.uint8)
+    photo[20:60, 90:120] = (200, 160, 140)
+    shipped = Predictor(threads=1)
+    mirrored = shipped.density(np.ascontiguousarray(photo[:, ::-1]))
+    # Resizing rounds each pixel to whole values, not quite the same from both sides.
+    np.testing.assert_allclose(mirrored[:, ::-1], shipped.density(photo), rtol=0.02)
+
+
+def test_calibration_is_the_one_that_the_model_carries(tmp_path):
+    numbers = {"intercept": 1.5, "log_gain": 0.5, "given_up": -2.0}
+    path = write_model(tmp_path / "sure.onnx", METADATA | {"calibration": numbers})
+    assert Predictor(path).calibration == Calibration(**numbers)
+
+
+def test_model_without_a_calibration_has_none(predictor):
+    assert predictor.calibration is None
+
+
+def test_damaged_calibration_is_refused(tmp_path):
+    path = write_model(tmp_path / "odd.onnx", METADATA | {"calibration": {"intercept": "high"}})
+    with pytest.raises(CheckpointError, match="damaged calibration; run `saliency calibrate`"):
+        Predictor(path)
 
 
 def test_density_too_small_for_float32_is_above_zero(tmp_path):

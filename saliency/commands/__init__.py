@@ -18,6 +18,7 @@ VERBS = {
     "train": "train a model on the fixations of people",
     "evaluate": "measure a model on the fixations of people",
     "export": "write a trained model as ONNX, for cropping",
+    "calibrate": "fit how sure a model's crop windows are",
     "prune": "make a trained model smaller and faster",
 }
 """What each verb does, in the order of the help."""

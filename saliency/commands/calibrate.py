@@ -1,0 +1,85 @@
+"""Fit how sure a model's crop windows are, and write it into the model.
+
+For the validation photos of the data sets and several ratios and sizes, the window of most density
+is compared with the centred one by people's fixations. A logistic regression learns from that how
+likely people are to prefer a window; `saliency crop` then shows it as the confidence of each
+window. The .onnx file is replaced by one that carries it; nothing else in it changes. A checksum
+beside it (NAME.onnx.sha256) is written anew.
+
+Printed are the Brier score, by cross-validation over the photos, and how often people preferred
+the windows of each confidence.
+
+Exit status: 0 when it is written, 1 when a file is not as it should be, 2 for a wrong command line,
+130 after Ctrl-C.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from saliency.commands import run_reporting
+from saliency.errors import DatasetError
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="saliency calibrate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("model", metavar="MODEL", type=Path, help="an .onnx file")
+    parser.add_argument(
+        "--data",
+        metavar="LAYOUT:PATH",
+        action="append",
+        required=True,
+        help="data set to fit to, such as osie:PATH; may be given several times",
+    )
+    parser.add_argument(
+        "--split",
+        choices=("validation", "train", "all"),
+        default="validation",
+        help="part of each data set to fit to; a model is too sure of what it was trained on "
+        "(default: %(default)s)",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print the figures, write nothing")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    arguments = build_parser().parse_args(argv)
+    return run_reporting("calibrate", lambda: _calibrate(arguments))
+
+
+def _calibrate(arguments: argparse.Namespace) -> int:
+    """Gather the cases, fit, report and write."""
+    # Here and not above, so that --help answers at once, and without the training extra.
+    from saliency.calibration import (  # noqa: PLC0415
+        cross_validate,
+        fit_calibration,
+        gather_cases,
+        store_calibration,
+    )
+    from saliency.calibration_report import describe_fit, summarise_fit  # noqa: PLC0415
+    from saliency.datasets import read_dataset, split_scenes  # noqa: PLC0415
+    from saliency.predictor import Predictor  # noqa: PLC0415
+
+    datasets = [read_dataset(spec) for spec in arguments.data]
+    scenes = [
+        scene for dataset in datasets for scene in split_scenes(dataset.scenes, arguments.split)
+    ]
+    cases = gather_cases(Predictor(arguments.model), scenes)
+    if len({case.scene for case in cases}) < 2:
+        raise DatasetError(
+            f"expected at least 2 photos with a window beside the middle, {len(scenes)} photos "
+            "have fewer; give more data"
+        )
+    probabilities = cross_validate(cases)
+    print(describe_fit(cases, probabilities))
+    if not arguments.dry_run:
+        notes = summarise_fit(cases, probabilities)
+        store_calibration(arguments.model, fit_calibration(cases), notes=notes)
+        print(f"written: {arguments.model}")
+    return 0

@@ -1,0 +1,50 @@
+import re
+
+import pytest
+from runtime_fixtures import write_model
+from training_fixtures import write_spots
+
+from saliency.commands import calibrate
+from saliency.predictor import Predictor
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    return write_spots(tmp_path_factory.mktemp("data") / "spots", count=5)
+
+
+@pytest.fixture
+def model(tmp_path):
+    return write_model(tmp_path / "model.onnx")
+
+
+def run(model, dataset, *options):
+    return calibrate.main([str(model), "--data", f"folder:{dataset}", "--split", "all", *options])
+
+
+def test_model_is_calibrated_and_the_figures_are_printed(model, dataset, capsys):
+    assert run(model, dataset) == 0
+    output = capsys.readouterr().out
+    assert re.match(r"5 photos, \d+ windows beside the middle\nBrier score 0\.\d{4}", output)
+    assert output.endswith(f"written: {model}\n")
+    assert Predictor(model).metadata["calibration"]["photos"] == 5
+    assert Predictor(model).calibration is not None
+
+
+def test_dry_run_writes_nothing(model, dataset, capsys):
+    before = model.read_bytes()
+    assert run(model, dataset, "--dry-run") == 0
+    assert "Brier score" in capsys.readouterr().out
+    assert model.read_bytes() == before
+
+
+def test_data_of_one_photo_is_refused_on_one_line(model, tmp_path, capsys):
+    assert run(model, write_spots(tmp_path / "one", count=1)) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("saliency calibrate: error: expected at least 2 photos")
+
+
+def test_missing_model_is_refused_on_one_line(tmp_path, dataset, capsys):
+    assert run(tmp_path / "none.onnx", dataset) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("saliency calibrate: error: no model at")
