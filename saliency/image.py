@@ -1,7 +1,8 @@
-"""Read a photo from disk, upright, as sRGB.
+"""Read a photo, upright, as sRGB.
 
-What a photo file may be: JPEG, PNG or WebP (the formats crops are written in), or TIFF, BMP or GIF;
-of an animation, the first picture. Grey, 16 bit, palette, alpha, CMYK, any EXIF orientation.
+What a photo's file may be: JPEG, PNG, WebP, AVIF, TIFF, GIF or BMP, and HEIC where pillow-heif is
+installed. Grey, 16 bit, palette, alpha, CMYK, any EXIF orientation; of a TIFF with several pages,
+the first.
 """
 
 import warnings
@@ -12,30 +13,24 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
+from saliency.animation import Frame, read_frames
 from saliency.aspect import Size
-from saliency.deep_png import read_deep
+from saliency.carried import ORIENTATION, Carried, read_carried, read_exif
+from saliency.deep import is_deep, read_deep
 from saliency.errors import PhotoError, first_line
-
-PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
-"""Endings of the files that count as photos when a folder is given, in lower case."""
+from saliency.jpeg_pixels import decode_jpeg
+from saliency.photo_format import HEAD_BYTES, photo_format
+from saliency.pixels import Pixels, as_image, shrunk_by_whole_factor, turned_upright
 
 MOST_PIXELS = 178_000_000
-"""A larger photo is refused before it is decoded: it would take gigabytes of memory."""
+"""A larger photo is refused before it is decoded: it would take gigabytes of memory.
 
-ORIENTATION = 0x0112
+Of an animation, the pixels of all frames together."""
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+MOST_BYTES = 1 << 30
+"""A larger file is refused before it is read."""
 
 
 @dataclass(frozen=True)
@@ -44,25 +39,35 @@ class LoadedPhoto:
 
     Attributes:
         path: the file.
-        image: the pixels in the file's own mode (grey, palette, CMYK, …), perhaps decoded at a
-            half, a quarter or an eighth of the size.
+        data: its content.
+        pixels: in the file's own mode (grey, palette, CMYK, 16 bits, …), perhaps decoded at a half,
+            a quarter or an eighth of the size; of an animation, those of the first frame.
         size: width and height of the whole upright photo, in pixels.
         format: what Pillow calls the file's format: JPEG, PNG, WEBP, TIFF, …
-        icc_profile: colour profile, or None.
+        orientation: how the stored pixels had to be turned, as in EXIF, 1 to 8.
         exif: the EXIF of the file; empty where it has none, or where it cannot be read.
-        has_reduced_chroma: the colours are stored at a lower resolution than the brightness, as
-            most JPEGs do.
-        deep: the pixels of a colour PNG of 16 bits (`deep_png`), None for any other photo.
+        carried: what else the file carries.
+        sampling: of a JPEG, how often each colour is sampled across and down; empty for others.
+        frames: of an animation, all frames, upright; empty for a still photo.
+        loop: how often an animation is to be played, 0 for ever; None where the file does not say.
     """
 
     path: Path
-    image: Image.Image
+    data: bytes
+    pixels: Pixels
     size: Size
     format: str
-    icc_profile: bytes | None
+    orientation: int
     exif: Image.Exif
-    has_reduced_chroma: bool
-    deep: NDArray[np.uint16] | None
+    carried: Carried
+    sampling: tuple[Size, ...] = ()
+    frames: tuple[Frame, ...] = ()
+    loop: int | None = None
+
+    @property
+    def has_reduced_chroma(self) -> bool:
+        """Whether the colours are stored at a lower resolution, as most JPEGs do."""
+        return any(times != self.sampling[0] for times in self.sampling)
 
 
 def read_photo(path: Path | str) -> NDArray[np.uint8]:
@@ -75,44 +80,60 @@ def read_photo(path: Path | str) -> NDArray[np.uint8]:
 
 
 def load_photo(path: Path | str, least_size: Callable[[Size], Size] | None = None) -> LoadedPhoto:
-    """Read and decode a photo once.
+    """Read and decode a photo once, as `decode_photo` does.
+
+    Raises:
+        PhotoError: the file cannot be read, or `decode_photo` refuses it.
+    """
+    path = Path(path)
+    with warnings.catch_warnings():
+        # Pillow warns of odd metadata and of large photos; what matters is an error.
+        warnings.simplefilter("ignore")
+        return decode_photo(read_bytes(path), path, least_size)
+
+
+def decode_photo(
+    data: bytes, path: Path, least_size: Callable[[Size], Size] | None = None
+) -> LoadedPhoto:
+    """Decode a photo once.
+
+    Pillow may warn of odd metadata; whoever minds silences it, for all threads at once.
 
     Args:
-        path: the file.
+        data: content of its file.
+        path: the file, for messages.
         least_size: given the width and height of the upright photo, the smallest size that will
             do. A JPEG is then decoded at 1/2, 1/4 or 1/8 where that is no smaller, which is
             several times faster; other formats are decoded whole.
 
     Raises:
-        PhotoError: the file cannot be read, is no photo, is damaged or cut short, or has more
-            pixels than can be decoded safely.
+        PhotoError: it is no photo, is damaged or cut short, or has more pixels than can be decoded
+            safely.
     """
-    path = Path(path)
-    data = _read_bytes(path)
-    with warnings.catch_warnings():
-        # Pillow warns of odd metadata and of large photos; what matters is an error below.
-        warnings.simplefilter("ignore")
-        image = _open(data, path)
-        exif = _read_exif(image)
-        # Pillow turns a TIFF upright by itself as it decodes it.
-        orientation = 1 if image.format == "TIFF" else exif.get(ORIENTATION, 1)
-        is_turned = orientation in range(5, 9)
-        size = image.size[::-1] if is_turned else image.size
-        if least_size is not None:
-            least = least_size(size)
-            image.draft(None, least[::-1] if is_turned else least)
-        _decode(image, path)
-    transpose = _UPRIGHT.get(orientation)
-    upright = image if transpose is None else image.transpose(transpose)
+    image = _open(data, path)
+    exif = read_exif(image)
+    # Pillow turns a TIFF upright by itself as it decodes it.
+    orientation = 1 if image.format == "TIFF" else exif.get(ORIENTATION, 1)
+    orientation = orientation if orientation in range(1, 9) else 1
+    is_turned = orientation > 4
+    stored_size = image.size
+    size = stored_size[::-1] if is_turned else stored_size
+    least = size if least_size is None else least_size(size)
+    stored = _decode(image, data, path, least[::-1] if is_turned else least)
+    carried = read_carried(image, exif)
+    frames = read_frames(image, path, orientation=orientation, most_pixels=MOST_PIXELS)
     return LoadedPhoto(
         path=path,
-        image=upright,
+        data=data,
+        pixels=frames[0].image if frames else turned_upright(stored, orientation),
         size=size,
         format="JPEG" if image.format in (None, "MPO") else str(image.format),
-        icc_profile=image.info.get("icc_profile") or None,
+        orientation=orientation,
         exif=exif,
-        has_reduced_chroma=_has_reduced_chroma(image),
-        deep=read_deep(data, orientation),
+        carried=carried,
+        sampling=tuple((layer[1], layer[2]) for layer in getattr(image, "layer", ())),
+        frames=frames,
+        loop=image.info.get("loop"),
     )
 
 
@@ -126,11 +147,20 @@ def to_srgb(photo: LoadedPhoto, least_size: Size | None = None) -> NDArray[np.ui
         least_size: when given, a larger photo is first shrunk by a whole factor, averaging
             squares of pixels, to a size that is no smaller than this (width, height).
     """
-    image = eight_bits(photo.image)
+    return pixels_to_srgb(photo.pixels, photo.carried.icc_profile, least_size)
+
+
+def pixels_to_srgb(
+    pixels: Pixels, icc_profile: bytes | None, least_size: Size | None = None
+) -> NDArray[np.uint8]:
+    """Return pixels of any kind as uint8 (height, width, 3), sRGB, as `to_srgb` does."""
+    if isinstance(pixels, Image.Image):
+        pixels = eight_bits(pixels)
     if least_size is not None:
-        factor = min(image.width // least_size[0], image.height // least_size[1])
-        image = image.reduce(factor) if factor > 1 else image
-    return np.asarray(over_white(convert_to_srgb(image, photo.icc_profile)))
+        pixels = shrunk_by_whole_factor(pixels, least_size)
+    if isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8 and icc_profile is None:
+        return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
+    return np.asarray(over_colour(convert_to_srgb(as_image(pixels), icc_profile)))
 
 
 def eight_bits(image: Image.Image) -> Image.Image:
@@ -156,13 +186,13 @@ def convert_to_srgb(image: Image.Image, icc_profile: bytes | None) -> Image.Imag
     return colours
 
 
-def over_white(image: Image.Image) -> Image.Image:
-    """Return an RGB or RGBA image as RGB, its transparent parts white."""
+def over_colour(image: Image.Image, colour: str = "white") -> Image.Image:
+    """Return an RGB or RGBA image as RGB, with a colour where it is transparent."""
     if image.mode != "RGBA":
         return image
-    white = Image.new("RGB", image.size, "white")
-    white.paste(image, mask=image.getchannel("A"))
-    return white
+    ground = Image.new("RGB", image.size, colour)
+    ground.paste(image, mask=image.getchannel("A"))
+    return ground
 
 
 def _apply_profile(colours: Image.Image, icc_profile: bytes) -> Image.Image | None:
@@ -179,13 +209,19 @@ def _apply_profile(colours: Image.Image, icc_profile: bytes) -> Image.Image | No
         return None
 
 
-def _read_bytes(path: Path) -> bytes:
-    """Return the content of a file that is to be a photo."""
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a file that is to be a photo.
+
+    Raises:
+        PhotoError: it cannot be read, is empty, too large, a folder, a device or a pipe.
+    """
     try:
         if path.is_dir():
             raise PhotoError(f"expected a photo, got the folder {path}")
         if path.exists() and not path.is_file():
             raise PhotoError(f"expected a photo, got a device or a pipe: {path}")
+        if path.exists() and path.stat().st_size > MOST_BYTES:
+            raise PhotoError(f"expected at most {MOST_BYTES >> 20} MB, {path} has more")
         data = path.read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
@@ -197,14 +233,17 @@ def _read_bytes(path: Path) -> bytes:
 
 def _open(data: bytes, path: Path) -> Image.Image:
     """Read the header of a photo."""
+    name = photo_format(data[:HEAD_BYTES])
+    if name is None:
+        raise PhotoError(_no_photo(path))
+    if name == "HEIF":
+        _register_heif(path)
     try:
-        image = Image.open(BytesIO(data), formats=_FORMATS)
+        image = Image.open(BytesIO(data), formats=(name,))
     except Image.DecompressionBombError as error:
         raise PhotoError(_too_large(path)) from error
     except UnidentifiedImageError as error:
-        raise PhotoError(
-            f"expected a JPEG, PNG, WebP, TIFF, BMP or GIF photo, {path} is none of them"
-        ) from error
+        raise PhotoError(_no_photo(path)) from error
     except Exception as error:  # readers of headers raise almost anything on damaged bytes
         raise PhotoError(f"{path} is damaged: {first_line(error)}") from error
     if image.width * image.height > MOST_PIXELS:
@@ -214,32 +253,36 @@ def _open(data: bytes, path: Path) -> Image.Image:
     return image
 
 
-def _decode(image: Image.Image, path: Path) -> None:
-    """Decode the pixels of a photo whose header has been read."""
+def _register_heif(path: Path) -> None:
+    """Let Pillow read and write HEIC, for which it has no code of its own."""
     try:
+        from pillow_heif import register_heif_opener  # noqa: PLC0415  an extra
+    except ImportError as error:
+        raise PhotoError(
+            f'{path} is HEIC, for which pillow-heif is needed: pip install "saliency[heic]"'
+        ) from error
+    register_heif_opener()
+
+
+def _decode(image: Image.Image, data: bytes, path: Path, least: Size) -> Pixels:
+    """Decode the pixels of a photo whose header has been read, as they are stored."""
+    pixels: Pixels | None = decode_jpeg(data, image, least)
+    if pixels is not None:
+        return pixels
+    try:
+        image.draft(None, least)
         image.load()
     except Exception as error:  # decoders raise almost anything on damaged bytes
         raise PhotoError(f"{path} is damaged or cut short: {first_line(error)}") from error
+    deep = read_deep(data) if is_deep(data, image) else None
+    return image if deep is None else deep
+
+
+def _no_photo(path: Path) -> str:
+    """Say that a file is no photo."""
+    return f"expected a JPEG, PNG, WebP, AVIF, TIFF, GIF, BMP or HEIC photo, {path} is none of them"
 
 
 def _too_large(path: Path) -> str:
     """Say that a photo has too many pixels."""
     return f"expected at most {MOST_PIXELS // 1_000_000} megapixels, {path} has more; shrink it"
-
-
-def _read_exif(image: Image.Image) -> Image.Exif:
-    """Return the EXIF, with the orientation in it when only the XMP tells it; empty if damaged."""
-    try:
-        exif = image.getexif()
-        for block in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-            if block in exif:
-                exif.get_ifd(block)  # now, as a TIFF can no longer be asked once it is decoded
-        return exif
-    except Exception:  # damaged EXIF raises almost anything, and the photo is good without it
-        return Image.Exif()
-
-
-def _has_reduced_chroma(image: Image.Image) -> bool:
-    """Return whether a JPEG says that a colour is sampled less often than the brightness."""
-    layers = getattr(image, "layer", [])
-    return any(layer[1:3] != layers[0][1:3] for layer in layers)

@@ -9,6 +9,7 @@ from runtime_fixtures import dark_photo, quarters
 
 from saliency.errors import PhotoError
 from saliency.image import load_photo, read_photo, to_srgb
+from saliency.pixels import pixel_size
 
 # How a viewer turns what is stored: EXIF 2.32, tag 0x0112, in numpy's words.
 VIEWERS = {
@@ -45,8 +46,8 @@ def test_reduced_jpeg_is_upright_and_knows_its_full_size(tmp_path, orientation):
     upright = VIEWERS[orientation](np.asarray(quarters(480, 320)))
     photo = load_photo(path, lambda size: (size[0] // 4, size[1] // 4))
     assert photo.size == upright.shape[1::-1]
-    assert photo.image.size == (photo.size[0] // 4, photo.size[1] // 4)
-    middles = np.asarray(photo.image)[20::40, 20::40].astype(int)  # away from the borders
+    assert pixel_size(photo.pixels) == (photo.size[0] // 4, photo.size[1] // 4)
+    middles = np.asarray(photo.pixels)[20::40, 20::40].astype(int)  # away from the borders
     assert abs(middles - upright[80::160, 80::160][: len(middles), : middles.shape[1]]).max() < 12
 
 
@@ -58,7 +59,7 @@ def test_unknown_orientation_counts_as_upright(tmp_path):
 def test_jpeg_is_never_decoded_below_the_size_asked_for(tmp_path):
     quarters(400, 300).save(tmp_path / "photo.jpg")
     photo = load_photo(tmp_path / "photo.jpg", lambda _: (101, 75))
-    assert photo.image.size == (200, 150)
+    assert pixel_size(photo.pixels) == (200, 150)
 
 
 def test_photo_is_shrunk_by_whole_factors_no_further_than_asked(tmp_path):

@@ -1,0 +1,56 @@
+"""Animated photos: all frames of a GIF, a WebP, a PNG or an AVIF."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from saliency.errors import PhotoError, first_line
+from saliency.pixels import upright_image
+
+_ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of an animation, complete, RGB or RGBA, and how long it is shown."""
+
+    image: Image.Image
+    duration_ms: float
+
+
+def read_frames(
+    image: Image.Image, path: Path, *, orientation: int, most_pixels: int
+) -> tuple[Frame, ...]:
+    """Return all frames of an animation, upright; none for a still photo.
+
+    Args:
+        image: opened and decoded.
+        path: the file, for messages.
+        orientation: by which a viewer turns it.
+        most_pixels: of all frames together.
+
+    Raises:
+        PhotoError: a frame is damaged, or there are too many pixels.
+    """
+    count = getattr(image, "n_frames", 1) if image.format in _ANIMATED else 1
+    if count < 2:
+        return ()
+    if count * image.width * image.height > most_pixels:
+        raise PhotoError(
+            f"expected at most {most_pixels // 1_000_000} megapixels in all frames together, "
+            f"{path} has more"
+        )
+    # A PNG may show another picture where animations are unknown; it is no frame.
+    first = 1 if image.info.get("default_image") else 0
+    frames = []
+    try:
+        for index in range(first, count):
+            image.seek(index)
+            image.load()
+            complete = image.convert("RGBA" if image.has_transparency_data else "RGB")
+            duration_ms = float(image.info.get("duration", 0))
+            frames.append(Frame(upright_image(complete, orientation), duration_ms))
+    except Exception as error:  # decoders raise almost anything on damaged bytes
+        raise PhotoError(f"{path} is damaged or cut short: {first_line(error)}") from error
+    return tuple(frames) if len(frames) > 1 else ()

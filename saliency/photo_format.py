@@ -1,0 +1,67 @@
+"""Formats of photos and of crops: how their files begin and end, and what they are called."""
+
+from typing import Literal
+
+CropFormat = Literal["jpeg", "png", "webp", "avif", "tiff", "gif", "heic"]
+
+SUFFIXES: dict[CropFormat, tuple[str, ...]] = {
+    "jpeg": (".jpg", ".jpeg"),
+    "png": (".png",),
+    "webp": (".webp",),
+    "avif": (".avif",),
+    "tiff": (".tif", ".tiff"),
+    "gif": (".gif",),
+    "heic": (".heic", ".heif"),
+}
+"""How files of a format end, in lower case; the first is what a crop gets."""
+
+PHOTO_SUFFIXES = frozenset({".bmp", ".apng"}.union(*SUFFIXES.values()))
+"""Endings of the files that count as photos when a folder is given, in lower case."""
+
+HEAD_BYTES = 64
+"""So much of a file tells its format."""
+
+_OWN: dict[str, CropFormat] = {
+    "JPEG": "jpeg",
+    "PNG": "png",
+    "WEBP": "webp",
+    "AVIF": "avif",
+    "TIFF": "tiff",
+    "GIF": "gif",
+    "HEIF": "heic",
+}
+_BEGINNINGS = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"GIF8": "GIF",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"II+\0": "TIFF",
+    b"MM\0+": "TIFF",
+    b"BM": "BMP",
+}
+_HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+
+
+def photo_format(head: bytes) -> str | None:
+    """Return what Pillow calls the format of a file that begins so, or None for no photo."""
+    for beginning, name in _BEGINNINGS.items():
+        if head.startswith(beginning):
+            return name
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "WEBP"
+    if head[4:8] != b"ftyp":
+        return None
+    brands = {head[8:12]} | {head[at : at + 4] for at in range(16, HEAD_BYTES - 3, 4)}
+    if brands & {b"avif", b"avis"}:
+        return "AVIF"
+    return "HEIF" if brands & _HEIF_BRANDS else None
+
+
+def crop_format(name: str | None) -> CropFormat:
+    """Return the format of the crops of a photo by default: its own, or PNG, which loses nothing.
+
+    Args:
+        name: from `photo_format`.
+    """
+    return _OWN.get(name or "", "png")
