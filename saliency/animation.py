@@ -33,24 +33,26 @@ def read_frames(
     Raises:
         PhotoError: a frame is damaged, or there are too many pixels.
     """
-    count = getattr(image, "n_frames", 1) if image.format in _ANIMATED else 1
-    if count < 2:
+    if image.format not in _ANIMATED:
         return ()
-    if count * image.width * image.height > most_pixels:
-        raise PhotoError(
-            f"expected at most {most_pixels // 1_000_000} megapixels in all frames together, "
-            f"{path} has more"
-        )
-    # A PNG may show another picture where animations are unknown; it is no frame.
-    first = 1 if image.info.get("default_image") else 0
-    frames = []
+    frames: list[Frame] = []
     try:
-        for index in range(first, count):
+        count = getattr(image, "n_frames", 1)
+        if count * image.width * image.height > max(most_pixels, image.width * image.height):
+            raise PhotoError(
+                f"expected at most {most_pixels // 1_000_000} megapixels in all frames together, "
+                f"{path} has more"
+            )
+        # A PNG may show another picture where animations are unknown; it is no frame.
+        first = 1 if image.info.get("default_image") else 0
+        for index in range(first, count if count > 1 else 0):
             image.seek(index)
             image.load()
             complete = image.convert("RGBA" if image.has_transparency_data else "RGB")
             duration_ms = float(image.info.get("duration", 0))
             frames.append(Frame(upright_image(complete, orientation), duration_ms))
+    except PhotoError:
+        raise
     except Exception as error:  # decoders raise almost anything on damaged bytes
         raise PhotoError(f"{path} is damaged or cut short: {first_line(error)}") from error
     return tuple(frames) if len(frames) > 1 else ()

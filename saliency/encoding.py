@@ -11,7 +11,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from saliency.carried import Carried
 from saliency.deep import encode_deep_png, encode_deep_tiff, tiff_tags
-from saliency.image import convert_to_srgb, eight_bits, over_colour
+from saliency.image import convert_to_srgb, eight_bits, over_colour, register_heif
 from saliency.jpeg_pixels import encode_jpeg
 from saliency.jpeg_segments import with_segments
 from saliency.photo_format import CropFormat
@@ -115,6 +115,8 @@ def save(
         encoding: quality and the like.
         **more: options of Pillow's, such as the durations of frames.
     """
+    if as_format == "heic":
+        register_heif()
     first, *others = images
     options: dict[str, Any] = more | carried_options(carried, as_format)
     if as_format in _WITH_QUALITY:

@@ -231,13 +231,26 @@ def read_bytes(path: Path) -> bytes:
     return data
 
 
+def register_heif() -> None:
+    """Let Pillow read and write HEIC, for which it has no code of its own.
+
+    Raises:
+        PhotoError: the library for it is not installed.
+    """
+    try:
+        from pillow_heif import register_heif_opener  # noqa: PLC0415  an extra
+    except ImportError as error:
+        raise PhotoError('HEIC needs pillow-heif: pip install "saliency[heic]"') from error
+    register_heif_opener()
+
+
 def _open(data: bytes, path: Path) -> Image.Image:
     """Read the header of a photo."""
     name = photo_format(data[:HEAD_BYTES])
     if name is None:
         raise PhotoError(_no_photo(path))
     if name == "HEIF":
-        _register_heif(path)
+        register_heif()
     try:
         image = Image.open(BytesIO(data), formats=(name,))
     except Image.DecompressionBombError as error:
@@ -251,17 +264,6 @@ def _open(data: bytes, path: Path) -> Image.Image:
     if image.mode == "F":
         raise PhotoError(f"expected whole-number pixels, {path} has floating-point ones")
     return image
-
-
-def _register_heif(path: Path) -> None:
-    """Let Pillow read and write HEIC, for which it has no code of its own."""
-    try:
-        from pillow_heif import register_heif_opener  # noqa: PLC0415  an extra
-    except ImportError as error:
-        raise PhotoError(
-            f'{path} is HEIC, for which pillow-heif is needed: pip install "saliency[heic]"'
-        ) from error
-    register_heif_opener()
 
 
 def _decode(image: Image.Image, data: bytes, path: Path, least: Size) -> Pixels:

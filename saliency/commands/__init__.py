@@ -56,7 +56,7 @@ def run_reporting(verb: str, run: Callable[[], int]) -> int:
 
     Returns:
         What `run` returns; 1 after a `SaliencyError`; 130 after Ctrl-C; 1 when the reader of the
-        output has gone away (`| head`).
+        output has gone away (`| head`), and when its disk is full.
     """
     try:
         status = run()
@@ -67,9 +67,12 @@ def run_reporting(verb: str, run: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         print(error_line(verb, "interrupted"), file=sys.stderr)
         return _INTERRUPTED
-    except BrokenPipeError:
+    except OSError as error:
         # Python would complain once more when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            message = f"cannot write the output: {error.strerror or error}"
+            print(error_line(verb, message), file=sys.stderr)
         return 1
     return status
 

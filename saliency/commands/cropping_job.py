@@ -180,6 +180,7 @@ def _show(outcome: Outcome, options: argparse.Namespace, emit: Callable[..., Non
         emit(json_line(shown) if options.json else report.to_text(), file=sys.stdout)
         if options.timing:
             emit(f"saliency crop: timing: {report.timing_line()}", file=sys.stderr)
+    sys.stdout.flush()  # whoever reads along sees each photo when it is done
 
 
 def _check_lists(options: argparse.Namespace) -> None:
