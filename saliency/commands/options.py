@@ -74,6 +74,42 @@ def add_run_options(files: Any, *, teacher: str) -> None:
     )
 
 
+def add_fold_options(group: Any, *, does: str) -> None:
+    """Add --folds and --fold; `does` says what happens to the images of the fold."""
+    group.add_argument(
+        "--folds",
+        metavar="COUNT",
+        type=_fold_number,
+        help="split the images into COUNT folds by their names (with --fold)",
+    )
+    group.add_argument(
+        "--fold",
+        metavar="NUMBER",
+        type=_fold_number,
+        help=f"which fold, counted from 1: its images {does} (with --folds)",
+    )
+
+
+def chosen_fold(
+    parser: argparse.ArgumentParser, arguments: argparse.Namespace
+) -> tuple[int, int] | None:
+    """Return (folds, fold) of the command line, None without; refuse one without the other."""
+    folds, fold = arguments.folds, arguments.fold
+    if folds is None and fold is None:
+        return None
+    if folds is None or fold is None:
+        parser.error("expected --folds and --fold together, such as --folds 10 --fold 3")
+    if folds < 2 or fold > folds:
+        parser.error(f"expected --folds of at least 2 and --fold up to them, got {folds}, {fold}")
+    return folds, fold
+
+
+def _fold_number(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
+    return int(text)
+
+
 def check_teachers(parser: argparse.ArgumentParser, teachers: Sequence[str] | None) -> None:
     """Refuse a teacher that is shown each variant beside others, in the parser's way."""
     if len(teachers or ()) > 1 and any(name.endswith(".safetensors") for name in teachers or ()):

@@ -25,8 +25,10 @@ from saliency.commands import run_reporting
 from saliency.commands.options import (
     add_field,
     add_fitting_options,
+    add_fold_options,
     add_run_options,
     check_teachers,
+    chosen_fold,
     given_fields,
     refuse_beside_resume,
 )
@@ -45,6 +47,7 @@ class RunOptions:
     teacher: tuple[str, ...]
     training: TrainingOptions
     start: str | None = None
+    fold: tuple[int, int] | None = None
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -61,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="MODEL.safetensors",
         help="trained or pruned model to go on from; its network is kept",
     )
+    add_fold_options(files, does="are not learned from, and left for `saliency evaluate`")
     _add_network_options(parser)
     add_fitting_options(parser)
     return parser
@@ -103,10 +107,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     elif bool(arguments.photos) and not arguments.teacher:
         parser.error("--photos have no fixations to learn from: add --teacher MODEL")
     check_teachers(parser, arguments.teacher)
+    fold = chosen_fold(parser, arguments)
     asked = None
     if not arguments.resume:
         try:
-            asked = _options_of_command_line(arguments)
+            asked = _options_of_command_line(arguments, fold)
         except ValueError as error:
             parser.error(str(error))
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -117,7 +122,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _train(asked: RunOptions | None, folder: RunFolder) -> int:
     """Start the run that is asked for, or go on with the one in the folder."""
     options = asked or _options_of_run(folder)
-    data = read_training_data(options.data, photos=options.photos, teachers=options.teacher)
+    data = read_training_data(
+        options.data, photos=options.photos, teachers=options.teacher, fold=options.fold
+    )
     if asked:
         folder.start(asked)
     from saliency.checkpoint import load_model  # noqa: PLC0415  torch and timm take many seconds
@@ -130,7 +137,9 @@ def _train(asked: RunOptions | None, folder: RunFolder) -> int:
     return 0
 
 
-def _options_of_command_line(arguments: argparse.Namespace) -> RunOptions:
+def _options_of_command_line(
+    arguments: argparse.Namespace, fold: tuple[int, int] | None
+) -> RunOptions:
     values = given_fields(arguments, TrainingOptions)
     if "levels" in values:
         values["levels"] = tuple(values["levels"])
@@ -139,6 +148,7 @@ def _options_of_command_line(arguments: argparse.Namespace) -> RunOptions:
         photos=arguments.photos,
         teacher=tuple(arguments.teacher or ()),
         start=arguments.start,
+        fold=fold,
         training=TrainingOptions(**values),
     )
 
@@ -152,6 +162,7 @@ def _options_of_run(folder: RunFolder) -> RunOptions:
             photos=stored["photos"],
             teacher=tuple(stored["teacher"]),
             start=stored.get("start"),
+            fold=None if stored.get("fold") is None else tuple(stored["fold"]),
             training=TrainingOptions(**{**training, "levels": tuple(training["levels"])}),
         )
     except (KeyError, TypeError, ValueError) as error:

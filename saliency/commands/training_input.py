@@ -9,13 +9,26 @@ from typing import Any
 from saliency.errors import DatasetError
 
 
-def read_training_data(specs: Sequence[str], *, photos: str | None, teachers: Sequence[str]) -> Any:
+def read_training_data(
+    specs: Sequence[str],
+    *,
+    photos: str | None,
+    teachers: Sequence[str],
+    fold: tuple[int, int] | None = None,
+) -> Any:
     """Return what the options --data, --photos and --teacher name, as `TrainingData`.
+
+    Args:
+        specs: data sets as `LAYOUT:PATH`.
+        photos: folder of photos without fixations.
+        teachers: models.
+        fold: (folds, fold): images of the fold are left out for testing, and the others split
+            into training and validation as ever; None to leave out none.
 
     Raises:
         DatasetError: a data set is not as it should be, or there are no photos.
     """
-    from saliency.datasets import read_dataset, split_scenes  # noqa: PLC0415  scipy takes a second
+    from saliency.datasets import read_dataset, split_folds, split_scenes  # noqa: PLC0415  scipy takes a second
     from saliency.datasets.dataset import list_images  # noqa: PLC0415
     from saliency.training_data import TrainingData  # noqa: PLC0415
 
@@ -25,6 +38,10 @@ def read_training_data(specs: Sequence[str], *, photos: str | None, teachers: Se
         log.info(dataset.describe())
     scenes = [scene for dataset in datasets for scene in dataset.scenes]
     _check_unique(scenes)
+    if fold is not None:
+        learned, tested = split_folds(scenes, folds=fold[0], fold=fold[1])
+        log.info("fold %d of %d: %d images left out for testing", fold[1], fold[0], len(tested))
+        scenes = list(learned)
     unseen: tuple[Path, ...] = ()
     if photos is not None:
         root = Path(photos)

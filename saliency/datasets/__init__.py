@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from saliency.datasets.dataset import Dataset, Part, split_scenes
+from saliency.datasets.dataset import Dataset, Part, split_folds, split_scenes
 from saliency.datasets.folder import read_folder
 from saliency.datasets.osie import read_eyecrowd, read_osie
 from saliency.errors import DatasetError
 
-__all__ = ["LAYOUTS", "Dataset", "Part", "read_dataset", "split_scenes"]
+__all__ = ["LAYOUTS", "Dataset", "Part", "read_dataset", "split_folds", "split_scenes"]
 
 LAYOUTS: dict[str, Callable[[Path], Dataset]] = {
     "eyecrowd": read_eyecrowd,

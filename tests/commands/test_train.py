@@ -7,6 +7,8 @@ from training_fixtures import COMMAND_LINE, OPTIONS, random_model, write_spots
 
 from saliency.checkpoint import save_model
 from saliency.commands import crop, train
+from saliency.commands.training_input import read_training_data
+from saliency.datasets import read_dataset, split_folds
 from saliency.predictor import Predictor
 from saliency.training_options import CHOICES, TrainingOptions
 
@@ -76,6 +78,24 @@ def test_two_data_sets_are_learned_together(dataset, tmp_path, caplog):
     assert run(dataset, tmp_path / "run", "--epochs=1", "--data", f"folder:{other}") == 0
     assert "spots: 24 images" in caplog.text
     assert "others: 12 images" in caplog.text
+
+
+def test_images_of_the_fold_are_neither_learned_from_nor_chosen_by(dataset):
+    data = read_training_data([f"folder:{dataset}"], photos=None, teachers=(), fold=(4, 2))
+    scenes = read_dataset(f"folder:{dataset}").scenes
+    learned, tested = split_folds(scenes, folds=4, fold=2)
+    used = {scene.name for scene in (*data.train, *data.validation)}
+    assert used == {scene.name for scene in learned}
+    assert tested
+    assert used.isdisjoint(scene.name for scene in tested)
+
+
+@pytest.mark.parametrize(
+    "given", [["--folds=4"], ["--fold=2"], ["--folds=1", "--fold=1"], ["--folds=4", "--fold=5"]]
+)
+def test_fold_that_is_not_there_is_refused(dataset, tmp_path, capsys, given):
+    arguments = ["--data", f"folder:{dataset}", "--out", str(tmp_path / "run"), *given]
+    assert "expected --folds" in refused(capsys, *arguments)
 
 
 def test_teacher_is_learned_on_photos_without_fixations(dataset, tmp_path, caplog):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from jaxtyping import TypeCheckError
 
-from saliency.datasets import read_dataset, split_scenes
+from saliency.datasets import read_dataset, split_folds, split_scenes
 from saliency.errors import DatasetError
 from saliency.fixations import Scene
 
@@ -52,6 +52,39 @@ def test_unknown_part_is_refused(scenes):
     # Where types are checked at run time, that check comes first.
     with pytest.raises((ValueError, TypeCheckError), match="'test'"):
         split_scenes(scenes[:1], "test")
+
+
+def test_each_scene_is_tested_on_in_one_fold_and_learned_from_in_the_others(scenes):
+    parts = [split_folds(scenes, folds=5, fold=fold) for fold in range(1, 6)]
+    tested = [scene.name for _, test in parts for scene in test]
+    assert sorted(tested) == sorted(scene.name for scene in scenes)
+    for train, test in parts:
+        assert {scene.name for scene in train}.isdisjoint(scene.name for scene in test)
+        assert len(train) + len(test) == len(scenes)
+
+
+def test_folds_are_about_equal(scenes):
+    # Binomial with p = 0.2: four deviations are 72 of 2000.
+    for fold in range(1, 6):
+        assert len(split_folds(scenes, folds=5, fold=fold)[1]) == pytest.approx(400, abs=72)
+
+
+def test_fold_of_an_image_does_not_depend_on_the_others(scenes):
+    _, tested = split_folds(scenes, folds=5, fold=2)
+    _, of_some = split_folds(scenes[::3], folds=5, fold=2)
+    assert set(of_some) == set(tested) & set(scenes[::3])
+
+
+def test_every_fold_leaves_images_for_validation(scenes):
+    for fold in range(1, 11):
+        train, _ = split_folds(scenes, folds=10, fold=fold)
+        assert len(split_scenes(train, "validation")) == pytest.approx(270, abs=60)
+
+
+@pytest.mark.parametrize(("folds", "fold"), [(1, 1), (5, 0), (5, 6)])
+def test_fold_that_is_not_there_is_refused(scenes, folds, fold):
+    with pytest.raises(ValueError, match=f"got {folds}, {fold}"):
+        split_folds(scenes, folds=folds, fold=fold)
 
 
 @pytest.mark.parametrize("spec", ["osie", "osie:", "salicon:somewhere", ":somewhere", ""])
