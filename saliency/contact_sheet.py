@@ -1,13 +1,14 @@
 """Contact sheets: each photo with its windows, small, many to a page."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from saliency.aspect import Size
 from saliency.choice import Choice
@@ -47,6 +48,8 @@ def make_cell(report: CropReport) -> Cell:
     picture = Image.fromarray(report.preview).resize((size[0], size[1]))
     if report.choices:
         picture = _dimmed(picture, report.choices[0], report.size)
+    from PIL import ImageDraw  # noqa: PLC0415  for sheets only
+
     draw = ImageDraw.Draw(picture)
     for index, choice in enumerate(report.choices):
         draw.rectangle(_edges(choice, report.size, picture.size), outline=_frame(index), width=2)
@@ -74,6 +77,8 @@ def page_name(path: Path, number: int) -> Path:
 
 def _draw_page(cells: list[Cell]) -> Image.Image:
     """Return one page."""
+    from PIL import ImageDraw, ImageFont  # noqa: PLC0415  for sheets only
+
     columns = min(COLUMNS, len(cells))
     rows = -(-len(cells) // COLUMNS)
     across, down = _CELL_PX + _GAP_PX, _CELL_PX + _CAPTION_PX + _GAP_PX
@@ -85,7 +90,8 @@ def _draw_page(cells: list[Cell]) -> Image.Image:
         width, height = cell.picture.size
         page.paste(cell.picture, (left + (_CELL_PX - width) // 2, top + (_CELL_PX - height) // 2))
         place = (left, top + _CELL_PX + 4)
-        draw.text(place, _shortened(cell.caption, draw, font), fill=_INK, font=font)
+        caption = _shortened(cell.caption, partial(draw.textlength, font=font))
+        draw.text(place, caption, fill=_INK, font=font)
     return page
 
 
@@ -113,11 +119,9 @@ def _frame(index: int) -> tuple[int, int, int]:
     return _FRAMES[index % len(_FRAMES)]
 
 
-def _shortened(
-    text: str, draw: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont | ImageFont.ImageFont
-) -> str:
+def _shortened(text: str, width_of: Callable[[str], float]) -> str:
     """Return a caption that is no wider than its photo."""
     text = text.encode("latin-1", "replace").decode("latin-1")  # what the built-in font can show
-    while len(text) > 1 and draw.textlength(text, font=font) > _CELL_PX:
+    while len(text) > 1 and width_of(text) > _CELL_PX:
         text = text[:-2] + "…"
     return text

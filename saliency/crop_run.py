@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from saliency.crop_report import CropReport
@@ -33,6 +32,8 @@ def crop_all(
     if worker_count == 1:
         yield from (_named(cropper, photo)() for photo in photos)
         return
+    from concurrent.futures import Future, ThreadPoolExecutor  # noqa: PLC0415  slow
+
     waiting: deque[Future[Outcome]] = deque()
     pool = ThreadPoolExecutor(worker_count)
     try:

@@ -5,7 +5,6 @@ The library is the system's, or the one that comes with the extra `lossless`. It
 """
 
 import ctypes
-import importlib.metadata
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -138,11 +137,13 @@ def _library() -> ctypes.CDLL | None:
 
 def _bundled() -> list[str]:
     """Return the files of TurboJPEG in the distribution that the extra brings."""
+    from importlib.metadata import PackageNotFoundError, files  # noqa: PLC0415  slow
+
     try:
-        files: Any = importlib.metadata.files(_WHEEL) or ()
-    except importlib.metadata.PackageNotFoundError:
+        found: Any = files(_WHEEL) or ()
+    except PackageNotFoundError:
         return []
-    return [str(file.locate()) for file in files if "turbojpeg" in file.name]
+    return [str(file.locate()) for file in found if "turbojpeg" in file.name]
 
 
 def _grid(photo: LoadedPhoto) -> Size:

@@ -80,7 +80,8 @@ def resampled(pixels: Pixels, box: Box, size: Size) -> Pixels:
     """Return what a box holds at another size; its edges may cut through pixels.
 
     Images are resampled with Lanczos' filter. Arrays are interpolated cubically where they grow, or
-    shrink to no less than half; beyond, areas are averaged.
+    shrink to no less than half; beyond, areas are averaged. Of an array that shrinks, whole pixels
+    are taken: the box is off by up to half a pixel of it, less than that of the result.
 
     Args:
         pixels: neither bits nor a palette, which cannot be averaged.
@@ -90,10 +91,11 @@ def resampled(pixels: Pixels, box: Box, size: Size) -> Pixels:
     if isinstance(pixels, Image.Image):
         return pixels.resize(size, Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)
     x_step, y_step = (box[2] - box[0]) / size[0], (box[3] - box[1]) / size[1]
-    if max(x_step, y_step) > 2:
+    if min(x_step, y_step) >= 1:
         left, top, right, bottom = (round(edge) for edge in box)
         inside = pixels[top : max(bottom, top + 1), left : max(right, left + 1)]
-        return _with_channels(cv2.resize(inside, size, interpolation=cv2.INTER_AREA), pixels)
+        fit = cv2.INTER_CUBIC if max(x_step, y_step) <= 2 else cv2.INTER_AREA
+        return _with_channels(cv2.resize(inside, size, interpolation=fit), pixels)
     # From the middle of a pixel of the result to the place of it in the source.
     places = np.array(
         [
