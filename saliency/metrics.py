@@ -5,8 +5,7 @@ float64. Fixations are (x, y) in pixels, origin at the top left corner of the to
 scores the pixel it lies in, (floor(x), floor(y)). A repeated fixation counts repeatedly, and every
 fixation of an image weighs the same.
 
-Each metric wants its own map: the log density for the information gain; the density for NSS, CC,
-KL and SIM; either for the areas under ROC, which see only the order of the values.
+Each metric wants its own map, made from one density: see `saliency.optimal_maps`.
 
 The definitions are those of the MIT/Tübingen saliency benchmark (Kümmerer, Wallis & Bethge, ECCV
 2018) and agree with pysaliency, which names them as the docstrings say.
@@ -47,18 +46,41 @@ def information_gain_bits(log_density: Map, fixations: Fixations, *, baseline: O
 
 
 def auc(saliency_map: Map, fixations: Fixations) -> float:
-    """Return the area under the ROC curve of fixated pixels against all pixels, from 0 to 1.
+    """Return the area under the ROC curve of fixations against uniform samples, from 0 to 1.
 
     The chance that a fixation's value is above that of a pixel drawn evenly from the *whole* image,
-    the fixated ones included; ties count half. Exact: every value is a threshold. pysaliency:
-    `AUC(nonfixations="uniform")`. (Judd's own code differs a little: it leaves out the fixated
-    pixels, thresholds at the fixated values only and breaks ties by noise.)
+    the fixated ones included; ties count half. Exact: every pixel is a sample and every value a
+    threshold. pysaliency: `AUC(nonfixations="uniform")`.
 
     Raises:
         ValueError: there is no fixation, one lies outside the image, or the map holds NaN.
     """
     positives = values_at(saliency_map, fixations)
     return _area_under_roc(positives, saliency_map.ravel())
+
+
+def judd_auc(saliency_map: Map, fixations: Fixations) -> float:
+    """Return the area under the ROC curve of fixations against pixels that none hit, from 0 to 1.
+
+    As Judd's code computes it: the curve is straight between thresholds at the fixations' values.
+    Her random noise, which breaks ties, is left out. pysaliency: `AUC_Judd(jitter=False)`.
+
+    Raises:
+        ValueError: there is no fixation or one on every pixel, one lies outside, the map holds NaN.
+    """
+    positives = values_at(saliency_map, fixations)
+    is_missed = np.ones(saliency_map.shape, dtype=bool)
+    columns, rows = fixations.astype(np.int64).T
+    is_missed[rows, columns] = False
+    missed = np.sort(saliency_map[is_missed])
+    if not missed.size:
+        raise ValueError("expected a pixel without fixations to compare with, got none")
+    thresholds = np.unique(positives)[::-1]
+    hits = len(positives) - np.searchsorted(np.sort(positives), thresholds)
+    alarms = len(missed) - np.searchsorted(missed, thresholds.astype(missed.dtype))
+    hit_rates = np.concatenate([[0.0], hits / len(positives), [1.0]])
+    alarm_rates = np.concatenate([[0.0], alarms / len(missed), [1.0]])
+    return float((np.diff(alarm_rates) * (hit_rates[1:] + hit_rates[:-1])).sum() / 2)
 
 
 def shuffled_auc(saliency_map: Map, fixations: Fixations, *, non_fixations: NonFixations) -> float:
