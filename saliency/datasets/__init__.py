@@ -3,17 +3,38 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from saliency.datasets.cat2000 import read_cat2000
 from saliency.datasets.dataset import Dataset, Part, split_folds, split_scenes
 from saliency.datasets.folder import read_folder
+from saliency.datasets.marked import (
+    read_dut_omron,
+    read_figrim,
+    read_pascal_s,
+    read_toronto,
+)
+from saliency.datasets.mit1003 import read_mit1003
 from saliency.datasets.osie import read_eyecrowd, read_osie
+from saliency.datasets.pysaliency_files import read_pysaliency
+from saliency.datasets.salicon import read_salicon
+from saliency.datasets.scanpaths import read_coco_freeview, read_coco_search18
 from saliency.errors import DatasetError
 
 __all__ = ["LAYOUTS", "Dataset", "Part", "read_dataset", "split_folds", "split_scenes"]
 
 LAYOUTS: dict[str, Callable[[Path], Dataset]] = {
+    "cat2000": read_cat2000,
+    "coco-freeview": read_coco_freeview,
+    "coco-search18": read_coco_search18,
+    "dut-omron": read_dut_omron,
     "eyecrowd": read_eyecrowd,
+    "figrim": read_figrim,
     "folder": read_folder,
+    "mit1003": read_mit1003,
     "osie": read_osie,
+    "pascal-s": read_pascal_s,
+    "pysaliency": read_pysaliency,
+    "salicon": read_salicon,
+    "toronto": read_toronto,
 }
 
 

@@ -27,12 +27,14 @@ class Dataset:
         scenes: photos with at least one fixation each.
         clipped_count: fixations that lay just outside their photo and were moved to its border.
         unseen: file names of the photos that no observer fixated; they are not among the scenes.
+        excluded_count: fixations left out: blinks, NaN, outside the photo, on a filled-up border.
     """
 
     name: str
     scenes: tuple[Scene, ...]
     clipped_count: int
     unseen: tuple[str, ...] = ()
+    excluded_count: int = 0
 
     def describe(self) -> str:
         """Return one line for the log: counts, and what was moved or left out."""
@@ -44,6 +46,8 @@ class Dataset:
         )
         if self.clipped_count:
             line += f"; {self.clipped_count} fixations just outside moved to the border"
+        if self.excluded_count:
+            line += f"; {self.excluded_count} fixations outside the photo or not a number left out"
         if self.unseen:
             line += f"; {len(self.unseen)} images without fixations left out ({self.unseen[0]}, …)"
         return line

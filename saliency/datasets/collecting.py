@@ -1,0 +1,161 @@
+"""Make a data set of what was read for one image after the other."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int64
+from numpy import ndarray
+
+from saliency.datasets.dataset import Dataset, list_images, upright_size
+from saliency.errors import DatasetError
+from saliency.fixations import Scene
+
+
+class Collector:
+    """Scenes of one data set, and counts of what could not be used.
+
+    Published sets hold blinks, samples beside the screen and NaN. Such fixations are left out and
+    counted, as the sets' authors leave them out; `Dataset.describe` tells how many.
+    """
+
+    def __init__(self, name: str, *, degree_px: float | None = None) -> None:
+        """Begin with nothing; `degree_px` is of all its images, None where no one says."""
+        self.name, self.degree_px = name, degree_px
+        self._scenes: dict[str, Scene] = {}
+        self._unseen: list[str] = []
+        self._excluded_count = 0
+
+    def add(
+        self,
+        file_name: str,
+        path: Path,
+        points: Float64[ndarray, "fixations xy=2"],
+        observers: Int64[ndarray, " fixations"],
+        *,
+        first_pixel: float,
+    ) -> None:
+        """Add an image; without a fixation inside it, it counts as unseen.
+
+        Args:
+            file_name: of the image in the data set, unique.
+            path: of the image on disk.
+            points: (x, y) as published.
+            observers: who made each.
+            first_pixel: the published coordinate of the middle of the first pixel: 1.0 where
+                MATLAB counted, 0.0 where whole pixels are counted from 0, 0.5 where fractions
+                are measured from the corner.
+
+        Raises:
+            DatasetError: there is no such image, or it comes a second time.
+        """
+        if file_name in self._scenes or file_name in self._unseen:
+            raise DatasetError(
+                f"{self.name}: expected each image once, got {file_name} a second time; "
+                "remove one of the two"
+            )
+        width, height = upright_size(path)
+        corner_origin = points + (0.5 - first_pixel)
+        # NaN compares false with everything, and so is outside.
+        is_inside = ((corner_origin >= 0) & (corner_origin < (width, height))).all(axis=1)
+        self._excluded_count += int((~is_inside).sum())
+        if not is_inside.any():
+            self._unseen.append(file_name)
+            return
+        self._scenes[file_name] = Scene(
+            f"{self.name}/{file_name}",
+            path,
+            width,
+            height,
+            corner_origin[is_inside],
+            observers[is_inside],
+            self.degree_px,
+        )
+
+    def add_unseen(self, file_names: Iterable[str]) -> None:
+        """Add images of which no fixations are published, in their order."""
+        self._unseen += list(file_names)
+
+    def dataset(self, *, root: Path) -> Dataset:
+        """Return what was collected from the folder `root`.
+
+        Raises:
+            DatasetError: no image has a fixation.
+        """
+        if not self._scenes:
+            raise DatasetError(
+                f"{root}: expected images with fixations of {self.name}, found none "
+                f"({len(self._unseen)} images without); check the path after the colon, and that "
+                "the whole archive was unpacked"
+            )
+        return Dataset(
+            self.name,
+            tuple(self._scenes.values()),
+            clipped_count=0,
+            unseen=tuple(self._unseen),
+            excluded_count=self._excluded_count,
+        )
+
+
+def viewings(
+    points_of_observer: Sequence[tuple[int, Float64[ndarray, "_ 2"]]],
+) -> tuple[Float64[ndarray, "fixations xy=2"], Int64[ndarray, " fixations"]]:
+    """Return the fixations of (observer, fixations) pairs in one array, and who made each."""
+    points = [np.empty((0, 2)), *(points for _, points in points_of_observer)]
+    observers = [np.full(len(points), number) for number, points in points_of_observer]
+    return np.concatenate(points), np.concatenate([np.empty(0, np.int64), *observers])
+
+
+def marked_pixels(marks: Bool[ndarray, "height width"]) -> Float64[ndarray, "fixations xy=2"]:
+    """Return the (x, y) of the pixels that a map of fixations marks, counted from 0."""
+    marked_rows, marked_columns = np.nonzero(marks)
+    return np.stack([marked_columns, marked_rows], axis=1).astype(np.float64)
+
+
+def find_images(folders: Sequence[Path]) -> dict[str, Path]:
+    """Return the images anywhere below folders by their bare file names, sorted.
+
+    The same picture may lie in several folders (one for each task, say); the first is taken.
+
+    Raises:
+        DatasetError: a folder is not there, or two different pictures are called alike.
+    """
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for relative in list_images(folder):
+            path = folder / relative
+            other = found.setdefault(path.name, path)
+            if other != path and _digest(other) != _digest(path):
+                raise DatasetError(
+                    f"{path}: expected one picture of this name, got another one in {other}; "
+                    "rename or remove one of the two"
+                )
+    return dict(sorted(found.items()))
+
+
+def first_folder(root: Path, *choices: str) -> Path:
+    """Return the first of the folders below `root` that is there.
+
+    Raises:
+        DatasetError: none is.
+    """
+    for choice in choices:
+        if (root / choice).is_dir():
+            return root / choice
+    raise DatasetError(
+        f"{root / choices[0]}: expected this folder of the data set, found none; check the path "
+        "after the colon, and that the whole archive was unpacked"
+    )
+
+
+def missing_image(path: Path, listed_in: Path) -> DatasetError:
+    """Return the error of an image that a file lists and that is not there."""
+    return DatasetError(
+        f"{path}: expected this image, listed in {listed_in}, found no such file; "
+        "unpack the whole archive"
+    )
+
+
+def _digest(path: Path) -> bytes:
+    return hashlib.sha256(path.read_bytes()).digest()
