@@ -54,6 +54,13 @@ class Guide:
         model = model.to(fabric.device).to(memory_format=torch.channels_last)
         return cls(model, share=share, feature_weight=feature_weight)
 
+    @torch.no_grad()
+    def mix(self, fabric: Fabric, photos: Tensor, target: Tensor) -> Tensor:
+        """Return the targets of a batch, what the guide expects mixed in; as for `loss`."""
+        with fabric.autocast():
+            expected = self.model(photos).float()
+        return guided_target(target, expected, share=self.share)
+
     def loss(self, fabric: Fabric, wrapped: Any, photos: Tensor, target: Tensor) -> Tensor:
         """Return the loss of a batch, a scalar.
 

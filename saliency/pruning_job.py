@@ -75,7 +75,7 @@ def prune(
             options=options,
             training=training,
             folder=RunFolder(folder / "pruning"),
-            teacher_cache=RunFolder(folder).teacher,
+            run=RunFolder(folder),
             table=times,
             gauge=gauge,
         )

@@ -5,7 +5,6 @@ import math
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,6 +19,7 @@ from saliency.pruning.optimizers import remove_moments
 from saliency.pruning.signals import SignalCollector, Signals
 from saliency.pruning.surgery import channel_counts, remaining_outputs, resize_layers
 from saliency.pruning_options import PruningOptions
+from saliency.run_folder import RunFolder
 from saliency.stepping import create_optimizer, launch_fabric, load_batches, take_step
 from saliency.training_data import TrainingData, gather_sources
 from saliency.training_options import TrainingOptions
@@ -45,16 +45,24 @@ class PruningLearner:
         *,
         options: PruningOptions,
         training: TrainingOptions,
-        teacher_cache: Path,
+        run: RunFolder,
     ) -> None:
         """Begin with the unpruned model.
+
+        Args:
+            start: the unpruned model.
+            data: what to learn from.
+            options: how to prune.
+            training: how to train on.
+            run: where the whole run, fine-tuning too, keeps what it learns from.
 
         Raises:
             SaliencyError: the model has nothing to prune, or something cannot be read.
         """
         self.options, self.training = options, training
+        self.examples = data.examples or run.examples
         self.groups = find_groups(start, EXAMPLE)
-        self.sources = gather_sources(data, cache=teacher_cache)
+        self.sources = gather_sources(data, cache=run.teacher)
         self.fabric = launch_fabric(training)
         self.guide = Guide.load(data.guide, self.fabric, share=training.teacher_weight)
         self.photos: deque[Tensor] = deque(maxlen=COMPENSATING_BATCHES)
@@ -89,7 +97,7 @@ class PruningLearner:
                         self.optimizer,
                         batch,
                         options=self.training,
-                        guide=self.guide,
+                        guide=None if self.training.variants else self.guide,
                     )
                 )
             self.photos.append(batch[0])
@@ -170,7 +178,8 @@ class PruningLearner:
             size_multiple=self.model.size_multiple,
             first_step=self.step,
             last_step=sys.maxsize,
-            has_guide=self.guide is not None,
+            guide=self.guide,
+            examples=self.examples,
         )
 
 

@@ -4,7 +4,6 @@ import dataclasses
 import logging
 import math
 import sys
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -48,7 +47,7 @@ class PruningRun:
         options: PruningOptions,
         training: TrainingOptions,
         folder: RunFolder,
-        teacher_cache: Path,
+        run: RunFolder,
         table: LatencyTable,
         gauge: Gauge,
     ) -> None:
@@ -61,9 +60,7 @@ class PruningRun:
         torch.manual_seed(training.seed)
         training = dataclasses.replace(training, input_pixels=start.config.input_pixels)
         self.options, self.folder, self.gauge = options, folder, gauge
-        self.learner = PruningLearner(
-            start, data, options=options, training=training, teacher_cache=teacher_cache
-        )
+        self.learner = PruningLearner(start, data, options=options, training=training, run=run)
         groups = self.learner.groups
         templates = find_templates(gauge.graph, input_shape=gauge.shape)
         self.latency = latency_cost(table, templates, groups)

@@ -2,6 +2,7 @@
 
 options.json          what was asked for; `--resume` goes on with it
 teacher.npz           what the teachers expect of each photo, if there are teachers
+examples/             batches that are shown again, with --variants; may be removed at the end
 state.pt              everything needed to go on, replaced whole every few steps
 history.jsonl         one line for each epoch
 model.safetensors     the weights that did best on the validation images
@@ -29,6 +30,7 @@ class RunFolder:
         self.model = path / "model.safetensors"
         self.onnx = path / "model.onnx"
         self.teacher = path / "teacher.npz"
+        self.examples = path / "examples"
         self.pictures = path / "pictures"
         self._options = path / "options.json"
         self._state = path / "state.pt"

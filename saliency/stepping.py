@@ -1,7 +1,9 @@
 """A training step, and what it takes to make one: device, batches, optimizer, moving average."""
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -12,6 +14,7 @@ from torch.utils.data import DataLoader
 
 from saliency.examples import Batches, Examples, Source
 from saliency.guide import Guide
+from saliency.kept_batches import KeptBatches
 from saliency.losses import cross_entropy
 from saliency.model import SaliencyModel
 from saliency.training_options import TrainingOptions
@@ -54,9 +57,93 @@ def load_batches(
     size_multiple: int,
     first_step: int,
     last_step: int,
-    has_guide: bool = False,
+    guide: Guide | None = None,
+    examples: Path | None = None,
 ) -> Iterator[Sequence[Tensor]]:
-    """Return the photos and targets of the steps from `first_step` up to `last_step`."""
+    """Return the photos and targets of the steps from `first_step` up to `last_step`.
+
+    Args:
+        fabric: that of the run.
+        sources: what to make them of.
+        options: how; with `variants`, batches are kept and shown again.
+        size_multiple: of which heights and widths are multiples.
+        first_step: where to go on.
+        last_step: where to stop.
+        guide: the model that tells its own density, of kept batches when they are made.
+        examples: the folder of kept batches.
+
+    Raises:
+        CheckpointError: the folder cannot be used, or keeps other batches.
+    """
+
+    def fresh(first: int, last: int) -> Iterator[Sequence[Tensor]]:
+        return _fresh_batches(
+            fabric,
+            sources,
+            options,
+            size_multiple=size_multiple,
+            first_step=first,
+            last_step=last,
+            has_guide=guide is not None,
+        )
+
+    if not options.variants:
+        return fresh(first_step, last_step)
+    if examples is None:
+        raise ValueError("expected a folder for kept batches")
+    count = options.variants * (len(sources) // options.batch_size)
+
+    def make(first: int) -> Iterator[Any]:
+        for photos, target in fresh(first, count):
+            yield photos, target if guide is None else guide.mix(fabric, photos, target)
+
+    kept = KeptBatches(
+        examples,
+        make,
+        count=count,
+        made_of=_made_of(sources, options, guide, size_multiple, fabric.world_size),
+        rank=fabric.global_rank,
+        seed=options.seed,
+    )
+    return map(fabric.to_device, kept.steps(first_step, last_step))
+
+
+def _made_of(
+    sources: Sequence[Source],
+    options: TrainingOptions,
+    guide: Guide | None,
+    size_multiple: int,
+    world_size: int,
+) -> dict[str, Any]:
+    """Return all that decides what batches are, to be compared."""
+    digest = hashlib.sha256()
+    for source in sources:
+        digest.update(f"{source.path.name} {source.width} {source.height}".encode())
+        digest.update(source.fixations.tobytes())
+        digest.update(b"" if source.teacher is None else source.teacher.tobytes())
+    named = {} if guide is None else guide.model.state_dict()
+    weights = [named[name].cpu().numpy().tobytes() for name in sorted(named)]
+    fields = ("input_pixels", "batch_size", "teacher_weight", "blur", "strength", "seed")
+    return {
+        "sources": digest.hexdigest(),
+        "teacher": hashlib.sha256(b"".join(weights)).hexdigest(),
+        "size_multiple": size_multiple,
+        "devices": world_size,
+        **{name: getattr(options, name) for name in fields},
+    }
+
+
+def _fresh_batches(
+    fabric: Fabric,
+    sources: Sequence[Source],
+    options: TrainingOptions,
+    *,
+    size_multiple: int,
+    first_step: int,
+    last_step: int,
+    has_guide: bool,
+) -> Iterator[Sequence[Tensor]]:
+    """Return batches made anew in loading processes."""
     # Loading processes are forked, and OpenCV's threads do not survive that: the call by which a
     # child wants to be rid of them would wait for them for ever.
     cv2.setNumThreads(1)

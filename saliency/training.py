@@ -167,7 +167,8 @@ class _Run:
             size_multiple=self.model.size_multiple,
             first_step=self.step,
             last_step=self.steps_per_epoch * self.options.epochs,
-            has_guide=self.guide is not None,
+            guide=self.guide,
+            examples=self.data.examples or self.folder.examples,
         )
 
     def take_step(self, batch: Sequence[Tensor]) -> Tensor:
@@ -177,7 +178,8 @@ class _Run:
             self.optimizer,
             batch,
             options=self.options,
-            guide=self.guide,
+            # What it expects of kept batches is in their targets already.
+            guide=None if self.options.variants else self.guide,
         )
         self.scheduler.step()
         self.ema.update_parameters(self.model)

@@ -22,12 +22,14 @@ class TrainingData:
         teachers: models to learn from beside the fixations: .onnx files, whose mean density for
             each photo is computed once; or one .safetensors file, the guide, which is shown the
             very variants of the photos that are learned from.
+        examples: folder of kept batches, perhaps of several runs; None for the run's own.
     """
 
     train: Sequence[Scene]
     validation: Sequence[Scene]
     photos: Sequence[Path] = ()
     teachers: Sequence[Path] = ()
+    examples: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse photos that nothing could be learned from, and a guide beside other teachers.

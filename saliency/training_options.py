@@ -14,7 +14,15 @@ CHOICES = {
 
 _COUNTS = ("input_pixels", "epochs", "batch_size", "patience", "devices")
 _INTERVALS = ("save_steps", "picture_epochs")
-_MAY_BE_ZERO = ("workers", "seed", "backbone_rate", "weight_decay", "blur", "feature_weight")
+_MAY_BE_ZERO = (
+    "workers",
+    "variants",
+    "seed",
+    "backbone_rate",
+    "weight_decay",
+    "blur",
+    "feature_weight",
+)
 _RANGES: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
     ("at least 1", lambda value: value >= 1, _COUNTS + _INTERVALS),
     ("at least 0", lambda value: value >= 0, _MAY_BE_ZERO),
@@ -44,7 +52,10 @@ class TrainingOptions:
         ema_decay: of the moving average of the weights, which is what is kept.
         patience: epochs without a gain on the validation images after which to stop.
         teacher_weight: share of the teachers in the target of images with fixations.
-        feature_weight: weight of a guide's features, beside the cross-entropy in nats.
+        feature_weight: weight of a guide's features, beside the cross-entropy in nats; with kept
+            `variants` no guide looks again, and its density alone is learned.
+        variants: of each photo, which are made once, kept with what a guide expects of them, and
+            shown again in later epochs; 0 makes new ones in each epoch.
         blur: error of the measured fixations, as a share of the square root of the area.
         strength: of the changes in colour, 0 to 2.
         precision: of Fabric: `32-true`, `bf16-mixed`, `16-mixed`; `auto` for the device's best.
@@ -71,6 +82,7 @@ class TrainingOptions:
     patience: int = 4
     teacher_weight: float = 0.25
     feature_weight: float = 2.0
+    variants: int = 0
     blur: float = 0.015
     strength: float = 1.0
     precision: str = "auto"

@@ -27,7 +27,7 @@ LAYERS = (
     ("contact_sheet",),
     ("cache",),
     ("crop_file", "datasets.dataset", "examples", "teacher", "evaluation", "checkpoint"),
-    ("pruning.compensation", "datasets.collecting", "datasets.matlab"),
+    ("pruning.compensation", "datasets.collecting", "datasets.matlab", "kept_batches"),
     ("datasets.cat2000", "datasets.marked", "datasets.mit1003", "datasets.pysaliency_files"),
     ("datasets.salicon", "datasets.scanpaths"),
     ("cropping", "datasets.folder", "datasets.osie", "training_data", "validation", "guide"),

@@ -72,6 +72,11 @@ def add_run_options(files: Any, *, teacher: str) -> None:
     files.add_argument(
         "--photos", metavar="DIR", help="folder of photos on which to learn from the teachers"
     )
+    files.add_argument(
+        "--examples",
+        metavar="DIR",
+        help="folder of the kept --variants, which runs may share (default: examples in --out)",
+    )
 
 
 def add_fold_options(group: Any, *, does: str) -> None:
@@ -134,6 +139,7 @@ def add_fitting_options(parser: argparse.ArgumentParser, defaults: Any = Trainin
     add(fit, "patience", "epochs without a gain after which to stop", "N")
     add(fit, "teacher_weight", "share of the teachers beside fixations", "SHARE")
     add(fit, "feature_weight", "weight of the features of a .safetensors teacher", "WEIGHT")
+    add(fit, "variants", "of each photo, made once and shown again; 0: always new ones", "N")
     add(fit, "blur", "error of measured fixations, share of the area's square root", "X")
     add(fit, "strength", "of the changes in colour, 0 to 2", "X")
     add(fit, "seed", "of everything random", "N")

@@ -63,6 +63,7 @@ class RunOptions:
     table: str | None
     pruning: PruningOptions
     training: TrainingOptions
+    examples: str | None = None
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -242,7 +243,10 @@ def _prune(asked: RunOptions | None, folder: RunFolder) -> int:
     options = asked or _options_of_run(folder)
     unpruned = folder.path / "unpruned.safetensors"
     data = read_training_data(
-        options.data, photos=options.photos, teachers=options.teacher or (str(unpruned),)
+        options.data,
+        photos=options.photos,
+        teachers=options.teacher or (str(unpruned),),
+        examples=options.examples,
     )
     if asked:
         _start(folder, asked)
@@ -286,6 +290,7 @@ def _options_of_command_line(arguments: argparse.Namespace) -> RunOptions:
         model=arguments.model,
         data=tuple(arguments.data),
         photos=arguments.photos,
+        examples=arguments.examples,
         teacher=tuple(arguments.teacher or ()),
         table=arguments.table,
         pruning=PruningOptions(**given_fields(arguments, PruningOptions)),

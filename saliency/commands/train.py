@@ -48,6 +48,7 @@ class RunOptions:
     training: TrainingOptions
     start: str | None = None
     fold: tuple[int, int] | None = None
+    examples: str | None = None
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -123,7 +124,11 @@ def _train(asked: RunOptions | None, folder: RunFolder) -> int:
     """Start the run that is asked for, or go on with the one in the folder."""
     options = asked or _options_of_run(folder)
     data = read_training_data(
-        options.data, photos=options.photos, teachers=options.teacher, fold=options.fold
+        options.data,
+        photos=options.photos,
+        teachers=options.teacher,
+        fold=options.fold,
+        examples=options.examples,
     )
     if asked:
         folder.start(asked)
@@ -146,6 +151,7 @@ def _options_of_command_line(
     return RunOptions(
         data=tuple(arguments.data),
         photos=arguments.photos,
+        examples=arguments.examples,
         teacher=tuple(arguments.teacher or ()),
         start=arguments.start,
         fold=fold,

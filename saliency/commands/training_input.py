@@ -15,8 +15,9 @@ def read_training_data(
     photos: str | None,
     teachers: Sequence[str],
     fold: tuple[int, int] | None = None,
+    examples: str | None = None,
 ) -> Any:
-    """Return what the options --data, --photos and --teacher name, as `TrainingData`.
+    """Return what --data, --photos, --teacher and --examples name, as `TrainingData`.
 
     Args:
         specs: data sets as `LAYOUT:PATH`.
@@ -24,6 +25,7 @@ def read_training_data(
         teachers: models.
         fold: (folds, fold): images of the fold are left out for testing, and the others split
             into training and validation as ever; None to leave out none.
+        examples: folder of kept batches; None for the run's own.
 
     Raises:
         DatasetError: a data set is not as it should be, or there are no photos.
@@ -53,6 +55,7 @@ def read_training_data(
         validation=split_scenes(scenes, "validation"),
         photos=unseen,
         teachers=tuple(Path(model) for model in teachers),
+        examples=None if examples is None else Path(examples),
     )
     log.info(
         "%d images to train on, %d for validation, %d photos without fixations",
