@@ -6,10 +6,11 @@ import math
 import sys
 from typing import Any
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
-from saliency.allocator import keep_freed_memory
+from saliency.allocator import keep_freed_memory, keep_kernels
 from saliency.errors import PruningError
 from saliency.gauge import Gauge, Point
 from saliency.model import SaliencyModel
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 
 NOTED_SHARE = 0.9  # a point is noted whenever the time has come down to this share of the last
 SPARE = 0.99  # of the time asked for: measured again, it never is the very same
+CORRECTING_POINTS = 3  # the last ones, whose median is believed: one may have met a busy machine
 PASSES_FOR_MEASURED = 5  # of removals beyond the predicted target, until the measured one is met
 
 
@@ -57,6 +59,7 @@ class PruningRun:
             SaliencyError: the model has nothing to prune, or something cannot be read.
         """
         keep_freed_memory()
+        keep_kernels()
         torch.manual_seed(training.seed)
         training = dataclasses.replace(training, input_pixels=start.config.input_pixels)
         self.options, self.folder, self.gauge = options, folder, gauge
@@ -68,10 +71,15 @@ class PruningRun:
         self.sizes = {group.name: group.size for group in groups.prunable}
         self.removals, self.passes = 0, 0
         self.points: list[Point] = []
-        self.correction = 1.0  # measured over predicted
+        self.ratios: list[float] = []  # measured over predicted, at each point
         state = folder.load_state()
         if state is not None:
             self._restore(state)
+
+    @property
+    def correction(self) -> float:
+        """What the table's times are to be multiplied by."""
+        return float(np.median(self.ratios[-CORRECTING_POINTS:])) if self.ratios else 1.0
 
     @property
     def predicted_ms(self) -> float:
@@ -174,7 +182,7 @@ class PruningRun:
     def _note(self) -> None:
         """Measure and validate the model at present."""
         point = self.gauge.measure(self.learner.copy(), is_unpruned=self.removals == 0)
-        self.correction = point["measured_ms"] / self.latency.total(self.sizes)
+        self.ratios.append(point["measured_ms"] / self.latency.total(self.sizes))
         channels = float(sum(self.sizes.values()))
         self.points.append({"removals": float(self.removals), "channels": channels, **point})
         shown = ", ".join(f"{name} {value:.4g}" for name, value in self.points[-1].items())
@@ -192,7 +200,7 @@ class PruningRun:
             {
                 "removals": self.removals,
                 "passes": self.passes,
-                "correction": self.correction,
+                "ratios": self.ratios,
                 "points": self.points,
                 "sizes": self.sizes,
                 "learner": self.learner.state(),
@@ -201,7 +209,7 @@ class PruningRun:
 
     def _restore(self, state: dict[str, Any]) -> None:
         self.removals, self.passes = state["removals"], state["passes"]
-        self.correction = state["correction"]
+        self.ratios = state["ratios"]
         self.points, self.sizes = state["points"], state["sizes"]
         self.gauge.unpruned_ms = self.points[0]["measured_ms"]
         self.learner.restore(state["learner"])

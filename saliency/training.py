@@ -15,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from saliency.allocator import keep_freed_memory
+from saliency.allocator import keep_freed_memory, keep_kernels
 from saliency.center_bias import CenterBias, fit_center_bias
 from saliency.checkpoint import load_model, save_model
 from saliency.errors import CheckpointError, DatasetError
@@ -73,6 +73,7 @@ def train(
             f"got {count}; add images, or lower --batch-size"
         )
     keep_freed_memory()
+    keep_kernels()
     if start is not None:
         options = dataclasses.replace(options, input_pixels=start.config.input_pixels)
     run = _Run(data, options, folder, start)

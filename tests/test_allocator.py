@@ -1,4 +1,5 @@
 import ctypes
+import os
 import subprocess
 import sys
 
@@ -29,6 +30,29 @@ def page_faults(setup):
     return int(done.stdout)
 
 
+SIZES = """
+import torch
+{setup}
+weight = torch.rand(8, 8, 3, 3)
+for number in 2 * list(range(400)):
+    torch.nn.functional.conv2d(torch.rand(16, 8, 16 + number // 20, 16 + number % 20), weight)
+"""
+"""Convolve pictures of 400 sizes, two times, which takes three kernels for each."""
+
+
+def compiled_kernels(setup):
+    environment = {**os.environ, "ONEDNN_VERBOSE": "profile_create"}
+    environment.pop("ONEDNN_PRIMITIVE_CACHE_CAPACITY", None)
+    done = subprocess.run(
+        [sys.executable, "-c", SIZES.format(setup=setup)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    )
+    return done.stdout.count("cache_miss")
+
+
 has_glibc = sys.platform == "linux" and hasattr(ctypes.CDLL(None), "gnu_get_libc_version")
 
 
@@ -48,3 +72,17 @@ def test_c_library_without_mallopt_is_left_alone(monkeypatch):
     monkeypatch.setattr(allocator.sys, "platform", "linux")
     monkeypatch.setattr(allocator.ctypes, "CDLL", lambda _: object())
     assert allocator.keep_freed_memory() is False
+
+
+def test_kernels_are_compiled_once():
+    forgetful = compiled_kernels("")
+    if forgetful == 0:
+        pytest.skip("this build of torch has no oneDNN, or it does not tell")
+    setup = "from saliency.allocator import keep_kernels; keep_kernels()"
+    assert compiled_kernels(setup) <= forgetful / 2 + 2
+
+
+def test_wish_of_the_environment_is_left_alone(monkeypatch):
+    monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "7")
+    allocator.keep_kernels()
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "7"

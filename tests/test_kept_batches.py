@@ -98,5 +98,5 @@ def test_damaged_batch_is_named(tmp_path):
     batches = kept(tmp_path)
     list(batches.steps(0, COUNT))
     (tmp_path / "000003-0.safetensors").write_bytes(b"no tensors")
-    with pytest.raises(CheckpointError, match="000003-0.safetensors"):
+    with pytest.raises(CheckpointError, match=r"000003-0\.safetensors"):
         list(batches.steps(0, COUNT))
