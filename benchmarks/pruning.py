@@ -30,13 +30,16 @@ from saliency.checkpoint import load_model
 from saliency.commands.prune import TUNING
 from saliency.commands.training_input import read_training_data
 from saliency.export import saliency_graph
+from saliency.gauge import Gauge
+from saliency.guide import Guide
 from saliency.losses import cross_entropy
 from saliency.model import SaliencyModel
 from saliency.pruning.engines import OnnxRuntimeEngine
+from saliency.pruning.latency_file import read_table
 from saliency.pruning.network_graph import simplify
 from saliency.pruning.timing import measure_networks_ms
-from saliency.pruning_job import prune
 from saliency.pruning_options import PruningOptions
+from saliency.pruning_run import PruningRun
 from saliency.run_folder import RunFolder
 from saliency.stepping import launch_fabric, load_batches
 from saliency.training import train
@@ -53,7 +56,8 @@ OURS = {
 }
 THEIRS = ("magnitude", "taylor", "hessian")
 SPEEDUPS = (2.0, 4.0)
-STEPS, TIME_SHARE = 8, 0.06
+STEPS, TIME_SHARE = 6, 0.13
+WATCHED = 8  # each so-manyeth validation image is looked at while pruning; all are at the end
 SIZE = (288, 384)
 
 
@@ -71,27 +75,51 @@ def run_ours(start: Start, options: dict[str, str], folder: Path) -> list[Path]:
     """Prune in stages by one of our ways; return the fine-tuned models."""
     models, model, reached = [], start.model, 1.0
     for speedup in SPEEDUPS:
-        stage = folder / f"{speedup:g}"
-        if not (stage / "report.json").exists():
-            (stage / "pruning").mkdir(parents=True, exist_ok=True)
-            prune(
-                model,
-                start.data,
-                options=PruningOptions(
-                    speedup=speedup / reached,
-                    steps=STEPS,
-                    time_share=TIME_SHARE,
-                    size=SIZE,
-                    **options,  # type: ignore[arg-type]
-                ),
-                training=start.training,
-                folder=stage,
-                table=start.table,
-            )
-        reached *= json.loads((stage / "report.json").read_text())["result"]["speedup"]
-        model = stage / "model.safetensors"
+        run = RunFolder(folder / f"{speedup:g}")
+        if not run.onnx.exists():
+            pruned = prune_to(start, load_model(model), speedup / reached, options, run.path)
+            tune(start, pruned, run, epochs=start.training.epochs)
+        model = run.model
+        reached = speedup_of(model, start)
         models.append(model)
     return models
+
+
+def prune_to(
+    start: Start, model: SaliencyModel, speedup: float, options: dict[str, str], folder: Path
+) -> SaliencyModel:
+    """Return the model so many times faster, by one of our ways."""
+    table, engine = read_table(start.table), OnnxRuntimeEngine()
+    few = dataclasses.replace(start.data, validation=start.data.validation[::WATCHED])
+    graph = saliency_graph(model)
+    gauge = Gauge(graph, few, engine, size=SIZE, reference_ms=table.reference_ms)
+    (folder / "pruning").mkdir(parents=True, exist_ok=True)
+    run = PruningRun(
+        model,
+        few,
+        options=PruningOptions(
+            speedup=speedup,
+            steps=STEPS,
+            time_share=TIME_SHARE,
+            size=SIZE,
+            **options,  # type: ignore[arg-type]
+        ),
+        training=start.training,
+        folder=RunFolder(folder / "pruning"),
+        run=RunFolder(folder),
+        table=table,
+        gauge=gauge,
+    )
+    return run.run()
+
+
+def tune(start: Start, pruned: SaliencyModel, run: RunFolder, *, epochs: int) -> None:
+    """Fine-tune a pruned model, or go on with that."""
+    run.path.mkdir(parents=True, exist_ok=True)
+    training = dataclasses.replace(start.training, epochs=epochs)
+    if not (run.path / "options.json").exists():
+        run.start(training)
+    train(start.data, training, run, start=pruned)
 
 
 def run_theirs(start: Start, importance: str, folder: Path) -> list[Path]:
@@ -100,17 +128,12 @@ def run_theirs(start: Start, importance: str, folder: Path) -> list[Path]:
     unpruned = simplify(saliency_graph(model), input_shape=(1, *SIZE, 3))
     removals = math.ceil(math.log(2) / -math.log(1 - TIME_SHARE))
     for speedup in SPEEDUPS:
-        stage = folder / f"{speedup:g}"
-        run = RunFolder(stage)
+        run = RunFolder(folder / f"{speedup:g}")
         if not run.onnx.exists():
-            stage.mkdir(parents=True, exist_ok=True)
             pruned = at_speedup(model, start, importance, unpruned, speedup)
             steps = len(start.data.train) // start.training.batch_size
             epochs = start.training.epochs + round(removals * STEPS / steps)
-            training = dataclasses.replace(start.training, epochs=epochs)
-            if not (stage / "options.json").exists():
-                run.start(training)
-            train(start.data, training, run, start=pruned)
+            tune(start, pruned, run, epochs=epochs)
         model = load_model(run.model)
         models.append(run.model)
     return models
@@ -170,12 +193,19 @@ def by_torch_pruning(
 
 
 def _backward(model: SaliencyModel, start: Start, hessian: Any) -> None:
-    """Give the weights the gradients of ten batches, for Hessian each example's."""
+    """Give the weights the gradients of twenty batches, for Hessian each example's."""
     options = start.training
     fabric = launch_fabric(options)
     sources = gather_sources(start.data, cache=start.table.parent / "teacher.npz")
     batches = load_batches(
-        fabric, sources, options, size_multiple=model.size_multiple, first_step=0, last_step=10
+        fabric,
+        sources,
+        options,
+        size_multiple=model.size_multiple,
+        first_step=0,
+        last_step=20,
+        guide=Guide.load(start.data.guide, fabric, share=options.teacher_weight),
+        examples=start.data.examples,
     )
     model.zero_grad()
     for photos, target in batches:
@@ -187,6 +217,14 @@ def _backward(model: SaliencyModel, start: Start, hessian: Any) -> None:
             model.zero_grad()
             loss.backward(retain_graph=True)
             hessian.accumulate_grad(model)
+
+
+def speedup_of(model: Path, start: Start) -> float:
+    """Return how many times faster than the unpruned model another one is."""
+    paths = (start.model, model)
+    graphs = [simplify(saliency_graph(load_model(p)), input_shape=(1, *SIZE, 3)) for p in paths]
+    full_ms, pruned_ms = measured_ms(*graphs)
+    return full_ms / pruned_ms
 
 
 def measured_ms(*graphs: Any) -> list[float]:
@@ -227,8 +265,15 @@ def main() -> None:
     for seed in arguments.seeds:
         # No features: of what another library pruned nobody knows which channels they were.
         training = dataclasses.replace(
-            TUNING, epochs=arguments.epochs, feature_weight=0.0, seed=seed
+            TUNING,
+            epochs=arguments.epochs,
+            feature_weight=0.0,
+            batch_size=8,
+            variants=1,
+            seed=seed,
         )
+        examples = arguments.out / f"examples-{seed}"
+        data = dataclasses.replace(data, examples=examples)
         start = Start(arguments.model, data, arguments.table, training)
         for way in arguments.ways:
             folder = arguments.out / f"{way.replace(', ', '-').replace(' ', '-')}-{seed}"
