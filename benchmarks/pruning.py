@@ -21,11 +21,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
+from models import HEADER, SIZE, graph_of, measured_ms, scored, show, speedup_of
 
 from saliency.atomic import write_whole
-from saliency.center_bias import fit_center_bias
 from saliency.checkpoint import load_model
 from saliency.commands.prune import TUNING
 from saliency.commands.training_input import read_training_data
@@ -36,8 +35,6 @@ from saliency.losses import cross_entropy
 from saliency.model import SaliencyModel
 from saliency.pruning.engines import OnnxRuntimeEngine
 from saliency.pruning.latency_file import read_table
-from saliency.pruning.network_graph import simplify
-from saliency.pruning.timing import measure_networks_ms
 from saliency.pruning_options import PruningOptions
 from saliency.pruning_run import PruningRun
 from saliency.run_folder import RunFolder
@@ -45,7 +42,6 @@ from saliency.stepping import launch_fabric, load_batches
 from saliency.training import train
 from saliency.training_data import TrainingData, gather_sources
 from saliency.training_options import TrainingOptions
-from saliency.validation import validate
 
 OURS = {
     "Fisher, measured time": {"signal": "fisher", "cost": "latency"},
@@ -58,7 +54,6 @@ THEIRS = ("magnitude", "taylor", "hessian")
 SPEEDUPS = (2.0, 4.0)
 STEPS, TIME_SHARE = 6, 0.13
 WATCHED = 8  # each so-manyeth validation image is looked at while pruning; all are at the end
-SIZE = (288, 384)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +75,7 @@ def run_ours(start: Start, options: dict[str, str], folder: Path) -> list[Path]:
             pruned = prune_to(start, load_model(model), speedup / reached, options, run.path)
             tune(start, pruned, run, epochs=start.training.epochs)
         model = run.model
-        reached = speedup_of(model, start)
+        reached = speedup_of(model, start.model)
         models.append(model)
     return models
 
@@ -125,7 +120,7 @@ def tune(start: Start, pruned: SaliencyModel, run: RunFolder, *, epochs: int) ->
 def run_theirs(start: Start, importance: str, folder: Path) -> list[Path]:
     """Prune in stages by torch-pruning, at the ratio that measures as fast as it is to be."""
     models, model = [], load_model(start.model)
-    unpruned = simplify(saliency_graph(model), input_shape=(1, *SIZE, 3))
+    unpruned = graph_of(model)
     removals = math.ceil(math.log(2) / -math.log(1 - TIME_SHARE))
     for speedup in SPEEDUPS:
         run = RunFolder(folder / f"{speedup:g}")
@@ -147,7 +142,7 @@ def at_speedup(
     for _ in range(7):
         ratio = (low + high) / 2
         pruned = by_torch_pruning(model, start, importance, ratio)
-        graph = simplify(saliency_graph(pruned), input_shape=(1, *SIZE, 3))
+        graph = graph_of(pruned)
         full_ms, pruned_ms = measured_ms(unpruned, graph)
         if full_ms / pruned_ms >= speedup:
             high, best = ratio, pruned
@@ -219,33 +214,6 @@ def _backward(model: SaliencyModel, start: Start, hessian: Any) -> None:
             hessian.accumulate_grad(model)
 
 
-def speedup_of(model: Path, start: Start) -> float:
-    """Return how many times faster than the unpruned model another one is."""
-    paths = (start.model, model)
-    graphs = [simplify(saliency_graph(load_model(p)), input_shape=(1, *SIZE, 3)) for p in paths]
-    full_ms, pruned_ms = measured_ms(*graphs)
-    return full_ms / pruned_ms
-
-
-def measured_ms(*graphs: Any) -> list[float]:
-    """Return the times of networks in ONNX Runtime on one thread."""
-    inputs = {"photos": np.zeros((1, *SIZE, 3), np.uint8)}
-    return measure_networks_ms(graphs, OnnxRuntimeEngine(), inputs=inputs)
-
-
-def scored(start: Start, models: list[Path]) -> list[dict[str, float]]:
-    """Return the time and figures of models, with those of the unpruned one first."""
-    baseline = fit_center_bias(start.data.train, is_symmetric=True)
-    loaded = [load_model(path) for path in (start.model, *models)]
-    graphs = [simplify(saliency_graph(model), input_shape=(1, *SIZE, 3)) for model in loaded]
-    full_ms, *times = measured_ms(*graphs)
-    rows = []
-    for model, time_ms in zip(loaded, [full_ms, *times], strict=True):
-        figures = validate(model, start.data.validation, baseline=baseline)
-        rows.append({"measured_ms": time_ms, "speedup": full_ms / time_ms, **figures})
-    return rows
-
-
 def main() -> None:
     """Run what is not done yet and print the table."""
     parser = argparse.ArgumentParser(description="Which way of pruning keeps most.")
@@ -281,22 +249,12 @@ def main() -> None:
             if not result.exists():
                 run = run_ours if way in OURS else run_theirs
                 models = run(start, OURS.get(way, way), folder)  # type: ignore[operator]
-                rows = scored(start, models)
+                rows = scored([start.model, *models], start.data)
                 write_whole(json.dumps(rows).encode(), result, overwrite=True)
             found[f"{way}, seed {seed}"] = json.loads(result.read_text())
-            show(found)
-
-
-def show(found: dict[str, Any]) -> None:
-    """Print a line for each way and stage."""
-    print(f"{'way':<40} {'ms':>7} {'speedup':>8} {'IG kept':>8} {'IG':>7} {'NSS':>7} {'AUC':>7}")
-    for way, (unpruned, *stages) in found.items():
-        for row in stages:
-            kept = row["information_gain_bits"] / unpruned["information_gain_bits"]
-            print(
-                f"{way:<40} {row['measured_ms']:7.2f} {row['speedup']:8.2f} {kept:8.1%} "
-                f"{row['information_gain_bits']:7.3f} {row['nss']:7.3f} {row['auc']:7.4f}"
-            )
+            print(HEADER)
+            for name, (unpruned, *stages) in found.items():
+                show([name] * len(stages), stages, unpruned)
 
 
 if __name__ == "__main__":

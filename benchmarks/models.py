@@ -1,0 +1,91 @@
+"""The measured time of models beside the first of them, and how well they predict.
+
+    python benchmarks/models.py UNPRUNED.safetensors PRUNED.safetensors … --data osie:PATH
+
+Times are medians in ONNX Runtime on one thread for a photo of 384x288 pixels, all models measured
+in turns; figures are means over the validation images, at the size at which the model looks at
+them. Leave the machine alone meanwhile.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from saliency.center_bias import fit_center_bias
+from saliency.checkpoint import load_model
+from saliency.commands.training_input import read_training_data
+from saliency.export import saliency_graph
+from saliency.model import SaliencyModel
+from saliency.pruning.engines import OnnxRuntimeEngine
+from saliency.pruning.network_graph import simplify
+from saliency.pruning.timing import measure_networks_ms
+from saliency.training_data import TrainingData
+from saliency.validation import validate
+
+SIZE = (288, 384)
+
+
+def graph_of(model: SaliencyModel) -> Any:
+    """Return the graph of a model at the size that is measured."""
+    return simplify(saliency_graph(model), input_shape=(1, *SIZE, 3))
+
+
+def measured_ms(*graphs: Any) -> list[float]:
+    """Return the times of networks in ONNX Runtime on one thread."""
+    inputs = {"photos": np.zeros((1, *SIZE, 3), np.uint8)}
+    return measure_networks_ms(graphs, OnnxRuntimeEngine(), inputs=inputs)
+
+
+def speedup_of(model: Path, unpruned: Path) -> float:
+    """Return how many times faster than the unpruned model another one is."""
+    full_ms, pruned_ms = measured_ms(*(graph_of(load_model(path)) for path in (unpruned, model)))
+    return full_ms / pruned_ms
+
+
+def scored(models: Sequence[Path], data: TrainingData) -> list[dict[str, float]]:
+    """Return the time and figures of models, speedups over the first of them."""
+    baseline = fit_center_bias(data.train, is_symmetric=True)
+    loaded = [load_model(path) for path in models]
+    times = measured_ms(*map(graph_of, loaded))
+    return [
+        {
+            "measured_ms": time_ms,
+            "speedup": times[0] / time_ms,
+            **validate(model, data.validation, baseline=baseline),
+        }
+        for model, time_ms in zip(loaded, times, strict=True)
+    ]
+
+
+def show(
+    names: Sequence[str], rows: Sequence[dict[str, float]], unpruned: dict[str, float]
+) -> None:
+    """Print a line for each row."""
+    for name, row in zip(names, rows, strict=True):
+        kept = row["information_gain_bits"] / unpruned["information_gain_bits"]
+        print(
+            f"{name:<40} {row['measured_ms']:7.2f} {row['speedup']:8.2f} {kept:8.1%} "
+            f"{row['information_gain_bits']:7.3f} {row['nss']:7.3f} {row['auc']:7.4f}"
+        )
+
+
+HEADER = f"{'':<40} {'ms':>7} {'speedup':>8} {'IG kept':>8} {'IG':>7} {'NSS':>7} {'AUC':>7}"
+
+
+def main() -> None:
+    """Measure, score and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("models", nargs="+", type=Path, metavar="MODEL.safetensors")
+    parser.add_argument("--data", action="append", required=True, metavar="LAYOUT:PATH")
+    arguments = parser.parse_args()
+    data = read_training_data(arguments.data, photos=None, teachers=[])
+    rows = scored(arguments.models, data)
+    print(HEADER)
+    show([str(path) for path in arguments.models], rows, rows[0])
+
+
+if __name__ == "__main__":
+    main()
