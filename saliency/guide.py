@@ -54,6 +54,12 @@ class Guide:
         model = model.to(fabric.device).to(memory_format=torch.channels_last)
         return cls(model, share=share, feature_weight=feature_weight)
 
+    def features_only(self) -> "Guide | None":
+        """Return the guide for batches that have what it expects in their targets already."""
+        if not self.feature_weight:
+            return None
+        return Guide(self.model, share=0.0, feature_weight=self.feature_weight)
+
     @torch.no_grad()
     def mix(self, fabric: Fabric, photos: Tensor, target: Tensor) -> Tensor:
         """Return the targets of a batch, what the guide expects mixed in; as for `loss`."""

@@ -111,6 +111,8 @@ class _Run:
             share=options.teacher_weight,
             feature_weight=options.feature_weight,
         )
+        kept_guide = self.guide.features_only() if self.guide else None
+        self.step_guide = kept_guide if options.variants else self.guide
         self.steps_per_epoch = len(self.sources) // options.batch_size
         optimizer = create_optimizer(self.model, options)
         self.scheduler = torch.optim.lr_scheduler.OneCycleLR(
@@ -179,8 +181,7 @@ class _Run:
             self.optimizer,
             batch,
             options=self.options,
-            # What it expects of kept batches is in their targets already.
-            guide=None if self.options.variants else self.guide,
+            guide=self.step_guide,
         )
         self.scheduler.step()
         self.ema.update_parameters(self.model)

@@ -52,8 +52,7 @@ class TrainingOptions:
         ema_decay: of the moving average of the weights, which is what is kept.
         patience: epochs without a gain on the validation images after which to stop.
         teacher_weight: share of the teachers in the target of images with fixations.
-        feature_weight: weight of a guide's features, beside the cross-entropy in nats; with kept
-            `variants` no guide looks again, and its density alone is learned.
+        feature_weight: weight of a guide's features, beside the cross-entropy in nats.
         variants: of each photo, which are made once, kept with what a guide expects of them, and
             shown again in later epochs; 0 makes new ones in each epoch.
         blur: error of the measured fixations, as a share of the square root of the area.
