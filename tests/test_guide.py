@@ -115,3 +115,17 @@ def test_a_guide_comes_from_a_file_if_one_is_named(fabric, model, tmp_path):
     with torch.no_grad():
         assert torch.equal(guide.model(PHOTOS), model(PHOTOS))
     assert Guide.load(None, fabric, share=0.5) is None
+
+
+def test_kept_batches_and_features_alone_make_the_whole_loss(fabric, model):
+    guide = Guide(copy.deepcopy(model), share=0.4, feature_weight=1.0)
+    learning = fabric.setup_module(pruned_of(model, share=0.3))
+    kept = guide.mix(fabric, PHOTOS, EVEN)
+    again = guide.features_only().loss(fabric, learning, PHOTOS, kept)
+    assert again.item() == pytest.approx(
+        guide.loss(fabric, learning, PHOTOS, EVEN).item(), rel=1e-5
+    )
+
+
+def test_without_features_nobody_looks_at_kept_batches_again(model):
+    assert Guide(model, share=0.4).features_only() is None

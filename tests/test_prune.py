@@ -5,6 +5,7 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -20,6 +21,7 @@ from saliency.predictor import Predictor
 from saliency.pruning.latency_file import read_table
 from saliency.pruning.measuring import measure_table
 from saliency.pruning.surgery import channel_counts
+from saliency.pruning_run import PruningRun
 from saliency.run_folder import RunFolder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -334,3 +336,8 @@ def test_help_describes_every_option(given, capsys):
     lines = capsys.readouterr().out
     assert "--engine" in lines
     assert "(default: " in lines
+
+
+def test_one_measurement_beside_a_busy_neighbour_does_not_count():
+    believed = PruningRun.correction.fget(SimpleNamespace(ratios=[2.0, 1.02, 1.0, 1.4]))
+    assert believed == pytest.approx(1.02)

@@ -73,6 +73,21 @@ def test_options_of_the_run_are_kept(finished, dataset):
     assert options["training"] == {**expected, "levels": list(expected["levels"])}
 
 
+def test_kept_variants_serve_another_run(dataset, finished, tmp_path, capsys):
+    shared = ("--variants=1", f"--teacher={finished / 'model.safetensors'}", "--epochs=2")
+    shared = (*shared, f"--examples={tmp_path / 'examples'}")
+    assert run(dataset, tmp_path / "one", *shared) == 0
+    kept = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "examples").iterdir()}
+    assert sum(name.endswith(".safetensors") for name in kept) > 1
+    assert run(dataset, tmp_path / "two", *shared) == 0
+    again = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "examples").iterdir()}
+    assert again == kept
+    histories = [(tmp_path / name / "history.jsonl").read_text() for name in ("one", "two")]
+    assert histories[0] == histories[1]
+    line = failed(capsys, dataset, tmp_path / "three", *shared, "--blur=0.1")
+    assert "keeps batches of other data" in line
+
+
 def test_two_data_sets_are_learned_together(dataset, tmp_path, caplog):
     other = write_spots(tmp_path / "others", count=12, seed=1)
     assert run(dataset, tmp_path / "run", "--epochs=1", "--data", f"folder:{other}") == 0
