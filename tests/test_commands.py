@@ -48,7 +48,7 @@ def test_verb_gets_the_arguments_after_it(tmp_path, monkeypatch):
     assert (tmp_path / "photo-1x1.png").is_file()
 
 
-@pytest.mark.parametrize("verb", ["train", "evaluate", "export", "calibrate", "prune"])
+@pytest.mark.parametrize("verb", ["data", "train", "evaluate", "export", "calibrate", "prune"])
 def test_training_verb_without_its_libraries_names_the_remedy(verb, monkeypatch, capsys):
     def fail(_):
         raise ModuleNotFoundError("No module named 'torch'", name="torch")

@@ -33,6 +33,8 @@ LAYERS = (
     ("cropping", "datasets.folder", "datasets.osie", "training_data", "validation", "guide"),
     ("calibration",),
     ("calibration_report",),
+    ("datasets.expected",),
+    ("datasets.inspection",),
     ("crop_run", "datasets", "predictions", "export", "run_folder", "stepping"),
     (
         "score_report",
@@ -53,6 +55,7 @@ LAYERS = (
     ("commands.crop_options", "commands.cropping_job"),
     (
         "commands.crop",
+        "commands.data",
         "commands.train",
         "commands.evaluate",
         "commands.export",

@@ -15,6 +15,7 @@ from saliency.errors import SaliencyError
 
 VERBS = {
     "crop": "crop photos, keeping what people look at",
+    "data": "look a data set over, or write it for pysaliency",
     "train": "train a model on the fixations of people",
     "evaluate": "measure a model on the fixations of people",
     "export": "write a trained model as ONNX, for cropping",

@@ -1,0 +1,31 @@
+"""What the published data sets are said to hold, to compare what was read with."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Counts of a published set; None where no source was found that states one.
+
+    Attributes:
+        images: with published fixations.
+        observers: in the whole set.
+    """
+
+    images: int | None = None
+    observers: int | None = None
+
+
+EXPECTED = {
+    "cat2000": Expected(images=2000),
+    "coco-freeview": Expected(observers=10),
+    "coco-search18": Expected(observers=10),
+    "dut-omron": Expected(images=5168, observers=5),
+    "eyecrowd": Expected(images=500, observers=16),
+    "mit1003": Expected(images=1003, observers=15),
+    "osie": Expected(images=700, observers=15),
+    "pascal-s": Expected(images=850),
+    "salicon": Expected(images=15_000),
+    "toronto": Expected(images=120),
+}
+"""By layout. In CAT2000 and Toronto the fixations of all observers are published as one."""

@@ -1,0 +1,97 @@
+"""Facts about `saliency data`."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from training_fixtures import write_spots
+
+from saliency.commands import data
+from saliency.datasets import read_dataset
+from saliency.datasets.expected import Expected
+from saliency.datasets.inspection import contact_sheet, first_problem, statistics
+
+
+@pytest.fixture
+def spots(tmp_path):
+    return write_spots(tmp_path / "spots", count=5)
+
+
+def test_check_prints_what_there_is_and_writes_the_sheet(spots, tmp_path, capsys):
+    sheet = tmp_path / "sheet.png"
+    assert data.main(["check", f"folder:{spots}", "--sheet", str(sheet)]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["images", "5"] in lines
+    assert ["fixations", "75"] in lines
+    assert ["first", "problem", "none"] in lines
+    with Image.open(sheet) as picture:
+        assert picture.size == (6 * 280, 200)
+
+
+def test_sheet_that_exists_is_kept_unless_told(spots, tmp_path, capsys):
+    sheet = tmp_path / "sheet.png"
+    sheet.write_text("mine")
+    assert data.main(["check", f"folder:{spots}", "--sheet", str(sheet)]) == 1
+    assert "--overwrite replaces it" in capsys.readouterr().err
+    assert sheet.read_text() == "mine"
+    assert data.main(["check", f"folder:{spots}", "--sheet", str(sheet), "--overwrite"]) == 0
+
+
+def test_photo_that_is_cut_off_is_the_first_problem_and_status_1(spots, tmp_path, capsys):
+    photo = spots / "images" / "03.png"
+    Image.open(photo).save(photo, format="JPEG")  # of which the header tells the size
+    photo.write_bytes(photo.read_bytes()[:-400])
+    sheet = tmp_path / "sheet.png"
+    assert data.main(["check", f"folder:{spots}", "--sheet", str(sheet)]) == 1
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "problem" in line]
+    assert "03.png" in line
+    assert "download it again" in line
+    with Image.open(sheet) as picture:
+        assert picture.getpixel((3 * 280 + 1, 1)) == (150, 0, 0)
+
+
+def test_counts_stand_beside_the_expected_ones(spots):
+    rows = dict(statistics(read_dataset(f"folder:{spots}"), Expected(images=7, observers=1)))
+    assert rows["images"] == "5 of 7"
+    assert rows["observers"] == "1 of 1"
+    assert rows["fixations on an image"] == "15"
+
+
+def test_missing_images_are_a_problem_with_a_remedy(spots):
+    dataset = read_dataset(f"folder:{spots}")
+    problem = first_problem(dataset, dataset.scenes, Expected(images=7))
+    assert problem.startswith("2 of 7 published images with fixations are not there; unpack")
+    assert first_problem(dataset, dataset.scenes, Expected(images=5)) is None
+
+
+def test_sheet_shows_a_fixation_where_it_is(spots):
+    scene = read_dataset(f"folder:{spots}").scenes[0]
+    sheet = contact_sheet([scene])[:, :280].astype(int)
+    strongest = np.unravel_index((sheet.max(axis=2) - sheet.min(axis=2)).argmax(), sheet.shape[:2])
+    factor = min(272 / scene.width, 192 / scene.height)
+    corner = (280 - scene.width * factor) / 2, (200 - scene.height * factor) / 2
+    places = scene.fixations * factor + corner
+    assert np.hypot(*(places - strongest[::-1]).T).min() < 4
+
+
+def test_data_that_cannot_be_read_is_one_line_and_status_1(tmp_path, capsys):
+    assert data.main(["check", f"osie:{tmp_path / 'nowhere'}"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("saliency data: error: ")
+
+
+def test_export_writes_what_is_read_back(spots, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert data.main(["export", f"folder:{spots}", "--out", str(out)]) == 0
+    first = read_dataset(f"folder:{spots}").scenes
+    again = read_dataset(f"pysaliency:{out}").scenes
+    for scene, other in zip(first, again, strict=True):
+        np.testing.assert_array_equal(scene.fixations, other.fixations)
+    assert data.main(["export", f"folder:{spots}", "--out", str(out)]) == 1
+    assert "--overwrite replaces it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [[], ["check"], ["check", "x:y", "--sheet=a.doc"]])
+def test_wrong_command_line_is_status_2(arguments):
+    with pytest.raises(SystemExit) as caught:
+        data.main(arguments)
+    assert caught.value.code == 2
