@@ -14,14 +14,14 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float32, Float64, UInt8
+from jaxtyping import Float32, Float64
 from numpy import ndarray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from saliency.augmentation import Augmentation
+from saliency.cache import PhotoCache, decode
 from saliency.fixations import Scene, pixel_indexes, rescale_fixations
-from saliency.image import load_photo, to_srgb
 
 ASPECTS = ((4 / 3, 0.55), (1.0, 0.15), (3 / 4, 0.1), (3 / 2, 0.1), (16 / 9, 0.05), (2.2, 0.05))
 """(width / height, share of the batches): photos of all proportions are to be predicted."""
@@ -73,6 +73,7 @@ class Examples(Dataset[tuple[Tensor, Tensor]]):
         blur: float = 0.0,
         strength: float = 1.0,
         has_guide: bool = False,
+        cache: PhotoCache | None = None,
     ) -> None:
         """Prepare examples.
 
@@ -84,6 +85,7 @@ class Examples(Dataset[tuple[Tensor, Tensor]]):
                 of the square root of an example's area; the target is blurred by it.
             strength: of the changes in colour.
             has_guide: whether a model will be shown the examples and tell its own density.
+            cache: of decoded photos; None to decode them each time.
 
         Raises:
             ValueError: without a guide, a source has neither fixations nor a teacher's density.
@@ -92,7 +94,7 @@ class Examples(Dataset[tuple[Tensor, Tensor]]):
             if not has_guide and len(source.fixations) == 0 and source.teacher is None:
                 raise ValueError(f"{source.path}: expected fixations or a teacher, got neither")
         self.sources = sources
-        self.teacher_weight, self.blur = teacher_weight, blur
+        self.teacher_weight, self.blur, self.cache = teacher_weight, blur, cache
         self.augmentation = Augmentation(strength=strength)
 
     def __len__(self) -> int:
@@ -104,7 +106,10 @@ class Examples(Dataset[tuple[Tensor, Tensor]]):
         cv2.setNumThreads(1)  # the worker's core; the others belong to the network
         source = self.sources[draw.source]
         height, width = draw.size
-        photo = _read_at_least(source.path, 2 * max(height, width))
+        if self.cache is None:
+            photo = decode(source.path, 2 * max(height, width))
+        else:
+            photo = self.cache.read(source.path)
         fixations = rescale_fixations(
             source.fixations,
             from_size=(source.width, source.height),
@@ -149,14 +154,13 @@ def _blurred(
     return np.asarray(counts / counts.sum(), np.float32)
 
 
-def _read_at_least(path: Path, side: int) -> UInt8[ndarray, "height width 3"]:
-    """Return a photo, decoded no larger than needed for its longer side to be at least `side`."""
+def cache_side(pixels: int) -> int:
+    """Return the longer side of cached photos that serves every example of `pixels` in area.
 
-    def least_size(photo_size: tuple[int, int]) -> tuple[int, int]:
-        factor = min(1.0, side / max(photo_size))
-        return math.ceil(photo_size[0] * factor), math.ceil(photo_size[1] * factor)
-
-    return to_srgb(load_photo(path, least_size))
+    Twice that of the largest example: a crop may take as little as half of the photo's sides.
+    """
+    widest = max(aspect for aspect, _ in ASPECTS)
+    return 2 * math.ceil(math.sqrt(max(SCALES) * pixels * widest))
 
 
 class Batches(Sampler[list[Draw]]):

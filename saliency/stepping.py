@@ -12,7 +12,8 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from saliency.examples import Batches, Examples, Source
+from saliency.cache import PhotoCache
+from saliency.examples import Batches, Examples, Source, cache_side
 from saliency.guide import Guide
 from saliency.kept_batches import KeptBatches
 from saliency.losses import cross_entropy
@@ -164,6 +165,7 @@ def _fresh_batches(
         blur=options.blur,
         strength=options.strength,
         has_guide=has_guide,
+        cache=_photo_cache(options),
     )
     loader = DataLoader(
         examples,
@@ -175,6 +177,12 @@ def _fresh_batches(
     )
     batched: Any = fabric.setup_dataloaders(loader, use_distributed_sampler=False)
     return iter(batched)
+
+
+def _photo_cache(options: TrainingOptions) -> PhotoCache | None:
+    if options.cache is None:
+        return None
+    return PhotoCache(Path(options.cache), side=cache_side(options.input_pixels))
 
 
 def take_step(

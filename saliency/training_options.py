@@ -63,6 +63,7 @@ class TrainingOptions:
         workers: processes that load images.
         save_steps: steps between two saved states.
         picture_epochs: epochs between two pictures.
+        cache: folder in which photos are kept decoded; None to decode them every time.
         seed: of everything random.
     """
 
@@ -90,6 +91,7 @@ class TrainingOptions:
     workers: int = 2
     save_steps: int = 25
     picture_epochs: int = 2
+    cache: str | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:

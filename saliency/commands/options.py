@@ -124,8 +124,8 @@ def check_teachers(parser: argparse.ArgumentParser, teachers: Sequence[str] | No
 def add_fitting_options(parser: argparse.ArgumentParser, defaults: Any = TrainingOptions) -> None:
     """Add how to train and on what machine, with these defaults."""
 
-    def add(group: Any, field: str, does: str, metavar: str | None = None) -> None:
-        keywords = {} if metavar is None else {"metavar": metavar}
+    def add(group: Any, field: str, does: str, metavar: str | None = None, **keywords: Any) -> None:
+        keywords |= {} if metavar is None else {"metavar": metavar}
         add_field(group, defaults, field, does, choices=CHOICES, **keywords)
 
     fit = parser.add_argument_group("fitting")
@@ -150,3 +150,4 @@ def add_fitting_options(parser: argparse.ArgumentParser, defaults: Any = Trainin
     add(machine, "workers", "processes that load images", "N")
     add(machine, "save_steps", "steps between two saved states", "N")
     add(machine, "picture_epochs", "epochs between two pictures", "N")
+    add(machine, "cache", "keep photos decoded in DIR, which is safe to delete", "DIR", type=str)

@@ -270,6 +270,9 @@ def test_every_field_of_the_options_is_an_option_with_its_default():
     helps = {action.dest: action.help for action in parser._actions}
     for field in dataclasses.fields(TrainingOptions):
         default = field.default
+        if default is None:
+            assert helps[field.name]
+            continue
         shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
         assert helps[field.name].endswith(f"(default: {shown})")
 
