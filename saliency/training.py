@@ -66,7 +66,7 @@ def train(
             f"expected images for training and for validation, got {len(data.train)} and "
             f"{len(data.validation)}; add data sets, or more images"
         )
-    count = len(data.train) + len(data.photos)
+    count = len(data.train) + len(data.photos) + len(data.mapped)
     if count < options.batch_size:
         raise DatasetError(
             f"expected at least the {options.batch_size} images of one step to train on, "

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from saliency.datasets.dataset import MappedPhoto, load_map, upright_size
 from saliency.examples import Source
 from saliency.fixations import Scene
 from saliency.teacher import load_densities, mean_densities, save_densities
@@ -19,6 +20,7 @@ class TrainingData:
         train: scenes to learn from.
         validation: scenes to choose the best epoch by.
         photos: without fixations; only teachers have seen them.
+        mapped: photos of which a density is published, but no fixations.
         teachers: models to learn from beside the fixations: .onnx files, whose mean density for
             each photo is computed once; or one .safetensors file, the guide, which is shown the
             very variants of the photos that are learned from.
@@ -28,6 +30,7 @@ class TrainingData:
     train: Sequence[Scene]
     validation: Sequence[Scene]
     photos: Sequence[Path] = ()
+    mapped: Sequence[MappedPhoto] = ()
     teachers: Sequence[Path] = ()
     examples: Path | None = None
 
@@ -50,6 +53,24 @@ class TrainingData:
 
 
 def gather_sources(data: TrainingData, *, cache: Path) -> list[Source]:
+    """Return all there is to learn from: scenes, photos of teachers, photos with maps.
+
+    Args:
+        data: what there is to learn from.
+        cache: file of the teachers' densities, as for `_sources_of_teachers`.
+
+    Raises:
+        SaliencyError: a photo, a map, a teacher or the cache cannot be read, or not be written.
+    """
+    mapped = []
+    for photo in data.mapped:
+        width, height = upright_size(photo.path)
+        density = load_map(photo.density, width=width, height=height)
+        mapped.append(Source(photo.path, width, height, np.zeros((0, 2)), density))
+    return _sources_of_teachers(data, cache=cache) + mapped
+
+
+def _sources_of_teachers(data: TrainingData, *, cache: Path) -> list[Source]:
     """Return all photos to learn from, each with what teachers other than a guide expect of it.
 
     Args:

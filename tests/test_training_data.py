@@ -2,10 +2,12 @@ import dataclasses
 
 import numpy as np
 import pytest
+from PIL import Image
 from runtime_fixtures import dark_photo, write_model
 from training_fixtures import read_training_data, write_spots
 
 from saliency import training_data
+from saliency.datasets import MappedPhoto
 from saliency.training_data import gather_sources
 
 
@@ -34,6 +36,22 @@ def test_without_teachers_scenes_have_their_fixations_only(data, tmp_path):
         assert np.array_equal(source.fixations, scene.fixations)
         assert (source.width, source.height) == (scene.width, scene.height)
         assert source.teacher is None
+
+
+def test_photo_with_a_map_is_learned_from_the_map(data, tmp_path):
+    dark_photo(90, 60, bright=(0, 0, 9, 9)).save(tmp_path / "photo.png")
+    levels = np.zeros((60, 90), np.uint8)
+    levels[:, 45:] = 100
+    Image.fromarray(levels).save(tmp_path / "map.png")
+    mapped = MappedPhoto("set/photo.png", tmp_path / "photo.png", tmp_path / "map.png")
+    sources = gather_sources(
+        dataclasses.replace(data, mapped=(mapped,)), cache=tmp_path / "teacher.npz"
+    )
+    assert len(sources) == len(data.train) + 1
+    assert sources[-1].path == mapped.path
+    assert len(sources[-1].fixations) == 0
+    assert sources[-1].teacher[:, :44].sum() == 0
+    assert sources[-1].teacher.sum() == pytest.approx(1, abs=1e-5)
 
 
 def test_teachers_see_scenes_and_photos(taught, tmp_path):

@@ -67,6 +67,8 @@ def _check(arguments: argparse.Namespace) -> int:
 
     dataset = read_dataset(arguments.data)
     expected = EXPECTED.get(arguments.data.partition(":")[0], Expected())
+    if not dataset.scenes:
+        raise DatasetError(f"{dataset.describe()}: expected images with fixations to look over")
     rows = statistics(dataset, expected)
     width = max(len(name) for name, _ in rows)
     print(f"{dataset.name}")

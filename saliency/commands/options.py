@@ -60,7 +60,8 @@ def add_run_options(files: Any, *, teacher: str) -> None:
         "--data",
         metavar="LAYOUT:PATH",
         action="append",
-        help="data set to learn from, such as osie:PATH; may be given several times",
+        help="data set to learn from, such as osie:PATH; may be given several times; 3*osie:PATH "
+        "shows its images three times in an epoch",
     )
     files.add_argument(
         "--teacher",

@@ -20,7 +20,8 @@ def read_training_data(
     """Return what --data, --photos, --teacher and --examples name, as `TrainingData`.
 
     Args:
-        specs: data sets as `LAYOUT:PATH`.
+        specs: data sets as `LAYOUT:PATH`, or `COUNT*LAYOUT:PATH`, whose images are shown COUNT
+            times in each epoch.
         photos: folder of photos without fixations.
         teachers: models.
         fold: (folds, fold): images of the fold are left out for testing, and the others split
@@ -35,15 +36,31 @@ def read_training_data(
     from saliency.training_data import TrainingData  # noqa: PLC0415
 
     log = logging.getLogger(__name__)
-    datasets = [read_dataset(spec) for spec in specs]
+    weighted = [_weight_and_spec(spec) for spec in specs]
+    datasets = [read_dataset(spec) for _, spec in weighted]
     for dataset in datasets:
         log.info(dataset.describe())
-    scenes = [scene for dataset in datasets for scene in dataset.scenes]
-    _check_unique(scenes)
-    if fold is not None:
-        learned, tested = split_folds(scenes, folds=fold[0], fold=fold[1])
-        log.info("fold %d of %d: %d images left out for testing", fold[1], fold[0], len(tested))
-        scenes = list(learned)
+    _check_unique(
+        [*(scene for dataset in datasets for scene in (*dataset.scenes, *dataset.mapped))]
+    )
+    train: list[Any] = []
+    validation: list[Any] = []
+    mapped: list[Any] = []
+    for (weight, _), dataset in zip(weighted, datasets, strict=True):
+        scenes, maps = dataset.scenes, dataset.mapped
+        if fold is not None:
+            scenes, tested = split_folds(scenes, folds=fold[0], fold=fold[1])
+            maps, _ = split_folds(maps, folds=fold[0], fold=fold[1])
+            log.info(
+                "%s, fold %d of %d: %d images left out for testing",
+                dataset.name,
+                fold[1],
+                fold[0],
+                len(tested),
+            )
+        train += weight * split_scenes(scenes, "train")
+        validation += split_scenes(scenes, "validation")
+        mapped += weight * split_scenes(maps, "train")
     unseen: tuple[Path, ...] = ()
     if photos is not None:
         root = Path(photos)
@@ -51,15 +68,16 @@ def read_training_data(
         if not unseen:
             raise DatasetError(f"{root}: expected photos, found none; check the path")
     data = TrainingData(
-        train=split_scenes(scenes, "train"),
-        validation=split_scenes(scenes, "validation"),
+        train=tuple(train),
+        validation=tuple(validation),
         photos=unseen,
+        mapped=tuple(mapped),
         teachers=tuple(Path(model) for model in teachers),
         examples=None if examples is None else Path(examples),
     )
     log.info(
-        "%d images to train on, %d for validation, %d photos without fixations",
-        len(data.train),
+        "%d images to train on in an epoch, %d for validation, %d photos without fixations",
+        len(data.train) + len(data.mapped),
         len(data.validation),
         len(data.photos),
     )
@@ -74,3 +92,20 @@ def _check_unique(scenes: Sequence[Any]) -> None:
                 f"expected each image once, got {name} from {count} data sets; give each data set "
                 "once, and rename the folder of one of two that are called alike"
             )
+
+
+def _weight_and_spec(spec: str) -> tuple[int, str]:
+    """Return how often the images of a data set are shown in an epoch, and its LAYOUT:PATH.
+
+    Raises:
+        DatasetError: what stands before the asterisk is no whole number above 0.
+    """
+    layout, colon, path = spec.partition(":")
+    count, asterisk, layout_alone = layout.rpartition("*")
+    if not asterisk:
+        return 1, spec
+    if not count.isdecimal() or int(count) < 1:
+        raise DatasetError(
+            f"expected a whole number above 0 before *, such as 3*osie:PATH, got {spec!r}"
+        )
+    return int(count), f"{layout_alone}{colon}{path}"

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from saliency.datasets.cat2000 import read_cat2000
-from saliency.datasets.dataset import Dataset, Part, split_folds, split_scenes
+from saliency.datasets.dataset import Dataset, MappedPhoto, Part, split_folds, split_scenes
 from saliency.datasets.folder import read_folder
 from saliency.datasets.marked import (
     read_dut_omron,
@@ -19,7 +19,15 @@ from saliency.datasets.salicon import read_salicon
 from saliency.datasets.scanpaths import read_coco_freeview, read_coco_search18
 from saliency.errors import DatasetError
 
-__all__ = ["LAYOUTS", "Dataset", "Part", "read_dataset", "split_folds", "split_scenes"]
+__all__ = [
+    "LAYOUTS",
+    "Dataset",
+    "MappedPhoto",
+    "Part",
+    "read_dataset",
+    "split_folds",
+    "split_scenes",
+]
 
 LAYOUTS: dict[str, Callable[[Path], Dataset]] = {
     "cat2000": read_cat2000,

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 from numpy import ndarray
 
-from saliency.datasets.dataset import Dataset, list_images, upright_size
+from saliency.datasets.dataset import Dataset, MappedPhoto, list_images, upright_size
 from saliency.errors import DatasetError
 from saliency.fixations import Scene
 
@@ -25,6 +25,7 @@ class Collector:
         self.name, self.degree_px = name, degree_px
         self._scenes: dict[str, Scene] = {}
         self._unseen: list[str] = []
+        self._mapped: list[MappedPhoto] = []
         self._excluded_count = 0
 
     def add(
@@ -77,13 +78,17 @@ class Collector:
         """Add images of which no fixations are published, in their order."""
         self._unseen += list(file_names)
 
+    def add_mapped(self, file_name: str, path: Path, density: Path) -> None:
+        """Add an image of which a density is published, but no fixations."""
+        self._mapped.append(MappedPhoto(f"{self.name}/{file_name}", path, density))
+
     def dataset(self, *, root: Path) -> Dataset:
         """Return what was collected from the folder `root`.
 
         Raises:
-            DatasetError: no image has a fixation.
+            DatasetError: no image has a fixation or a map.
         """
-        if not self._scenes:
+        if not self._scenes and not self._mapped:
             raise DatasetError(
                 f"{root}: expected images with fixations of {self.name}, found none "
                 f"({len(self._unseen)} images without); check the path after the colon, and that "
@@ -95,6 +100,7 @@ class Collector:
             clipped_count=0,
             unseen=tuple(self._unseen),
             excluded_count=self._excluded_count,
+            mapped=tuple(self._mapped),
         )
 
 

@@ -4,8 +4,12 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
+import cv2
+import numpy as np
+from jaxtyping import Float32
+from numpy import ndarray
 from PIL import Image
 
 from saliency.errors import DatasetError
@@ -13,9 +17,27 @@ from saliency.fixations import Scene
 
 Part = Literal["train", "validation", "all"]
 
+MAP_PIXELS = 96 * 128
+"""Area at which density maps are kept: they are blurred, and a data set may have thousands."""
+
 VALIDATION_PERCENT = 15
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+
+
+@dataclass(frozen=True)
+class MappedPhoto:
+    """A photo of which a density of fixations is published, but not the fixations.
+
+    Attributes:
+        name: unique among all data sets in use: `<dataset>/<file name>`.
+        path: the image file.
+        density: a grey picture of the photo's size, brighter where people looked more.
+    """
+
+    name: str
+    path: Path
+    density: Path
 
 
 @dataclass(frozen=True)
@@ -27,6 +49,8 @@ class Dataset:
         scenes: photos with at least one fixation each.
         clipped_count: fixations that lay just outside their photo and were moved to its border.
         unseen: file names of the photos that no observer fixated; they are not among the scenes.
+        mapped: photos with a density only: they can be learned from, but neither validated nor
+            scored on, as every score needs fixations.
         excluded_count: fixations left out: blinks, NaN, outside the photo, on a filled-up border.
     """
 
@@ -35,6 +59,7 @@ class Dataset:
     clipped_count: int
     unseen: tuple[str, ...] = ()
     excluded_count: int = 0
+    mapped: tuple[MappedPhoto, ...] = ()
 
     def describe(self) -> str:
         """Return one line for the log: counts, and what was moved or left out."""
@@ -44,6 +69,8 @@ class Dataset:
             f"{self.name}: {len(self.scenes)} images, {fixations} fixations, "
             f"{len(observers)} observers"
         )
+        if self.mapped:
+            line += f"; {len(self.mapped)} images with density maps only, to learn from"
         if self.clipped_count:
             line += f"; {self.clipped_count} fixations just outside moved to the border"
         if self.excluded_count:
@@ -53,8 +80,11 @@ class Dataset:
         return line
 
 
-def split_scenes(scenes: Iterable[Scene], part: Part) -> tuple[Scene, ...]:
-    """Return the scenes of one part, in their order.
+Named = TypeVar("Named", Scene, MappedPhoto)
+
+
+def split_scenes(scenes: Iterable[Named], part: Part) -> tuple[Named, ...]:
+    """Return the scenes of one part, in their order; likewise photos with maps.
 
     The rule: the first 8 hex digits of the SHA-256 of the scene's name `<dataset>/<file name>`,
     as a number modulo 100; below 15 is validation, the rest is for training. So an image stays
@@ -72,8 +102,8 @@ def split_scenes(scenes: Iterable[Scene], part: Part) -> tuple[Scene, ...]:
 
 
 def split_folds(
-    scenes: Iterable[Scene], *, folds: int, fold: int
-) -> tuple[tuple[Scene, ...], tuple[Scene, ...]]:
+    scenes: Iterable[Named], *, folds: int, fold: int
+) -> tuple[tuple[Named, ...], tuple[Named, ...]]:
     """Return the scenes to learn from and those to test on, in one fold of a cross-validation.
 
     The rule: the second 8 hex digits of the SHA-256 of the scene's name `<dataset>/<file name>`,
@@ -105,6 +135,33 @@ def _is_validation(name: str) -> bool:
 def _hash(name: str, start: int) -> int:
     """Return the 8 hex digits of a name's SHA-256 from `start` on, as a number."""
     return int(hashlib.sha256(name.encode()).hexdigest()[start : start + 8], 16)
+
+
+def load_map(path: Path, *, width: int, height: int) -> Float32[ndarray, "rows columns"]:
+    """Return the density of a grey picture, on a coarser grid; it sums to 1.
+
+    Args:
+        path: of the picture, of 8 or 16 bits.
+        width: of the photo that it belongs to.
+        height: of that photo.
+
+    Raises:
+        DatasetError: it cannot be read, is of another size than the photo, or black all over.
+    """
+    levels = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH)
+    if levels is None:
+        raise DatasetError(f"{path}: expected a picture of a density, got none that can be read")
+    if levels.shape != (height, width):
+        raise DatasetError(
+            f"{path}: expected a map of {width}x{height} like its photo, got "
+            f"{levels.shape[1]}x{levels.shape[0]}; take both from the same archive"
+        )
+    factor = min(1.0, (MAP_PIXELS / levels.size) ** 0.5)
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    density = cv2.resize(levels.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    if not density.sum() > 0:
+        raise DatasetError(f"{path}: expected a density, got a picture that is black all over")
+    return np.asarray(density / density.sum(dtype=np.float64), np.float32)
 
 
 def upright_size(path: Path) -> tuple[int, int]:

@@ -8,6 +8,10 @@
         duration_ms     milliseconds
 
 A fixation a row, in any order; the columns in any order too.
+
+    maps/               grey pictures, each of the size and with the path of its photo, but for the
+                        ending: densities of photos that have no row in the table, which may then
+                        be missing
 """
 
 import csv
@@ -18,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from saliency.datasets.dataset import Dataset, list_images, upright_size
+from saliency.datasets.dataset import Dataset, MappedPhoto, list_images, upright_size
 from saliency.errors import DatasetError
 from saliency.fixations import Scene, bring_inside
 
@@ -49,7 +53,8 @@ def read_folder(root: Path) -> Dataset:
     on_disk = set(list_images(images))
     rows_of_image: dict[str, list[_Row]] = {}
     number_of_observer: dict[str, int] = {}
-    for row in _read_rows(csv_path):
+    maps = _maps_of(root / "maps", on_disk)
+    for row in _read_rows(csv_path) if csv_path.is_file() or not maps else ():
         if row.image not in on_disk:
             raise DatasetError(
                 f"{csv_path}, line {row.line}: expected the path of an image in {images}, got "
@@ -70,7 +75,37 @@ def read_folder(root: Path) -> Dataset:
         )
         scenes.append(scene)
         clipped_count += moved_count
-    return Dataset(name, tuple(scenes), clipped_count, tuple(sorted(on_disk - set(rows_of_image))))
+    unlisted = sorted(on_disk - set(rows_of_image))
+    mapped = [
+        MappedPhoto(f"{name}/{image}", images / image, maps[image])
+        for image in unlisted
+        if image in maps
+    ]
+    unseen = tuple(image for image in unlisted if image not in maps)
+    return Dataset(name, tuple(scenes), clipped_count, unseen, mapped=tuple(mapped))
+
+
+def _maps_of(folder: Path, images: set[str]) -> dict[str, Path]:
+    """Return the map of each image that has one; none where there is no such folder.
+
+    Raises:
+        DatasetError: a map belongs to no image, or to several.
+    """
+    if not folder.is_dir():
+        return {}
+    image_of: dict[str, str] = {}
+    for image in sorted(images):
+        image_of[str(Path(image).with_suffix(""))] = image
+    maps: dict[str, Path] = {}
+    for relative in list_images(folder):
+        image = image_of.get(str(Path(relative).with_suffix("")), "")
+        if not image or image in maps:
+            raise DatasetError(
+                f"{folder / relative}: expected the map of one image of the same name, got "
+                f"{'a second one' if image else 'none of that name'}; rename or remove it"
+            )
+        maps[image] = folder / relative
+    return maps
 
 
 def _read_scene(

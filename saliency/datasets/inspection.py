@@ -34,6 +34,7 @@ def statistics(dataset: Dataset, expected: Expected) -> list[tuple[str, str]]:
     return [
         ("images", _against(len(scenes), expected.images)),
         ("images without fixations", str(len(dataset.unseen))),
+        ("images with maps only", str(len(dataset.mapped))),
         ("observers", _against(len(everyone), expected.observers)),
         ("observers of an image", _spread(observers)),
         ("fixations", str(int(counts.sum()))),

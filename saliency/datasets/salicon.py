@@ -12,6 +12,8 @@
         images                      id, file_name, width, height
         annotations                 image_id, worker_id, fixations: (row, column) counted from 1
 
+    maps/{train,val}/*.png          densities, used for photos without a file of fixations
+
 The photos for testing have no published fixations, and count as unseen.
 """
 
@@ -40,7 +42,7 @@ def read_salicon(root: Path) -> Dataset:
     collector = Collector("salicon")
     tables = sorted((*root.glob("fixations_*2014.json"), *root.glob("fixations/*2014.json")))
     mats = {path.stem: path for path in sorted((root / "fixations").rglob("*.mat"))}
-    if not tables and not mats:
+    if not tables and not mats and not (root / "maps").is_dir():
         raise DatasetError(
             f"{root / 'fixations'}: expected SALICON's .mat files, or fixations_train2014.json "
             f"in {root}, found neither; unpack the archive of fixations"
@@ -57,7 +59,12 @@ def read_salicon(root: Path) -> Dataset:
     else:
         for table in tables:
             unlisted -= _add_table(collector, table, images)
-    collector.add_unseen(sorted(unlisted))
+    maps = {path.stem: path for path in sorted((root / "maps").rglob("*.png"))}
+    for name in sorted(unlisted):
+        if Path(name).stem in maps:
+            collector.add_mapped(name, images[name], maps[Path(name).stem])
+        else:
+            collector.add_unseen([name])
     return collector.dataset(root=root)
 
 

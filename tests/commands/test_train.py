@@ -9,6 +9,7 @@ from saliency.checkpoint import save_model
 from saliency.commands import crop, train
 from saliency.commands.training_input import read_training_data
 from saliency.datasets import read_dataset, split_folds
+from saliency.errors import DatasetError
 from saliency.predictor import Predictor
 from saliency.training_options import CHOICES, TrainingOptions
 
@@ -103,6 +104,23 @@ def test_images_of_the_fold_are_neither_learned_from_nor_chosen_by(dataset):
     assert used == {scene.name for scene in learned}
     assert tested
     assert used.isdisjoint(scene.name for scene in tested)
+
+
+def test_images_of_a_weighted_data_set_are_shown_more_often(dataset, tmp_path):
+    other = write_spots(tmp_path / "others", count=12, seed=1)
+    once = read_training_data([f"folder:{other}"], photos=None, teachers=())
+    specs = [f"folder:{dataset}", f"3*folder:{other}"]
+    data = read_training_data(specs, photos=None, teachers=())
+    shown = [scene.name for scene in data.train]
+    assert all(shown.count(scene.name) == 3 for scene in once.train)
+    assert sum(name.startswith("spots/") for name in shown) == len(set(shown)) - len(once.train)
+    assert len({scene.name for scene in data.validation}) == len(data.validation)
+
+
+@pytest.mark.parametrize("weight", ["0", "1.5", "many", ""])
+def test_weight_that_is_no_count_is_refused(dataset, weight):
+    with pytest.raises(DatasetError, match=r"whole number above 0 before \*"):
+        read_training_data([f"{weight}*folder:{dataset}"], photos=None, teachers=())
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """Facts about the plain form: images and one table."""
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from saliency.datasets import read_dataset
+from saliency.datasets.dataset import load_map
 from saliency.errors import DatasetError
 
 
@@ -123,3 +125,67 @@ def test_missing_part_of_the_folder_is_named(tmp_path, missing, message):
     (root / missing).rename(root / "elsewhere")
     with pytest.raises(DatasetError, match=f"{missing}: {message}"):
         read(root)
+
+
+def write_map(root, name, levels):
+    path = root / "maps" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), levels)
+    return path
+
+
+BRIGHT_RIGHT = np.repeat([[0] * 40 + [200] * 40], 60, axis=0)
+
+
+def test_map_stands_for_a_photo_without_rows(tmp_path):
+    root = write_folder(tmp_path / "mine", "image,x,y\na.png,1,2\n")
+    path = write_map(root, "b.png", BRIGHT_RIGHT.astype(np.uint8))
+    dataset = read(root)
+    assert [scene.name for scene in dataset.scenes] == ["mine/a.png"]
+    (mapped,) = dataset.mapped
+    assert (mapped.name, mapped.density) == ("mine/b.png", path)
+    assert dataset.unseen == ()
+    assert "1 images with density maps only" in dataset.describe()
+
+
+def test_with_maps_the_table_may_be_missing(tmp_path):
+    root = write_folder(tmp_path, "")
+    (root / "fixations.csv").unlink()
+    write_map(root, "b.png", BRIGHT_RIGHT.astype(np.uint8))
+    dataset = read(root)
+    assert (len(dataset.scenes), len(dataset.mapped), dataset.unseen) == (0, 1, ("a.png",))
+
+
+def test_map_of_no_photo_is_refused(tmp_path):
+    root = write_folder(tmp_path, "image,x,y\na.png,1,2\n")
+    write_map(root, "c.png", BRIGHT_RIGHT.astype(np.uint8))
+    with pytest.raises(DatasetError, match=r"c\.png: expected the map of one image .* none"):
+        read(root)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_map_becomes_a_density(tmp_path, dtype):
+    path = write_map(tmp_path, "a.png", BRIGHT_RIGHT.astype(dtype))
+    density = load_map(path, width=80, height=60)
+    assert density.sum() == pytest.approx(1, abs=1e-5)
+    assert density[:, : density.shape[1] // 2].sum() == 0
+
+
+def test_large_map_is_kept_coarse(tmp_path):
+    path = write_map(tmp_path, "a.png", np.full((600, 800), 9, np.uint8))
+    assert load_map(path, width=800, height=600).shape == (96, 128)
+
+
+@pytest.mark.parametrize(
+    ("levels", "message"),
+    [(np.ones((60, 79), np.uint8), "got 79x60"), (np.zeros((60, 80), np.uint8), "black all over")],
+)
+def test_map_that_is_no_density_of_the_photo_is_refused(tmp_path, levels, message):
+    path = write_map(tmp_path, "a.png", levels)
+    with pytest.raises(DatasetError, match=rf"a\.png: expected .*{message}"):
+        load_map(path, width=80, height=60)
+
+
+def test_map_that_cannot_be_read_is_refused(tmp_path):
+    with pytest.raises(DatasetError, match="expected a picture of a density"):
+        load_map(tmp_path / "nowhere.png", width=8, height=6)

@@ -87,6 +87,13 @@ class TestSalicon:
         np.testing.assert_array_equal(scene.fixations, [(79.5, 0.5), (1.5, 59.5), (4.5, 4.5)])
         np.testing.assert_array_equal(scene.observers, [0, 0, 0])
 
+    def test_map_stands_for_a_photo_without_fixations(self, tmp_path):
+        root = write_salicon(tmp_path, contents={"gaze": salicon_gaze([(1, 1)])})
+        photo(root / "images" / "val" / "COCO_val2014_000000000007.jpg")
+        photo(root / "maps" / "val" / "COCO_val2014_000000000007.png")
+        (mapped,) = read_dataset(f"salicon:{root}").mapped
+        assert mapped.name == "salicon/COCO_val2014_000000000007.jpg"
+
     def test_photo_that_is_missing_is_named(self, tmp_path):
         root = write_salicon(tmp_path, contents={"gaze": salicon_gaze([(1, 1)])})
         (root / "images" / "train" / f"{SALICON_PHOTO}.jpg").unlink()
