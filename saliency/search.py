@@ -24,7 +24,7 @@ Edges = tuple[int, int, int, int]
 """Left, top, right, bottom of a box in whole pixels; the last two lie outside it."""
 
 _MOST_POSITIONS = 160  # on either axis, where both are free
-_SIZING_POSITIONS = 40  # likewise, while the size is looked for
+_SIZING_POSITIONS = 16  # likewise, while the size is looked for
 _TIE = 1e-9
 
 
@@ -56,7 +56,7 @@ def best_place(table: ShareTable, window_size: Size, wishes: Wishes = NO_WISHES)
     check_fits(window_size, table.photo_size)
     xs, ys = table.positions(window_size)
     crossings = _crossings(window_size, table.photo_size, wishes)
-    xs, ys = (np.union1d(all_, own) for all_, own in zip((xs, ys), crossings, strict=True))
+    xs, ys = (_merged(all_, own) for all_, own in zip((xs, ys), crossings, strict=True))
     if min(len(xs), len(ys)) > 1 and max(len(xs), len(ys)) > _MOST_POSITIONS:
         few = [
             _thinned(every, own, _MOST_POSITIONS)
@@ -76,7 +76,8 @@ def nearest_place(
         window_size: width and height of the window.
         photo_size: width and height of the photo.
         wishes: boxes to keep and to avoid.
-        target: (x, y) wanted for its top left corner, which may lie outside the photo.
+        target: (x, y) wanted for its top left corner; the nearest that the photo has room for
+            stands for it.
 
     Raises:
         ValueError: the window does not fit into the photo.
@@ -87,7 +88,7 @@ def nearest_place(
         for place, side, photo in zip(target, window_size, photo_size, strict=True)
     ]
     xs, ys = (
-        np.union1d(own, [place])
+        _merged(own, np.array([place]))
         for own, place in zip(_crossings(window_size, photo_size, wishes), wanted, strict=True)
     )
     far = (ys[:, np.newaxis] - wanted[1]) ** 2 + (xs - wanted[0]) ** 2
@@ -99,21 +100,15 @@ def least_window(table: ShareTable, ratio: Fraction, share: float, wishes: Wishe
     """Return the least window of a ratio that keeps a share of the density.
 
     It also holds the boxes to keep, unless not even the largest window does. The larger a window
-    the more it can keep, so its size is found by halving, with positions on a grid: a window that
-    is a little smaller may exist. Where none keeps the share, it is the largest.
+    the more it can keep, so its size is found by halving, to 1/256 of the largest, with positions
+    on a grid that is refined once: a window that is a little smaller may exist. Where none keeps
+    the share, it is the largest.
     """
     most = largest_size(table.photo_size, ratio)
     least, enough, found = 0, max(most), None
-    while enough - least > 1:
+    while enough - least > max(1, max(most) // 256):
         middle = (least + enough) // 2
-        size = size_of_side(middle, ratio, most)
-        xs, ys = (
-            np.union1d(np.linspace(0, photo - side, _SIZING_POSITIONS).astype(np.int64), own)
-            for photo, side, own in zip(
-                table.photo_size, size, _crossings(size, table.photo_size, wishes), strict=True
-            )
-        )
-        window = _pick(table, size, wishes, xs, ys)
+        window = _good_place(table, size_of_side(middle, ratio, most), wishes)
         if table.share(window) >= share and wishes.are_met(window):
             enough, found = middle, window
         else:
@@ -132,6 +127,23 @@ def size_of_side(side: int, ratio: Fraction, most: Size) -> Size:
     if ratio >= 1:
         return side, min(most[1], max(1, round(side / ratio)))
     return min(most[0], max(1, round(side * ratio))), side
+
+
+def _good_place(table: ShareTable, window_size: Size, wishes: Wishes) -> Window:
+    """Return the best window of a size on a grid, with a finer one around the best of the first."""
+    crossings = _crossings(window_size, table.photo_size, wishes)
+    xs, ys = (_spread(own, own) for own in crossings)
+    near = _pick(table, window_size, wishes, xs, ys)
+    xs, ys = (
+        _spread(_around(few, few, place), own)
+        for few, place, own in zip((xs, ys), (near.x, near.y), crossings, strict=True)
+    )
+    return _pick(table, window_size, wishes, xs, ys)
+
+
+def _spread(ends: Positions, own: Positions) -> Positions:
+    """Return positions from the first to the last, evenly, and some that must not be missing."""
+    return _merged(np.linspace(ends[0], ends[-1], _SIZING_POSITIONS).astype(np.int64), own)
 
 
 def _pick(
@@ -186,14 +198,22 @@ def _crossings(window_size: Size, photo_size: Size, wishes: Wishes) -> tuple[Pos
     return found[0], found[1]
 
 
+def _merged(some: Positions, others: Positions) -> Positions:
+    """Return all of these positions, sorted; one that is in both stands there twice."""
+    return np.sort(np.concatenate([some, others]))
+
+
 def _thinned(every: Positions, own: Positions, most: int) -> Positions:
     """Return at most about so many of the positions, evenly, and some that must not be missing."""
     step = -(-len(every) // most)
-    return np.union1d(every[::step], own)
+    return _merged(every[::step], own)
 
 
 def _around(every: Positions, few: Positions, position: int) -> Positions:
     """Return all positions between the two neighbours of one that is among a few of them."""
-    index = int(np.searchsorted(few, position))
-    low, high = few[max(index - 1, 0)], few[min(index + 1, len(few) - 1)]
+    before, after = (
+        int(np.searchsorted(few, position)),
+        int(np.searchsorted(few, position, "right")),
+    )
+    low, high = few[max(before - 1, 0)], few[min(after, len(few) - 1)]
     return np.asarray(every[(every >= low) & (every <= high)])

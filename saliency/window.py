@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -68,9 +69,11 @@ class ShareTable:
         rows, columns = cells.shape
         self.photo_size = photo_size
         self.grid_size = columns, rows
-        self._below = np.zeros((rows + 1, columns + 1))
-        np.cumsum(cells.cumsum(axis=0), axis=1, out=self._below[1:, 1:])
-        self._below /= self._below[-1, -1]
+        below = cv2.integral(cells, sdepth=cv2.CV_64F)
+        total = below[-1, -1]
+        if not (np.isfinite(total) and total > 0):
+            raise ValueError("expected a finite density that is not 0 everywhere")
+        self._below = below / total
 
     def share(self, window: Window) -> float:
         """Return the part of the whole density that a window holds, 0 to 1.
@@ -214,17 +217,16 @@ def _best_in(table: ShareTable, window_size: Size) -> Window:
     return largest(values, xs, ys, window_size=window_size, photo_size=table.photo_size)
 
 
-def _checked(density: NDArray[np.floating], photo_size: Size) -> NDArray[np.float64]:
-    """Return the density as float64, refusing what has no maximum or no place on the photo."""
+def _checked(density: NDArray[np.floating], photo_size: Size) -> NDArray[np.floating]:
+    """Return the density as float32 or float64, refusing what has no place on the photo."""
     if photo_size[0] < 1 or photo_size[1] < 1:
         raise ValueError(f"expected a photo size of at least 1x1, got {photo_size}")
-    cells = np.asarray(density, dtype=np.float64)
+    cells = np.asarray(density)
     if cells.ndim != 2 or cells.size == 0:
         raise ValueError(f"expected a density of rows x columns, got shape {cells.shape}")
-    total = cells.sum()
-    if not (np.isfinite(total) and total > 0 and cells.min() >= 0):
-        raise ValueError("expected a finite density, nowhere below 0 and not 0 everywhere")
-    return cells
+    if cells.min() < 0:
+        raise ValueError("expected a density that is nowhere below 0")
+    return cells if cells.dtype in (np.float32, np.float64) else cells.astype(np.float64)
 
 
 def _rows_at(table: NDArray[np.float64], positions: Positions, full: int) -> NDArray[np.float64]:
