@@ -199,8 +199,9 @@ def _crossings(window_size: Size, photo_size: Size, wishes: Wishes) -> tuple[Pos
 
 
 def _merged(some: Positions, others: Positions) -> Positions:
-    """Return all of these positions, sorted; one that is in both stands there twice."""
-    return np.sort(np.concatenate([some, others]))
+    """Return all of these positions, sorted, each once; faster than np.union1d."""
+    every = np.sort(np.concatenate([some, others]))
+    return np.asarray(every[np.diff(every, prepend=-1) > 0])
 
 
 def _thinned(every: Positions, own: Positions, most: int) -> Positions:
@@ -211,9 +212,6 @@ def _thinned(every: Positions, own: Positions, most: int) -> Positions:
 
 def _around(every: Positions, few: Positions, position: int) -> Positions:
     """Return all positions between the two neighbours of one that is among a few of them."""
-    before, after = (
-        int(np.searchsorted(few, position)),
-        int(np.searchsorted(few, position, "right")),
-    )
-    low, high = few[max(before - 1, 0)], few[min(after, len(few) - 1)]
+    index = int(np.searchsorted(few, position))
+    low, high = few[max(index - 1, 0)], few[min(index + 1, len(few) - 1)]
     return np.asarray(every[(every >= low) & (every <= high)])
