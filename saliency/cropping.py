@@ -19,17 +19,19 @@ from saliency.crop_file import Output, make_crop, make_lossless_crop
 from saliency.crop_report import CropReport
 from saliency.encoding import Encoding
 from saliency.errors import PhotoError
-from saliency.image import LoadedPhoto, decode_photo, read_bytes, to_srgb
+from saliency.image import LoadedPhoto, decode_photo, pixels_to_srgb, read_bytes, to_srgb
 from saliency.lossless import snapped
 from saliency.naming import DEFAULT_PATTERN, crop_name
 from saliency.photo_format import HEAD_BYTES, SUFFIXES, CropFormat, crop_format, photo_format
 from saliency.photo_list import ListedPhoto
+from saliency.pixels import Pixels
 from saliency.predictor import Predictor, resize_photo
 from saliency.render import draw_overlay
 from saliency.stopwatch import Stopwatch
 from saliency.window import share
 
 _OVERLAY_PX = 1600
+_MOST_VIEWS = 4  # frames of an animation that the model looks at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,20 +185,26 @@ class Cropper:
     def _choose(
         self, photo: LoadedPhoto, clock: Stopwatch
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32], tuple[Choice, ...]]:
-        """Return a photo as the model sees it, the density on it and the windows."""
+        """Return a photo as the model sees it, the density on it and the windows.
+
+        The density of an animation is the mean of those on some of its frames.
+        """
         options, predictor = self._options, self._predictor
         with clock.part("resize"):
             input_size = predictor.input_size(photo.size)
-            rgb = resize_photo(to_srgb(photo, input_size), input_size)
+            views = [
+                resize_photo(pixels_to_srgb(one, photo.carried.icc_profile, input_size), input_size)
+                for one in _views(photo)
+            ]
         with clock.part("network"):
-            density = predictor.density(rgb)
+            density = np.mean([predictor.density(view) for view in views], axis=0)
         with clock.part("window"):
             choices = choose(
                 density, options.aspects, photo.size, options.choice, predictor.calibration
             )
             if options.is_lossless and photo.format == "JPEG":
                 choices = tuple(_on_blocks(choice, photo, density) for choice in choices)
-        return rgb, density, choices
+        return views[0], density, choices
 
     def _encode(self, photo: LoadedPhoto, choice: Choice, as_format: CropFormat) -> bytes:
         """Return a crop as the bytes of a file."""
@@ -304,6 +312,17 @@ def _format_of(path: Path) -> str | None:
             return photo_format(file.read(HEAD_BYTES))
     except (OSError, ValueError):
         return None
+
+
+def _views(photo: LoadedPhoto) -> list[Pixels]:
+    """Return what the model is to see: a photo, or an animation's first frame, its last and some.
+
+    Those between lie at even distances.
+    """
+    if not photo.frames:
+        return [photo.pixels]
+    places = np.linspace(0, len(photo.frames) - 1, min(_MOST_VIEWS, len(photo.frames)))
+    return [photo.frames[round(place)].image for place in places]
 
 
 def _is_there(file: Path) -> bool:

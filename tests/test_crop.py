@@ -115,6 +115,15 @@ def test_photo_of_every_format_is_cropped_in_its_own(tmp_path, run, suffix):
     assert brightest(crop) == pytest.approx((0.775, 0.4), abs=0.03)
 
 
+def test_window_of_an_animation_is_chosen_for_all_of_it(tmp_path, run):
+    empty, later = Image.new("RGB", (400, 200)), dark_photo(400, 200, bright=BRIGHT)
+    empty.save(tmp_path / "photo.gif", save_all=True, append_images=[later])
+    assert run(tmp_path / "photo.gif", "--format", "webp")[0] == 0
+    with Image.open(tmp_path / "photo-1x1.webp") as crop:
+        crop.seek(1)
+        assert (np.asarray(crop.convert("L")) > 200).mean() == pytest.approx(0.16, abs=0.01)
+
+
 def test_suffix_of_the_photo_is_kept_if_it_is_one_of_the_format(tmp_path, run):
     run(save(tmp_path / "a.JPEG"), "--format", "jpeg")
     run(save(tmp_path / "b.JPEG"), "--format", "png")
