@@ -12,6 +12,7 @@ its turn.
 """
 
 import argparse
+import multiprocessing
 import os
 import resource
 import shutil
@@ -200,7 +201,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         photo = Path(name) / "photo.jpg"
         if arguments.photo is None:
-            write_photo(photo)
+            # In a process of its own, whose memory does not count.
+            writer = multiprocessing.get_context("spawn").Process(target=write_photo, args=(photo,))
+            writer.start()
+            writer.join()
         else:
             shutil.copy(arguments.photo, photo)
         if arguments.folder is not None:

@@ -229,6 +229,8 @@ def _start_session(content: bytes, path: Path, *, threads: int | None) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors only
+    # Threads that spin as they wait would take the cores from decoding and encoding.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if threads is not None:
         options.intra_op_num_threads = threads
     try:
