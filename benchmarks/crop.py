@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
@@ -66,9 +67,24 @@ def cropper(model: Path | None, threads: int | None, **options: object) -> Cropp
     return Cropper(Predictor(model, threads=threads), wanted)
 
 
-def own_job(photo: Path, model: Path | None, name: str, **options: object) -> Callable[[], object]:
+def two_at_a_time_ms(jobs: list[Callable[[], object]], rounds: int) -> float:
+    """Return the time for each photo when two threads work on photos, one after the other each."""
+
+    def work(job: Callable[[], object]) -> None:
+        for _ in range(rounds):
+            job()
+
+    start = time.perf_counter()
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(work, jobs))
+    return (time.perf_counter() - start) * 1000 / (rounds * len(jobs))
+
+
+def own_job(
+    photo: Path, model: Path | None, name: str, *, threads: int | None = None, **options: object
+) -> Callable[[], object]:
     """Return a job that crops a photo with this program."""
-    prepared = cropper(model, None, pattern=f"{name}.{{ext}}", **options)
+    prepared = cropper(model, threads, pattern=f"{name}.{{ext}}", **options)
     plan = prepared.plan(ListedPhoto(photo))
     return lambda: prepared.crop(plan)
 
@@ -131,14 +147,24 @@ def compare_one(photo: Path, model: Path | None, rounds: int) -> None:
     }
     times = median_times_ms(jobs, rounds)
     for name, spent_ms in times.items():
-        print(f"{name:<32}{spent_ms:8.1f} ms")
+        print(f"{name:<34}{spent_ms:8.1f} ms")
+    small = Output(exact_size=(SIDE_PX, SIDE_PX))
+    pairs = {"saliency": [own_job(photo, model, n, threads=1, output=small) for n in ("a", "b")]}
+    for name in ("a", "b"):
+        for peer, job in peer_jobs(photo, photo.with_name(f"peer-{name}.jpg")).items():
+            pairs.setdefault(peer.partition(": ")[2], []).append(job)
+    for name, pair in pairs.items():
+        label = f"two at a time: {name}"
+        times[label] = two_at_a_time_ms(pair, rounds)
+        print(f"{label:<34}{times[label]:8.1f} ms for each")
     for name, part, whole in (
+        ("two at a time, of pyvips", "two at a time: saliency", "two at a time: pyvips, attention"),
         ("512x512, of pyvips", "512x512: saliency", "512x512: pyvips, attention"),
         ("full size, of Pillow", "full size: saliency", "full size: Pillow, middle"),
         ("lossless, of Pillow", "full size: saliency --lossless", "full size: Pillow, middle"),
     ):
         if part in times and whole in times:
-            print(f"{name:<32}{times[part] / times[whole]:8.2f}")
+            print(f"{name:<34}{times[part] / times[whole]:8.2f}")
 
 
 def compare_folder(photo: Path, model: Path | None, count: int) -> None:
@@ -186,7 +212,7 @@ def compare_shell(photo: Path, model: Path | None, rounds: int) -> None:
 
     jobs = {name: run(command) for name, command in commands.items()}
     for name, spent_ms in median_times_ms(jobs, rounds).items():
-        print(f"{name:<32}{spent_ms:8.0f} ms")
+        print(f"{name:<34}{spent_ms:8.0f} ms")
 
 
 def main() -> None:

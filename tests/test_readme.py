@@ -14,8 +14,9 @@ from saliency.commands import build_parser as build_main_parser
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "CHANGELOG.md", "MODEL_CARD.md", "data/README.md", "data/photos/README.md")
-OTHER_TOOLS_OPTIONS = {"--check", "--logdir", "--show", "--rounds"}
-"""Of ruff, tensorboard, .ci/run and benchmarks."""
+OTHER_TOOLS_OPTIONS = {"--check", "--logdir", "--show", "--rounds", "--shell", "--folder"}
+OTHER_TOOLS_OPTIONS |= {"--smartcrop"}
+"""Of ruff, tensorboard, .ci/run, benchmarks and vipsthumbnail."""
 
 
 def read(page):

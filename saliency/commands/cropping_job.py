@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +133,8 @@ def _read(options: argparse.Namespace, choice: ChoiceOptions) -> CropOptions:
         ImageColor.getrgb(options.background)
     except ValueError as error:
         raise PhotoError(f"unknown colour for --background: {options.background}") from error
+    if not options.json:
+        choice = replace(choice, candidates=1)  # nobody is told of others
     is_exact = options.size is not None and not options.has_aspect
     return CropOptions(
         aspects=options.aspect,
