@@ -1,30 +1,29 @@
-"""A model's scores on data sets: as a table for people, as plain values for JSON."""
+"""Models' scores on data sets: as a table for people, as plain values for JSON."""
 
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from saliency.datasets import Dataset, Part, read_dataset, split_scenes
+from saliency.ceiling import Ceiling, Mixture
+from saliency.center_bias import Smoothing
+from saliency.datasets import Dataset, Part, read_dataset, split_folds, split_scenes
 from saliency.errors import DatasetError
-from saliency.evaluation import (
-    METRICS,
-    DatasetReference,
-    Estimate,
-    Predict,
-    SceneScores,
-    evaluate_scenes,
-    summarise,
-)
+from saliency.evaluation import CEILING, Predict, SceneScores, evaluate_scenes
 from saliency.fixations import Scene
+from saliency.map_folder import MapFolder
 from saliency.predictions import load_predict
+from saliency.reference import DatasetReference
+from saliency.summary import Figure, compare, explained_share, summarise_rows
 
 LABELS = {
     "information_gain_bits": "IG",
     "auc": "AUC",
+    "judd_auc": "AUC-Judd",
     "shuffled_auc": "sAUC",
     "nss": "NSS",
     "cc": "CC",
@@ -33,31 +32,114 @@ LABELS = {
 }
 
 
-def evaluate_all(
-    model: Path, specs: Sequence[str], *, part: Part, limit: int | None, seed: int
-) -> list[dict[str, Any]]:
-    """Return a model's results on data sets; all are read before the first is scored.
+@dataclass(frozen=True)
+class Choices:
+    """What to score and how.
 
-    Args:
-        model: an .onnx or .safetensors file.
-        specs: data sets as `LAYOUT:PATH`.
-        part: which of their images to score.
-        limit: how many of these at most; None for all.
-        seed: draws the non-fixations.
+    Attributes:
+        part: of each data set's images.
+        fold: (folds, fold) of a cross-validation, instead of the part; None without.
+        limit: most images of each data set; None for all.
+        seed: draws the non-fixations and the images of the bootstrap.
+        is_optimal: whether each metric gets the map that is best for it, or the density itself.
+        has_ceiling: whether the observers are compared with each other.
+    """
+
+    part: Part = "validation"
+    fold: tuple[int, int] | None = None
+    limit: int | None = None
+    seed: int = 0
+    is_optimal: bool = True
+    has_ceiling: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """The scores of one data set.
+
+    Attributes:
+        name: of the data set.
+        models: names of the models, as in the rows.
+        scenes: that were scored.
+        rows: their scores, in the same order.
+        clipped_count: fixations of the data set that were moved to the border.
+        excluded_count: fixations of the data set that were left out.
+        unseen_count: its images without fixations, which were left out.
+        smoothing: of the center bias.
+        mixtures: of the ceiling, by fold; empty without one.
+        seed: of the bootstrap.
+    """
+
+    name: str
+    models: tuple[str, ...]
+    scenes: tuple[Scene, ...]
+    rows: tuple[SceneScores, ...]
+    clipped_count: int
+    excluded_count: int
+    unseen_count: int
+    smoothing: Smoothing
+    mixtures: tuple[Mixture, ...]
+    seed: int
+
+    def figures(self) -> dict[str, dict[str, Figure | None]]:
+        """Return the figures of the predictions, with the comparisons behind the models."""
+        means = summarise_rows(self.rows, seed=self.seed)
+        first, *others = self.models
+        compared = {
+            f"{other} − {first}": compare(self.rows, first, other, seed=self.seed)
+            for other in others
+        }
+        models = {name: means.pop(name) for name in self.models}
+        return {**models, **compared, **means}
+
+    def explained(self) -> dict[str, Figure]:
+        """Return the share of the explainable information of each model that has one."""
+        shares = {name: explained_share(self.rows, name, seed=self.seed) for name in self.models}
+        return {name: share for name, share in shares.items() if share is not None}
+
+
+def load_models(paths: Sequence[Path]) -> dict[str, Predict | MapFolder]:
+    """Return models by name: `model` for a single one, else the paths.
+
+    A folder stands for the saliency maps in it.
 
     Raises:
-        SaliencyError: the model, a data set or a photo is not as it should be.
+        CheckpointError: a file is no model.
+    """
+    names = ["model"] if len(paths) == 1 else [str(path) for path in paths]
+    return {
+        name: MapFolder(path) if path.is_dir() else load_predict(path)
+        for name, path in zip(names, paths, strict=True)
+    }
+
+
+def evaluate_all(
+    paths: Sequence[Path], specs: Sequence[str], choices: Choices
+) -> tuple[list[Result], dict[str, Predict | MapFolder]]:
+    """Return the results on data sets, all of which are read before the first is scored.
+
+    Args:
+        paths: models, as `load_models` takes them.
+        specs: data sets as `LAYOUT:PATH`.
+        choices: what to score and how.
+
+    Returns:
+        One result for each data set, and the models by name.
+
+    Raises:
+        SaliencyError: a model, a data set or a photo is not as it should be.
     """
     datasets = [read_dataset(spec) for spec in specs]
-    parts = [_chosen_scenes(dataset, part, limit) for dataset in datasets]
-    predict = load_predict(model)
-    return [
-        _evaluate(predict, dataset, scenes, seed=seed)
+    parts = [_chosen_scenes(dataset, choices) for dataset in datasets]
+    models = load_models(paths)
+    results = [
+        _evaluate(models, dataset, scenes, choices)
         for dataset, scenes in zip(datasets, parts, strict=True)
     ]
+    return results, models
 
 
-def _chosen_scenes(dataset: Dataset, part: Part, limit: int | None) -> tuple[Scene, ...]:
+def _chosen_scenes(dataset: Dataset, choices: Choices) -> tuple[Scene, ...]:
     """Return the scenes to score."""
     print(dataset.describe(), file=sys.stderr)
     if len(dataset.scenes) < 2:
@@ -65,44 +147,96 @@ def _chosen_scenes(dataset: Dataset, part: Part, limit: int | None) -> tuple[Sce
             f"{dataset.name}: expected at least 2 images with fixations, got "
             f"{len(dataset.scenes)}; an image is compared with the others of its data set"
         )
-    scenes = split_scenes(dataset.scenes, part)[:limit]
+    if choices.fold is None:
+        part, remedy = str(choices.part), "use --split all"
+        scenes = split_scenes(dataset.scenes, choices.part)
+    else:
+        folds, fold = choices.fold
+        part, remedy = f"fold {fold} of {folds}", "use fewer --folds"
+        scenes = split_folds(dataset.scenes, folds=folds, fold=fold)[1]
     if not scenes:
         raise DatasetError(
             f"{dataset.name}: none of its {len(dataset.scenes)} images is in the part "
-            f"{part}; use --split all"
+            f"{part}; {remedy}"
         )
-    return scenes
+    return scenes[: choices.limit]
 
 
 def _evaluate(
-    predict: Predict, dataset: Dataset, scenes: Sequence[Scene], *, seed: int
-) -> dict[str, Any]:
-    """Return one data set's scores, ready for JSON."""
-    reference = DatasetReference(dataset.scenes, seed=seed)
-    scored = evaluate_scenes(predict, scenes, reference)
-    rows: list[SceneScores] = list(
-        tqdm(scored, total=len(scenes), desc=dataset.name, unit="image", file=sys.stderr)
+    models: Mapping[str, Predict | MapFolder],
+    dataset: Dataset,
+    scenes: tuple[Scene, ...],
+    choices: Choices,
+) -> Result:
+    reference = DatasetReference(dataset.scenes, seed=choices.seed)
+    ceiling = None
+    if choices.has_ceiling:
+        ceiling = Ceiling(dataset.scenes, reference, is_optimal=choices.is_optimal)
+    scored = evaluate_scenes(
+        models,
+        scenes,
+        reference,
+        is_optimal=choices.is_optimal,
+        others={} if ceiling is None else {CEILING: ceiling},
     )
+    rows = tqdm(scored, total=len(scenes), desc=dataset.name, unit="image", file=sys.stderr)
+    return Result(
+        name=dataset.name,
+        models=tuple(models),
+        scenes=scenes,
+        rows=tuple(rows),
+        clipped_count=dataset.clipped_count,
+        excluded_count=dataset.excluded_count,
+        unseen_count=len(dataset.unseen),
+        smoothing=reference.smoothing,
+        mixtures=() if ceiling is None else ceiling.mixtures,
+        seed=choices.seed,
+    )
+
+
+def to_plain(result: Result) -> dict[str, Any]:
+    """Return a result's values, ready for JSON; names of baselines with underscores."""
+    images = [dataclasses.asdict(row) for row in result.rows]
+    for image in images:
+        image["predictions"] = {_key(k): v for k, v in image["predictions"].items()}
     return {
-        "name": dataset.name,
-        "clipped_count": dataset.clipped_count,
-        "center_bias_smoothing": dataclasses.asdict(reference.smoothing),
+        "name": result.name,
+        "clipped_count": result.clipped_count,
+        "excluded_count": result.excluded_count,
+        "unseen_count": result.unseen_count,
+        "center_bias_smoothing": dataclasses.asdict(result.smoothing),
+        "ceiling_mixtures": [dataclasses.asdict(mixture) for mixture in result.mixtures],
         "summary": {
-            "model": _plain(summarise([row.model for row in rows])),
-            "center_bias": _plain(summarise([row.center_bias for row in rows])),
+            _key(name): {
+                metric: None if figure is None else dataclasses.asdict(figure)
+                for metric, figure in figures.items()
+            }
+            for name, figures in result.figures().items()
         },
-        "images": [dataclasses.asdict(row) for row in rows],
+        "explained_share": {
+            name: dataclasses.asdict(figure) for name, figure in result.explained().items()
+        },
+        "images": images,
     }
 
 
-def format_table(results: Sequence[dict[str, Any]]) -> str:
-    """Return aligned columns: each data set's model and center bias, mean ± standard error."""
+def _key(name: str) -> str:
+    return name.replace("center bias", "center_bias")
+
+
+def table_cells(results: Sequence[Result]) -> list[list[str]]:
+    """Return the header and a row of cells for each prediction: means with their intervals."""
     rows = [["data set", "images", "prediction", *LABELS.values()]]
     for result in results:
-        for prediction in ("model", "center_bias"):
-            cells = [_format_estimate(result["summary"][prediction][name]) for name in LABELS]
-            name = prediction.replace("_", " ")
-            rows.append([result["name"], str(len(result["images"])), name, *cells])
+        for name, figures in result.figures().items():
+            cells = [format_figure(figures[metric]) for metric in LABELS]
+            rows.append([result.name, str(len(result.rows)), name, *cells])
+    return rows
+
+
+def format_table(results: Sequence[Result]) -> str:
+    """Return aligned columns, and a line for each share of the explainable information."""
+    rows = table_cells(results)
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = []
     for row in rows:
@@ -111,13 +245,22 @@ def format_table(results: Sequence[dict[str, Any]]) -> str:
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
+    return "\n".join([*lines, *explained_lines(results)])
 
 
-def _plain(summary: dict[str, Estimate]) -> dict[str, dict[str, float | None]]:
-    return {name: dataclasses.asdict(summary[name]) for name in METRICS}
+def explained_lines(results: Sequence[Result]) -> list[str]:
+    """Return a sentence for each share of the explainable information."""
+    return [
+        f"{result.name}: {name} reaches {format_figure(share)} of the explainable information"
+        for result in results
+        for name, share in result.explained().items()
+    ]
 
 
-def _format_estimate(estimate: dict[str, float | None]) -> str:
-    error = estimate["standard_error"]
-    return f"{estimate['mean']:.3f}" + ("" if error is None else f" ± {error:.3f}")
+def format_figure(figure: Figure | None) -> str:
+    """Return a mean with the ends of its interval in brackets."""
+    if figure is None:
+        return "–"
+    if figure.low is None or figure.high is None:
+        return f"{figure.mean:.3f}"
+    return f"{figure.mean:.3f} [{figure.low:.3f}, {figure.high:.3f}]"

@@ -6,18 +6,24 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from saliency import evaluation, metrics
+from saliency import metrics
+from saliency import reference as reference_module
 from saliency.center_bias import Smoothing, fit_center_bias
 from saliency.errors import DatasetError, PhotoError
 from saliency.evaluation import (
+    CENTER_BIAS,
     METRICS,
-    DatasetReference,
+    UNIFORM,
     Scores,
+    evaluate_map,
     evaluate_scene,
     evaluate_scenes,
     summarise,
 )
 from saliency.fixations import Scene, empirical_density
+from saliency.map_folder import MapFolder
+from saliency.optimal_maps import blurred
+from saliency.reference import DatasetReference
 
 SMOOTHING = Smoothing(bandwidth=0.05, uniform_share=0.01)
 
@@ -75,7 +81,7 @@ def test_non_fixations_are_all_fixations_of_the_other_images_at_the_same_relativ
 
 
 def test_where_there_are_too_many_non_fixations_the_seed_draws_them(scenes, monkeypatch):
-    monkeypatch.setattr(evaluation, "NON_FIXATION_COUNT", 15)
+    monkeypatch.setattr(reference_module, "NON_FIXATION_COUNT", 15)
 
     def drawn(seed):
         return DatasetReference(scenes, seed=seed, smoothing=SMOOTHING).of(scenes[0]).non_fixations
@@ -89,13 +95,34 @@ def test_each_metric_gets_its_map(scenes, reference):
     scene, judge = scenes[1], reference.of(scenes[1])
     log_density = brightness(np.asarray(Image.open(scene.path)))
     density, fixations = np.exp(log_density), scene.fixations
+    scores = evaluate_scene(log_density, judge)
+    assert scores.information_gain_bits == pytest.approx(
+        metrics.information_gain_bits(log_density, fixations, baseline=judge.baseline)
+    )
+    assert scores.auc == pytest.approx(metrics.auc(density, fixations))
+    assert scores.judd_auc == pytest.approx(metrics.judd_auc(density, fixations))
+    assert scores.nss == pytest.approx(metrics.nss(density, fixations))
+    against_others = density / np.exp(judge.baseline)
+    assert scores.shuffled_auc == pytest.approx(
+        metrics.shuffled_auc(against_others, fixations, non_fixations=judge.non_fixations)
+    )
+    expected = blurred(density, scene.sigma_px)
+    assert scores.cc == pytest.approx(metrics.cc(expected, judge.empirical))
+    assert scores.kl_divergence == pytest.approx(metrics.kl_divergence(expected, judge.empirical))
+
+
+def test_density_itself_is_scored_by_all_metrics_when_asked(scenes, reference):
+    scene, judge = scenes[1], reference.of(scenes[1])
+    log_density = brightness(np.asarray(Image.open(scene.path)))
+    density, fixations = np.exp(log_density), scene.fixations
     empirical = empirical_density(
         fixations, width=scene.width, height=scene.height, sigma_px=scene.sigma_px
     )
-    assert astuple(evaluate_scene(log_density, judge)) == pytest.approx(
+    assert astuple(evaluate_scene(log_density, judge, is_optimal=False)) == pytest.approx(
         (
             metrics.information_gain_bits(log_density, fixations, baseline=judge.baseline),
             metrics.auc(density, fixations),
+            metrics.judd_auc(density, fixations),
             metrics.shuffled_auc(density, fixations, non_fixations=judge.non_fixations),
             metrics.nss(density, fixations),
             metrics.cc(density, empirical),
@@ -106,9 +133,18 @@ def test_each_metric_gets_its_map(scenes, reference):
     )
 
 
+def test_saliency_map_is_scored_as_the_density_itself_without_information_gain(scenes, reference):
+    judge = reference.of(scenes[0])
+    of_map = astuple(evaluate_map(3 * np.exp(judge.baseline), judge))
+    of_density = astuple(evaluate_scene(judge.baseline, judge, is_optimal=False))
+    assert of_map[0] is None
+    assert of_map[1:] == pytest.approx(of_density[1:])
+
+
 def test_empirical_density_scores_best_against_itself(scenes, reference):
     judge = reference.of(scenes[0])
-    scores = evaluate_scene(np.log(np.maximum(judge.empirical, 1e-300)), judge)
+    log_density = np.log(np.maximum(judge.empirical, 1e-300))
+    scores = evaluate_scene(log_density, judge, is_optimal=False)
     assert (scores.cc, scores.similarity) == pytest.approx((1, 1), abs=1e-9)
     assert scores.kl_divergence == pytest.approx(0, abs=1e-9)
     assert scores.information_gain_bits > 0
@@ -125,20 +161,23 @@ def test_prediction_that_does_not_sum_to_one_is_refused(scenes, reference):
         evaluate_scene(judge.baseline + math.log(2), judge)
 
 
-def test_scenes_come_in_order_with_model_and_center_bias(scenes, reference):
-    rows = list(evaluate_scenes(brightness, scenes, reference))
+def test_scenes_come_in_order_with_model_and_baselines(scenes, reference):
+    rows = list(evaluate_scenes({"model": brightness}, scenes, reference))
     assert [row.name for row in rows] == [scene.name for scene in scenes]
     judge = reference.of(scenes[3])
     photo = np.asarray(Image.open(scenes[3].path))
-    assert rows[3].model == evaluate_scene(brightness(photo), judge)
-    assert rows[3].center_bias == evaluate_scene(judge.baseline, judge)
-    assert rows[3].center_bias.information_gain_bits == 0
+    predictions = rows[3].predictions
+    assert list(predictions) == ["model", CENTER_BIAS, UNIFORM]
+    assert predictions["model"] == evaluate_scene(brightness(photo), judge)
+    assert predictions[CENTER_BIAS] == evaluate_scene(judge.baseline, judge)
+    assert predictions[CENTER_BIAS].information_gain_bits == 0
+    assert (predictions[UNIFORM].auc, predictions[UNIFORM].nss) == (0.5, 0)
     assert rows[3].fixation_count == 20
 
 
 def test_number_of_workers_changes_nothing(scenes, reference):
-    one = list(evaluate_scenes(brightness, scenes, reference, worker_count=1))
-    assert one == list(evaluate_scenes(brightness, scenes, reference, worker_count=4))
+    one = list(evaluate_scenes({"model": brightness}, scenes, reference, worker_count=1))
+    assert one == list(evaluate_scenes({"model": brightness}, scenes, reference, worker_count=4))
 
 
 def test_photo_that_cannot_be_read_is_an_error_that_names_it(tmp_path):
@@ -146,7 +185,7 @@ def test_photo_that_cannot_be_read_is_an_error_that_names_it(tmp_path):
     scenes[2].path.write_text("no photo")
     reference = DatasetReference(scenes, smoothing=SMOOTHING)
     with pytest.raises(PhotoError, match=r"2\.png"):
-        list(evaluate_scenes(brightness, scenes, reference))
+        list(evaluate_scenes({"model": brightness}, scenes, reference))
 
 
 def test_photo_of_another_size_than_its_scene_is_an_error_that_names_it(tmp_path):
@@ -154,7 +193,53 @@ def test_photo_of_another_size_than_its_scene_is_an_error_that_names_it(tmp_path
     Image.new("RGB", (7, 5)).save(scenes[2].path)
     reference = DatasetReference(scenes, smoothing=SMOOTHING)
     with pytest.raises(DatasetError, match=r"2\.png.*got 7x5"):
-        list(evaluate_scenes(brightness, scenes, reference))
+        list(evaluate_scenes({"model": brightness}, scenes, reference))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".npy"])
+def test_folder_of_maps_is_scored_beside_models(tmp_path, suffix):
+    scenes = make_scenes(tmp_path)
+    (tmp_path / "maps").mkdir()
+    for scene in scenes:
+        array = np.asarray(Image.open(scene.path).convert("L"))
+        path = tmp_path / "maps" / f"{scene.path.stem}{suffix}"
+        np.save(path, array) if suffix == ".npy" else Image.fromarray(array).save(path)
+    reference = DatasetReference(scenes, smoothing=SMOOTHING)
+    models = {"maps": MapFolder(tmp_path / "maps"), "model": brightness}
+    rows = list(evaluate_scenes(models, scenes, reference))
+    assert rows[0].predictions["maps"].information_gain_bits is None
+    assert rows[0].predictions["maps"].auc == pytest.approx(
+        rows[0].predictions["model"].auc,
+        abs=0.02,  # grey is rounded
+    )
+    assert list(rows[0].levels) == ["model"]
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (None, "expected a map of 2.png as 2.png, found none"),
+        (np.ones((5, 7)), r"2\.npy: expected a map of \d+x\d+.* got 7x5"),
+        (np.nan, r"2\.npy: expected finite real numbers"),
+        (-1.0, r"2\.npy: a density is nowhere negative"),
+        (b"nothing", r"2\.npy: expected a saliency map"),
+    ],
+)
+def test_map_that_cannot_be_scored_is_an_error_that_names_it(tmp_path, array, message):
+    scenes = make_scenes(tmp_path)
+    (tmp_path / "maps").mkdir()
+    for scene in scenes:
+        np.save(tmp_path / "maps" / f"{scene.path.stem}.npy", np.ones((scene.height, scene.width)))
+    path = tmp_path / "maps" / "2.npy"
+    path.unlink()
+    if isinstance(array, bytes):
+        path.write_bytes(array)
+    elif array is not None:
+        full = np.full((scenes[2].height, scenes[2].width), array) if np.isscalar(array) else array
+        np.save(path, full)
+    reference = DatasetReference(scenes, smoothing=SMOOTHING)
+    with pytest.raises(DatasetError, match=message):
+        list(evaluate_scenes({"maps": MapFolder(tmp_path / "maps")}, scenes, reference))
 
 
 def test_summary_is_the_mean_and_its_standard_error():

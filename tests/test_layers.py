@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = (
     ("saliency",),  # names its public modules in strings, fetched on use
     ("errors", "aspect", "allocator", "losses", "metrics", "readout"),
+    ("bootstrap", "optimal_maps", "reliability"),
     ("training_options", "pruning_options", "choice_options"),
     ("pruning", "pruning.layers", "pruning.shapes"),
     ("atomic", "metadata", "window", "fixations", "backbone", "pruning.graph"),
@@ -23,10 +24,13 @@ LAYERS = (
     ("deep", "jpeg_segments", "proposal"),
     ("choice",),
     ("image", "predictor", "render", "center_bias", "augmentation", "pruning.groups"),
+    ("map_folder", "reference"),
     ("encoding", "lossless", "crop_report", "pruning.gates", "pruning.surgery", "model"),
     ("contact_sheet",),
     ("cache",),
     ("crop_file", "datasets.dataset", "examples", "teacher", "evaluation", "checkpoint"),
+    ("ceiling",),
+    ("summary",),
     ("pruning.compensation", "datasets.collecting", "datasets.matlab", "kept_batches"),
     ("datasets.cat2000", "datasets.marked", "datasets.mit1003", "datasets.pysaliency_files"),
     ("datasets.salicon", "datasets.scanpaths"),
@@ -36,8 +40,9 @@ LAYERS = (
     ("datasets.expected",),
     ("datasets.inspection",),
     ("crop_run", "datasets", "predictions", "export", "run_folder", "stepping"),
+    ("score_report", "report_figures"),
+    ("html_report",),
     (
-        "score_report",
         "pruning.channel_grid",
         "pruning.engines",
         "pruning.operations",

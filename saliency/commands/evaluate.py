@@ -1,15 +1,25 @@
-"""Score a model on data sets of fixations.
+"""Score models on data sets of fixations.
 
-Every image is predicted and scored at its own size, and the center bias of the other images of its
-data set beside it. Printed are means over images with their standard errors:
+Every image is predicted and scored at its own size, and beside it the center bias of the other
+images of its data set and an even density. MODEL is an .onnx or .safetensors file, or a folder of
+saliency maps: a picture or .npy array for each image, of its name and size, scored as it is.
+Printed are means over images with their 95 % intervals (bootstrap over images):
 
-  IG    information gain over that center bias, bits per fixation
-  AUC   area under the ROC curve of fixations against all pixels
-  sAUC  the same against the fixations of the other images
-  NSS   z-score of the density at the fixations
-  CC    correlation with the density of the fixations
-  KL    divergence from the density of the fixations, nats; less is better
-  SIM   mass shared with the density of the fixations
+  IG        information gain over that center bias, bits per fixation
+  AUC       area under the ROC curve of fixations against uniform samples: all pixels
+  AUC-Judd  the same against the pixels without fixations, as Judd's code has it
+  sAUC      the same against the fixations of the other images
+  NSS       z-score at the fixations
+  CC        correlation with the density of the fixations
+  KL        divergence from the density of the fixations, nats; less is better
+  SIM       mass shared with the density of the fixations
+
+Each metric gets the map that is best for it, made from the model's density: for sAUC the density
+divided by the center bias, for CC and KL the density blurred as that of the fixations is, for SIM
+the map of most expected similarity. --maps density scores the density itself by all of them.
+
+Further models are compared with the first one, image by image. With --ceiling the other observers
+of an image predict each one in turn: no model can be expected to do better.
 
 Exit status: 0 when all images were scored, 1 when a file is not as it should be, 2 for a wrong
 command line, 130 after Ctrl-C.
@@ -22,6 +32,7 @@ from pathlib import Path
 
 from saliency.atomic import write_whole
 from saliency.commands import run_reporting
+from saliency.commands.options import add_fold_options, chosen_fold
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -31,69 +42,124 @@ def build_parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("model", metavar="MODEL", type=Path, help="an .onnx or .safetensors file")
-    parser.add_argument(
+    add = parser.add_argument
+    add(
+        "models",
+        metavar="MODEL",
+        nargs="+",
+        type=Path,
+        help="an .onnx or .safetensors file, or a folder of saliency maps",
+    )
+    add(
         "--data",
         metavar="LAYOUT:PATH",
         action="append",
         required=True,
         help="data set to score on, such as osie:PATH; may be given several times",
     )
-    parser.add_argument(
+    add(
         "--split",
         choices=("validation", "train", "all"),
-        default="validation",
         help="part of each data set that is scored; what it is compared with comes from the whole "
-        "(default: %(default)s)",
+        "(default: validation)",
+    )
+    add_fold_options(parser, does="are scored, whatever their part")
+    add("--limit", metavar="COUNT", type=_count, help="score only the first COUNT images of each")
+    _add_scoring_options(parser)
+    add(
+        "--json",
+        metavar="FILE",
+        type=_file,
+        help="write the means and the scores of every image to FILE, replacing it",
+    )
+    add(
+        "--html",
+        metavar="FILE",
+        type=_file,
+        help="write a report with figures, and the best and worst images, to FILE, replacing it",
+    )
+    return parser
+
+
+def _add_scoring_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--maps",
+        choices=("optimal", "density"),
+        default="optimal",
+        help="optimal: each metric gets the map that is best for it; density: all get the density, "
+        "as up to now (default: %(default)s)",
     )
     parser.add_argument(
-        "--limit", metavar="COUNT", type=_count, help="score only the first COUNT images of each"
+        "--ceiling", action="store_true", help="score how well observers predict each other"
     )
     parser.add_argument(
         "--seed",
         metavar="NUMBER",
         type=_seed,
         default=0,
-        help="draws the non-fixations of sAUC where a data set has more than 200,000 "
-        "(default: %(default)s)",
+        help="draws the images of the bootstrap, and the non-fixations of sAUC where a data set "
+        "has more than 200,000 (default: %(default)s)",
     )
-    parser.add_argument(
-        "--json",
-        metavar="FILE",
-        type=_json_file,
-        help="write the means and the scores of every image to FILE, replacing it",
-    )
-    return parser
+
+
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the options, `fold` as (folds, fold) or None.
+
+    Raises:
+        SystemExit: as the parser does.
+    """
+    parser = build_parser()
+    arguments = parser.parse_intermixed_args(argv)
+    arguments.fold = chosen_fold(parser, arguments)
+    if arguments.fold and arguments.split:
+        parser.error("argument --split: not allowed with --folds, which choose the images")
+    if len(set(arguments.models)) < len(arguments.models):
+        parser.error("argument MODEL: expected different models, got one twice")
+    return arguments
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
-    arguments = build_parser().parse_args(argv)
+    arguments = parse_arguments(argv)
     return run_reporting("evaluate", lambda: _report(arguments))
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    """Evaluate, print the table and write the JSON."""
+    """Evaluate, print the table and write the files."""
     # Here and not above, so that --help answers at once, and without the training extra.
-    from saliency.score_report import evaluate_all, format_table  # noqa: PLC0415
+    from saliency.score_report import (  # noqa: PLC0415
+        Choices,
+        evaluate_all,
+        format_table,
+        to_plain,
+    )
 
-    results = evaluate_all(
-        arguments.model,
-        arguments.data,
-        part=arguments.split,
+    choices = Choices(
+        part=arguments.split or "validation",
+        fold=arguments.fold,
         limit=arguments.limit,
         seed=arguments.seed,
+        is_optimal=arguments.maps == "optimal",
+        has_ceiling=arguments.ceiling,
     )
+    results, models = evaluate_all(arguments.models, arguments.data, choices)
     print(format_table(results))
+    asked = {
+        "models": [str(model) for model in arguments.models],
+        "split": None if choices.fold else choices.part,
+        "fold": choices.fold,
+        "maps": arguments.maps,
+        "seed": choices.seed,
+    }
     if arguments.json is not None:
-        report = {
-            "model": str(arguments.model),
-            "split": arguments.split,
-            "seed": arguments.seed,
-            "data_sets": results,
-        }
+        report = {**asked, "data_sets": [to_plain(result) for result in results]}
         text = json.dumps(report, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
         write_whole(text.encode(), arguments.json, overwrite=True)
+    if arguments.html is not None:
+        from saliency.html_report import render_report  # noqa: PLC0415  matplotlib takes a second
+
+        page = render_report(results, models, asked)
+        write_whole(page.encode(), arguments.html, overwrite=True)
     return 0
 
 
@@ -109,7 +175,7 @@ def _seed(text: str) -> int:
     return int(text)
 
 
-def _json_file(text: str) -> Path:
+def _file(text: str) -> Path:
     path = Path(text)
     if not path.parent.is_dir() or path.is_dir():
         raise argparse.ArgumentTypeError(f"expected a file in a folder that exists, got {text!r}")
