@@ -1,7 +1,8 @@
 """Predict where people look in a photo, and crop photos by it, fast on a plain CPU.
 
-    from saliency import Predictor, best_windows
+    from saliency import Predictor, best_windows, crop
 
+    crop("photo.jpg", "16:9").image.save("wide.jpg")
     density = Predictor().density(photo)
     windows = best_windows(density, ["1:1", "16:9"], photo_size=(width, height))
 
@@ -12,12 +13,16 @@ used. `__init__.pyi` beside this file says the same to type checkers.
 from importlib import import_module
 
 __version__ = "0.1.0"
-__all__ = ["Predictor", "Window", "best_windows"]
+__all__ = ["Choice", "ChoiceOptions", "Crop", "Predictor", "Window", "best_windows", "crop"]
 
 _HOMES = {
+    "Choice": "saliency.choice",
+    "ChoiceOptions": "saliency.choice_options",
+    "Crop": "saliency.crop_image",
     "Predictor": "saliency.predictor",
     "Window": "saliency.window",
     "best_windows": "saliency.window",
+    "crop": "saliency.crop_image",
 }
 
 

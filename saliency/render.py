@@ -11,7 +11,7 @@ from saliency.choice import Choice
 from saliency.window import Window
 
 _SIDE_RANGE = (720, 1600)  # longest side of the picture: text has one size, so it stays legible
-_NARROWEST = 480
+_NARROWEST = 720
 _LINE_PX = 30
 _FONT, _FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.6
 _COLOURS = ((86, 180, 233), (240, 228, 66), (0, 204, 140), (255, 140, 190), (255, 255, 255))
@@ -118,14 +118,15 @@ def _widened(canvas: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
 
 
 def _with_lines(legend: NDArray[np.uint8], choices: Sequence[Choice]) -> NDArray[np.uint8]:
-    """Return the legend with one line per choice: swatch, ratio, both shares."""
+    """Return the legend with one line per choice: swatch, ratio, outcome, shares, confidence."""
     for index, choice in enumerate(choices):
         colour = _COLOURS[index % len(_COLOURS)]
         middle = 5 + index * _LINE_PX + _LINE_PX // 2
         cv2.rectangle(legend, (10, middle - 8), (30, middle + 8), colour, cv2.FILLED)
+        sure = "none" if choice.confidence is None else f"{choice.confidence:.0%}"
         text = (
-            f"{choice.aspect}   keeps {choice.share:.1%}   "
-            f"centre (dashed) {choice.centre_share:.1%}"
+            f"{choice.aspect} {choice.outcome}   keeps {choice.share:.1%}   "
+            f"centre (dashed) {choice.centre_share:.1%}   confidence {sure}"
         )
         place = (42, middle + 7)
         cv2.putText(legend, text, place, _FONT, _FONT_SCALE, (235, 235, 235), 1, cv2.LINE_AA)

@@ -26,7 +26,7 @@ LAYERS = (
     ("image", "predictor", "render", "center_bias", "augmentation", "pruning.groups"),
     ("map_folder", "reference"),
     ("encoding", "lossless", "crop_report", "pruning.gates", "pruning.surgery", "model"),
-    ("contact_sheet",),
+    ("contact_sheet", "crop_image"),
     ("cache",),
     ("crop_file", "datasets.dataset", "examples", "teacher", "evaluation", "checkpoint"),
     ("ceiling",),
@@ -77,7 +77,7 @@ RUNTIME = {
     *("naming", "photo_list", "focal_point", "stopwatch", "crop_report", "contact_sheet"),
     *("commands", "commands.crop", "commands.crop_options", "commands.cropping_job"),
     *("choice_options", "confidence", "search", "subject", "proposal", "choice"),
-    *("commands.choice_options",),
+    *("commands.choice_options", "crop_image"),
 }
 """What cropping needs, which runs on the base installation."""
 

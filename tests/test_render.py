@@ -40,7 +40,7 @@ def test_overlay_is_drawn_at_a_size_at_which_text_is_legible(photo_size, drawn):
     photo = grey_photo(*(max(1, side // 10) for side in photo_size))
     picture = draw_overlay(photo, np.ones((3, 4)), [choice(window, window)], photo_size=photo_size)
     assert picture.dtype == np.uint8
-    assert picture.shape == (drawn[1] + 40, max(drawn[0], 480), 3)
+    assert picture.shape == (drawn[1] + 40, max(drawn[0], 720), 3)
 
 
 def test_overlay_is_brightest_where_the_density_is():
