@@ -26,6 +26,7 @@ __all__ = ["Alternative", "Choice", "ChoiceOptions", "Outcome", "Padding", "choo
 Outcome = Literal["moved", "centred", "padded", "skipped"]
 
 _DIGITS = 6  # of a share in JSON
+_PLACED = "the subject is where it was asked to be, as far as the photo has room"
 _REASONS = {"moved": "most density is there", "centred": "most density is in the middle"}
 
 
@@ -142,7 +143,7 @@ def _choose(
     return Choice(
         aspect=label,
         outcome=outcome,
-        reason=doubt or _REASONS[outcome],
+        reason=doubt or (_REASONS[outcome] if setting.options.place is None else _PLACED),
         window=window,
         share=setting.table.share(window),
         centre=centre,

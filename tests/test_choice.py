@@ -75,6 +75,12 @@ def test_reason_says_that_there_is_no_calibration():
     assert choose_one(left_heavy(0.005), None).reason.endswith("the model has no calibration")
 
 
+def test_placed_window_is_taken_without_any_confidence_and_says_why():
+    choice = choose_one(left_heavy(), NEVER, place="right")
+    assert choice.outcome == "moved"
+    assert choice.reason.startswith("the subject is where it was asked to be")
+
+
 def test_fallback_pads_the_whole_photo_to_the_ratio():
     choice = choose_one(left_heavy(), NEVER, fallback="pad")
     assert (choice.outcome, choice.window, choice.share) == ("padded", Window(0, 0, *SIZE), 1)
