@@ -62,8 +62,8 @@ class Draw(NamedTuple):
     seed: tuple[int, ...]
 
 
-class Examples(Dataset[tuple[Tensor, Tensor]]):
-    """Makes examples from sources: a uint8 photo and its float32 target density."""
+class Examples(Dataset[tuple[Tensor, ...]]):
+    """Makes examples from sources: a uint8 photo, its float32 target density, perhaps its set."""
 
     def __init__(
         self,
@@ -74,6 +74,7 @@ class Examples(Dataset[tuple[Tensor, Tensor]]):
         strength: float = 1.0,
         has_guide: bool = False,
         cache: PhotoCache | None = None,
+        sets: Sequence[int] | None = None,
     ) -> None:
         """Prepare examples.
 
@@ -86,6 +87,7 @@ class Examples(Dataset[tuple[Tensor, Tensor]]):
             strength: of the changes in colour.
             has_guide: whether a model will be shown the examples and tell its own density.
             cache: of decoded photos; None to decode them each time.
+            sets: number of the data set of each source, to be given with each example.
 
         Raises:
             ValueError: without a guide, a source has neither fixations nor a teacher's density.
@@ -94,15 +96,19 @@ class Examples(Dataset[tuple[Tensor, Tensor]]):
             if not has_guide and len(source.fixations) == 0 and source.teacher is None:
                 raise ValueError(f"{source.path}: expected fixations or a teacher, got neither")
         self.sources = sources
-        self.teacher_weight, self.blur, self.cache = teacher_weight, blur, cache
+        self.teacher_weight, self.blur = teacher_weight, blur
+        self.cache, self.sets = cache, sets
         self.augmentation = Augmentation(strength=strength)
 
     def __len__(self) -> int:
         """Return how many sources there are."""
         return len(self.sources)
 
-    def __getitem__(self, draw: Draw) -> tuple[Tensor, Tensor]:
-        """Return the photo (height, width, 3) and the target (height, width) of a draw."""
+    def __getitem__(self, draw: Draw) -> tuple[Tensor, ...]:
+        """Return the photo (height, width, 3) and the target (height, width) of a draw.
+
+        Where sets are numbered, the number of its set comes third.
+        """
         cv2.setNumThreads(1)  # the worker's core; the others belong to the network
         source = self.sources[draw.source]
         height, width = draw.size
@@ -124,7 +130,8 @@ class Examples(Dataset[tuple[Tensor, Tensor]]):
         )
         target = self._target(varied.fixations, varied.density, width=width, height=height)
         photo = np.array(varied.photo, order="C")  # a copy: it may be the decoder's own memory
-        return torch.from_numpy(photo), torch.from_numpy(target)
+        example = torch.from_numpy(photo), torch.from_numpy(target)
+        return example if self.sets is None else (*example, torch.tensor(self.sets[draw.source]))
 
     def _target(
         self,

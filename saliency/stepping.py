@@ -60,6 +60,7 @@ def load_batches(
     last_step: int,
     guide: Guide | None = None,
     examples: Path | None = None,
+    sets: Sequence[int] | None = None,
 ) -> Iterator[Sequence[Tensor]]:
     """Return the photos and targets of the steps from `first_step` up to `last_step`.
 
@@ -72,6 +73,8 @@ def load_batches(
         last_step: where to stop.
         guide: the model that tells its own density, of kept batches when they are made.
         examples: the folder of kept batches.
+        sets: number of the data set of each source, to come third in each batch; not with
+            `variants`.
 
     Raises:
         CheckpointError: the folder cannot be used, or keeps other batches.
@@ -86,6 +89,7 @@ def load_batches(
             first_step=first,
             last_step=last,
             has_guide=guide is not None,
+            sets=sets,
         )
 
     if not options.variants:
@@ -143,6 +147,7 @@ def _fresh_batches(
     first_step: int,
     last_step: int,
     has_guide: bool,
+    sets: Sequence[int] | None,
 ) -> Iterator[Sequence[Tensor]]:
     """Return batches made anew in loading processes."""
     # Loading processes are forked, and OpenCV's threads do not survive that: the call by which a
@@ -166,6 +171,7 @@ def _fresh_batches(
         strength=options.strength,
         has_guide=has_guide,
         cache=_photo_cache(options),
+        sets=sets,
     )
     loader = DataLoader(
         examples,
@@ -193,11 +199,17 @@ def take_step(
     *,
     options: TrainingOptions,
     guide: Guide | None = None,
+    set_bias: Any = None,
 ) -> Tensor:
-    """Go one step down the loss of a batch, with a guide down its loss; return that loss."""
-    photos, target = batch
+    """Go one step down the loss of a batch, with a guide down its loss; return that loss.
+
+    With a set bias, the loss is that of the predictions for the photos' own data sets.
+    """
+    photos, target, *sets = batch
     optimizer.zero_grad(set_to_none=True)
-    if guide is None:
+    if set_bias is not None:
+        loss = cross_entropy(set_bias(wrapped(photos), *sets), target).mean()
+    elif guide is None:
         loss = cross_entropy(wrapped(photos), target).mean()
     else:
         loss = guide.loss(fabric, wrapped, photos, target)

@@ -23,6 +23,7 @@ from saliency.export import export_onnx
 from saliency.guide import Guide
 from saliency.model import ModelConfig, SaliencyModel
 from saliency.run_folder import RunFolder
+from saliency.set_bias import SetBias
 from saliency.stepping import (
     create_optimizer,
     launch_fabric,
@@ -30,7 +31,7 @@ from saliency.stepping import (
     moving_average,
     take_step,
 )
-from saliency.training_data import TrainingData, gather_sources
+from saliency.training_data import TrainingData, gather_sources, set_numbers
 from saliency.training_options import TrainingOptions
 from saliency.validation import draw_comparison, validate
 
@@ -72,6 +73,8 @@ def train(
             f"expected at least the {options.batch_size} images of one step to train on, "
             f"got {count}; add images, or lower --batch-size"
         )
+    if options.set_bias == "own" and (data.guide or options.variants):
+        raise ValueError("expected the set bias `shared` with a guide or kept variants, got `own`")
     keep_freed_memory()
     keep_kernels()
     if start is not None:
@@ -115,6 +118,13 @@ class _Run:
         self.step_guide = kept_guide if options.variants else self.guide
         self.steps_per_epoch = len(self.sources) // options.batch_size
         optimizer = create_optimizer(self.model, options)
+        self.set_names, self.sets = set_numbers(data)
+        self.set_bias: Any = None
+        if options.set_bias == "own":
+            self.set_bias = SetBias(len(self.set_names)).to(self.fabric.device)
+            # No decay: it would pull the blurs, which are logs, towards one and not to nothing.
+            group = {"params": list(self.set_bias.parameters()), "lr": options.readout_rate}
+            optimizer.add_param_group({**group, "weight_decay": 0.0})
         self.scheduler = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
             max_lr=[group["lr"] for group in optimizer.param_groups],
@@ -124,6 +134,8 @@ class _Run:
         )
         self.step, self.history = 0, list[dict[str, float]]()
         self.wrapped, self.optimizer = self.fabric.setup(self.model, optimizer)
+        if self.set_bias is not None:
+            self.set_bias = self.fabric.setup_module(self.set_bias)
         self.ema.to(self.fabric.device)
         state = folder.load_state()
         if state is not None:  # only now: an optimizer's state goes to where its weights are
@@ -172,6 +184,7 @@ class _Run:
             last_step=self.steps_per_epoch * self.options.epochs,
             guide=self.guide,
             examples=self.data.examples or self.folder.examples,
+            sets=None if self.set_bias is None else self.sets,
         )
 
     def take_step(self, batch: Sequence[Tensor]) -> Tensor:
@@ -182,6 +195,7 @@ class _Run:
             batch,
             options=self.options,
             guide=self.step_guide,
+            set_bias=self.set_bias,
         )
         self.scheduler.step()
         self.ema.update_parameters(self.model)
@@ -241,6 +255,7 @@ class _Run:
                 "ema": self.ema.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
                 "scheduler": self.scheduler.state_dict(),
+                "set_bias": None if self.set_bias is None else self.set_bias.state_dict(),
             }
         )
 
@@ -250,6 +265,8 @@ class _Run:
         self.ema.load_state_dict(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
+        if self.set_bias is not None:
+            self.set_bias.load_state_dict(state["set_bias"])
         log.info("going on at step %d", self.step)
 
 

@@ -52,6 +52,19 @@ class TrainingData:
         return next((path for path in self.teachers if path.suffix == ".safetensors"), None)
 
 
+def set_numbers(data: TrainingData) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Return the names of the data sets, and the number of the set of each source.
+
+    Sources are those of `gather_sources`; a photo that only teachers have seen has -1.
+    """
+    scenes = [scene.name.partition("/")[0] for scene in data.train]
+    mapped = [photo.name.partition("/")[0] for photo in data.mapped]
+    names = tuple(sorted({*scenes, *mapped}))
+    unseen = [-1] * len(data.photos)
+    numbers = [*map(names.index, scenes), *unseen, *map(names.index, mapped)]
+    return names, tuple(numbers)
+
+
 def gather_sources(data: TrainingData, *, cache: Path) -> list[Source]:
     """Return all there is to learn from: scenes, photos of teachers, photos with maps.
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 CHOICES = {
     "readout": ("top-down", "pointwise"),
+    "set_bias": ("shared", "own"),
     "weights": ("timm", "package", "none"),
     "device": ("auto", "cpu", "cuda", "mps"),
     "precision": ("auto", "32-true", "bf16-mixed", "16-mixed"),
@@ -63,6 +64,8 @@ class TrainingOptions:
         workers: processes that load images.
         save_steps: steps between two saved states.
         picture_epochs: epochs between two pictures.
+        set_bias: `own` to learn a bias and a smoothing for each data set beside the model, so that
+            what is particular to one does not leak into it; `shared` for the model alone.
         cache: folder in which photos are kept decoded; None to decode them every time.
         seed: of everything random.
     """
@@ -91,6 +94,7 @@ class TrainingOptions:
     workers: int = 2
     save_steps: int = 25
     picture_epochs: int = 2
+    set_bias: str = "shared"
     cache: str | None = None
     seed: int = 0
 

@@ -5,12 +5,13 @@ import pytest
 from runtime_fixtures import dark_photo, write_model
 from training_fixtures import COMMAND_LINE, OPTIONS, random_model, write_spots
 
-from saliency.checkpoint import save_model
+from saliency.checkpoint import load_model, save_model
 from saliency.commands import crop, train
 from saliency.commands.training_input import read_training_data
 from saliency.datasets import read_dataset, split_folds
 from saliency.errors import DatasetError
 from saliency.predictor import Predictor
+from saliency.run_folder import RunFolder
 from saliency.training_options import CHOICES, TrainingOptions
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -115,6 +116,23 @@ def test_images_of_a_weighted_data_set_are_shown_more_often(dataset, tmp_path):
     assert all(shown.count(scene.name) == 3 for scene in once.train)
     assert sum(name.startswith("spots/") for name in shown) == len(set(shown)) - len(once.train)
     assert len({scene.name for scene in data.validation}) == len(data.validation)
+
+
+def test_bias_of_each_set_is_learned_saved_and_not_exported(dataset, tmp_path):
+    other = write_spots(tmp_path / "others", count=12, seed=1)
+    given = ("--epochs=1", "--set-bias=own", f"--data=folder:{other}")
+    assert run(dataset, tmp_path / "run", *given) == 0
+    state = RunFolder(tmp_path / "run").load_state()
+    assert state["set_bias"]["bias"].shape[0] == 2
+    assert state["set_bias"]["bias"].abs().max() > 0
+    kept = load_model(tmp_path / "run" / "model.safetensors").state_dict()
+    assert not any("set_bias" in name for name in kept)
+    assert train.main(["--out", str(tmp_path / "run"), "--resume"]) == 0
+
+
+def test_bias_of_each_set_goes_with_no_guide(dataset, tmp_path, capsys):
+    given = ["--data", f"folder:{dataset}", "--out", str(tmp_path / "run"), "--set-bias=own"]
+    assert "--set-bias own goes with neither" in refused(capsys, *given, "--teacher=a.safetensors")
 
 
 @pytest.mark.parametrize("weight", ["0", "1.5", "many", ""])
