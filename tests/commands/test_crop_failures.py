@@ -125,7 +125,7 @@ def test_each_photo_is_predicted_once_for_all_ratios(crop, tmp_path, monkeypatch
         (["a.jpg", "--quality", "101"], "--quality: expected a whole number from 1 to 100"),
         (["a.jpg", "--max-size", "0"], "--max-size: expected a whole number of at least 1"),
         (["a.jpg", "--max-size", "1.5"], "got '1.5'"),
-        (["a.jpg", "--format", "gif"], "--format: invalid choice"),
+        (["a.jpg", "--format", "bmp"], "--format: invalid choice"),
         (["a.jpg", "--sise", "3"], "unrecognized arguments"),
     ],
 )
