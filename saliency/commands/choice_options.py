@@ -20,7 +20,7 @@ def add_choice_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that `read_choice_options` reads, with the defaults of `ChoiceOptions`."""
     add = parser.add_argument_group("choosing the window").add_argument
     _add_limits(add)
-    share, box = _checked_by(parse_share), _checked_by(parse_box)
+    share, box = checked_by(parse_share), checked_by(parse_box)
     add(
         "--zoom",
         metavar="SHARE",
@@ -60,7 +60,7 @@ def add_choice_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--min-size",
         metavar="WxH",
-        type=_checked_by(parse_size),
+        type=checked_by(parse_size),
         help="least size of a window, in pixels of the photo; a photo too small for it is left "
         "to --fallback",
     )
@@ -92,7 +92,7 @@ def read_choice_options(namespace: argparse.Namespace) -> ChoiceOptions:
 
 def _add_limits(add: Callable[..., Any]) -> None:
     """Add what a window must be worth, and what happens otherwise."""
-    share = _checked_by(parse_share)
+    share = checked_by(parse_share)
     add(
         "--min-gain",
         metavar="SHARE",
@@ -117,7 +117,7 @@ def _add_limits(add: Callable[..., Any]) -> None:
     )
 
 
-def _checked_by(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+def checked_by(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     """Return a type for argparse that shows the message of a parser's `ValueError`."""
 
     def read(text: str) -> Any:

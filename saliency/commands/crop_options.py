@@ -2,11 +2,10 @@
 
 import argparse
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from saliency.aspect import Size
+from saliency.commands.choice_options import checked_by
 from saliency.naming import DEFAULT_PATTERN, parse_pattern
 from saliency.photo_format import SUFFIXES
 
@@ -152,18 +151,6 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         help="threads of the model for one photo (default: one per core for a single worker, "
         "else 1)",
     )
-
-
-def checked_by(parse: Callable[[str], Any]) -> Callable[[str], Any]:
-    """Return a type for argparse that shows the message of a parser's `ValueError`."""
-
-    def read(text: str) -> Any:
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from error
-
-    return read
 
 
 def whole_number(text: str) -> int:
