@@ -80,7 +80,9 @@ def main() -> None:
     inputs = {"photos": np.zeros((1, *size, 3), np.uint8)}
     networks = {step: random_networks(count=arguments.networks, step=step) for step in (8, 1)}
     times = {
-        step: NetworkTimes([simplify(g, input_shape=(1, *size, 3)) for g in graphs], engine, inputs)
+        step: NetworkTimes(
+            [simplify(g, input_shape=(1, *size, 3)) for g in graphs], engine, [inputs] * len(graphs)
+        )
         for step, graphs in networks.items()
     }
 

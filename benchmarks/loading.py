@@ -60,7 +60,7 @@ def build_run(arguments: argparse.Namespace, folder: Path) -> _Run:
         weights="none",
         epochs=10_000,  # more than is ever asked for
         batch_size=arguments.batch_size,
-        input_pixels=arguments.input_pixels,
+        input_pixels=arguments.pixels,
         workers=arguments.workers,
         device=arguments.device,
     )
@@ -76,8 +76,8 @@ def main() -> None:
     parser.add_argument("--data", action="append", required=True, metavar="LAYOUT:PATH")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=16, help="of each half of a round")
-    for name in ("batch_size", "input_pixels", "workers", "device"):
-        default = getattr(TrainingOptions, name)
+    for name in ("batch_size", "pixels", "workers", "device"):
+        default = getattr(TrainingOptions(), name)
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
     arguments = parser.parse_args()
     keep_freed_memory()

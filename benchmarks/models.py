@@ -2,9 +2,9 @@
 
     python benchmarks/models.py UNPRUNED.safetensors PRUNED.safetensors … --data osie:PATH
 
-Times are medians in ONNX Runtime on one thread for a photo of 384x288 pixels, all models measured
-in turns; figures are means over the validation images, at the size at which the model looks at
-them. Leave the machine alone meanwhile.
+Times are medians in ONNX Runtime on one thread, all models measured in turns, for a photo of the
+proportions 4:3 at the size at which each model looks at it: 384x288 unless it was trained for less.
+Figures are means over the validation images, at that size too. Leave the machine alone meanwhile.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from saliency.checkpoint import load_model
 from saliency.commands.training_input import read_training_data
 from saliency.export import saliency_graph
 from saliency.model import SaliencyModel
+from saliency.predictor import working_size
 from saliency.pruning.engines import OnnxRuntimeEngine
 from saliency.pruning.network_graph import simplify
 from saliency.pruning.timing import measure_networks_ms
@@ -26,16 +27,24 @@ from saliency.training_data import TrainingData
 from saliency.validation import validate
 
 SIZE = (288, 384)
+"""Of the photo, and of what most networks look at."""
 
 
 def graph_of(model: SaliencyModel) -> Any:
     """Return the graph of a model at the size that is measured."""
-    return simplify(saliency_graph(model), input_shape=(1, *SIZE, 3))
+    width, height = working_size(
+        SIZE[::-1], input_pixels=model.config.input_pixels, size_multiple=model.size_multiple
+    )
+    return simplify(saliency_graph(model), input_shape=(1, height, width, 3))
 
 
 def measured_ms(*graphs: Any) -> list[float]:
     """Return the times of networks in ONNX Runtime on one thread."""
-    inputs = {"photos": np.zeros((1, *SIZE, 3), np.uint8)}
+    shapes = [
+        [dimension.dim_value for dimension in graph.graph.input[0].type.tensor_type.shape.dim]
+        for graph in graphs
+    ]
+    inputs = [{"photos": np.zeros(shape, np.uint8)} for shape in shapes]
     return measure_networks_ms(graphs, OnnxRuntimeEngine(), inputs=inputs)
 
 

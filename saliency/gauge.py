@@ -65,6 +65,6 @@ class Gauge:
         return measure_networks_ms(
             [self.graph, *graphs],
             self.engine,
-            inputs=self._inputs,
+            inputs=[self._inputs] * (1 + len(graphs)),
             reference_ms=self.reference_ms,
         )

@@ -7,6 +7,7 @@ two are one network before and after pruning, the guide's features are learned a
 al. 2015, "FitNets"): what each channel says, where blocks sum up what they found.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +16,12 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
+from torch.nn import functional
 
 from saliency.checkpoint import load_model
 from saliency.losses import cross_entropy, guided_target
 from saliency.model import SaliencyModel
+from saliency.shrinking import shrink_densities
 
 LEAST_VARIANCE = 1e-6
 
@@ -67,22 +70,37 @@ class Guide:
             expected = self.model(photos).float()
         return guided_target(target, expected, share=self.share)
 
-    def loss(self, fabric: Fabric, wrapped: Any, photos: Tensor, target: Tensor) -> Tensor:
+    def example_pixels(self, learning: SaliencyModel) -> int:
+        """Return the area of examples of which both models get all that they can use."""
+        return max(self.model.config.input_pixels, learning.config.input_pixels)
+
+    def loss(
+        self,
+        fabric: Fabric,
+        wrapped: Any,
+        photos: Tensor,
+        target: Tensor,
+        *,
+        small: Tensor | None = None,
+    ) -> Tensor:
         """Return the loss of a batch, a scalar.
 
         Args:
             fabric: that of the run.
             wrapped: the model that learns, as `fabric.setup` gave it.
-            photos: (batch, height, width, 3).
+            photos: (batch, height, width, 3), for the guide.
             target: (batch, height, width), of a photo without one zero everywhere.
+            small: the photos at the size at which the model that learns looks at them, if that is
+                another.
         """
+        small = photos if small is None else small
         layers = self._compared(wrapped.module) if self.feature_weight else {}
         with torch.no_grad(), fabric.autocast(), _outputs(self.model, layers) as wanted:
             expected = self.model(photos).float()
         with _outputs(wrapped.module, layers) as made:
-            log_density = wrapped(photos)
+            log_density = wrapped(small)
         mixed = guided_target(target, expected, share=self.share)
-        loss = cross_entropy(log_density, mixed).mean()
+        loss = cross_entropy(log_density, shrink_densities(mixed, small.shape[1:3])).mean()
         if layers:
             errors = [
                 _error(made[name].float(), wanted[name][:, channels].float())
@@ -97,7 +115,10 @@ class Guide:
         They are the batch norms behind 1×1 convolutions that make fewer channels than they read:
         those at which blocks sum up what they found.
         """
-        if student.config != self.model.config:
+        ours_at_theirs = dataclasses.replace(
+            student.config, input_pixels=self.model.config.input_pixels
+        )
+        if ours_at_theirs != self.model.config:
             return {}
         compared = {}
         before: nn.Module | None = None
@@ -128,8 +149,9 @@ def _narrows(layer: nn.Module | None) -> bool:
 def _error(made: Tensor, wanted: Tensor) -> Tensor:
     """Return the mean over channels of the squared error, in shares of what is wanted's variance.
 
-    Both are (batch, channels, rows, columns).
+    Both are (batch, channels, rows, columns); what is wanted may have more rows and columns.
     """
+    wanted = functional.adaptive_avg_pool2d(wanted, (made.shape[2], made.shape[3]))
     variance = wanted.var(dim=(0, 2, 3), correction=0) + LEAST_VARIANCE
     return ((made - wanted).square().mean(dim=(0, 2, 3)) / variance).mean()
 

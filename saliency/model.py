@@ -21,6 +21,7 @@ from saliency.readout import (
     TopDownReadout,
     enlarge,
 )
+from saliency.training_options import NEW_INPUT_PIXELS
 
 Readout = Literal["top-down", "pointwise"]
 
@@ -41,7 +42,7 @@ class ModelConfig:
     levels: tuple[int, ...] = (1, 2, 3, 4)
     readout: Readout = "top-down"
     readout_channels: int = 64
-    input_pixels: int = 384 * 288
+    input_pixels: int = NEW_INPUT_PIXELS
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ModelConfig":

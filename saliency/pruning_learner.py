@@ -1,6 +1,7 @@
 """The model of a pruning run: it trains on between removals and loses channels at them."""
 
 import copy
+import dataclasses
 import math
 import sys
 from collections import deque
@@ -20,7 +21,7 @@ from saliency.pruning.signals import SignalCollector, Signals
 from saliency.pruning.surgery import channel_counts, remaining_outputs, resize_layers
 from saliency.pruning_options import PruningOptions
 from saliency.run_folder import RunFolder
-from saliency.stepping import create_optimizer, launch_fabric, load_batches, take_step
+from saliency.stepping import create_optimizer, launch_fabric, load_batches, shrunk_for, take_step
 from saliency.training_data import TrainingData, gather_sources
 from saliency.training_options import TrainingOptions
 
@@ -59,13 +60,15 @@ class PruningLearner:
         Raises:
             SaliencyError: the model has nothing to prune, or something cannot be read.
         """
-        self.options, self.training = options, training
+        self.options = options
         self.examples = data.examples or run.examples
         self.groups = find_groups(start, EXAMPLE)
         self.sources = gather_sources(data, cache=run.teacher)
         self.fabric = launch_fabric(training)
         self.guide = Guide.load(data.guide, self.fabric, share=training.teacher_weight)
         self.photos: deque[Tensor] = deque(maxlen=COMPENSATING_BATCHES)
+        pixels = self.guide.example_pixels(start) if self.guide else start.config.input_pixels
+        self.training = dataclasses.replace(training, input_pixels=pixels)
         self.model = start.to(self.fabric.device).to(memory_format=torch.channels_last)
         self.collector = SignalCollector(self.groups, options.signal, seed=training.seed)
         self.step = 0
@@ -100,7 +103,7 @@ class PruningLearner:
                         guide=None if self.training.variants else self.guide,
                     )
                 )
-            self.photos.append(batch[0])
+            self.photos.append(shrunk_for(self.model, batch[0], self.training))
             self.step += 1
         return float(torch.stack(losses).mean()) if losses else math.nan
 

@@ -1,6 +1,5 @@
 """Prune a trained model against measured time, while it trains on."""
 
-import dataclasses
 import logging
 import math
 import sys
@@ -61,7 +60,6 @@ class PruningRun:
         keep_freed_memory()
         keep_kernels()
         torch.manual_seed(training.seed)
-        training = dataclasses.replace(training, input_pixels=start.config.input_pixels)
         self.options, self.folder, self.gauge = options, folder, gauge
         self.learner = PruningLearner(start, data, options=options, training=training, run=run)
         groups = self.learner.groups

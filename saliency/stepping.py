@@ -18,6 +18,7 @@ from saliency.guide import Guide
 from saliency.kept_batches import KeptBatches
 from saliency.losses import cross_entropy
 from saliency.model import SaliencyModel
+from saliency.shrinking import shrink_densities, shrink_photos
 from saliency.training_options import TrainingOptions
 
 
@@ -128,12 +129,13 @@ def _made_of(
         digest.update(b"" if source.teacher is None else source.teacher.tobytes())
     named = {} if guide is None else guide.model.state_dict()
     weights = [named[name].cpu().numpy().tobytes() for name in sorted(named)]
-    fields = ("input_pixels", "batch_size", "teacher_weight", "blur", "strength", "seed")
+    fields = ("batch_size", "teacher_weight", "blur", "strength", "seed")
     return {
         "sources": digest.hexdigest(),
         "teacher": hashlib.sha256(b"".join(weights)).hexdigest(),
         "size_multiple": size_multiple,
         "devices": world_size,
+        "input_pixels": options.pixels,
         **{name: getattr(options, name) for name in fields},
     }
 
@@ -156,7 +158,7 @@ def _fresh_batches(
     batches = Batches(
         len(sources),
         batch_size=options.batch_size,
-        pixels=options.input_pixels,
+        pixels=options.pixels,
         size_multiple=size_multiple,
         seed=options.seed,
         first_step=first_step,
@@ -188,7 +190,13 @@ def _fresh_batches(
 def _photo_cache(options: TrainingOptions) -> PhotoCache | None:
     if options.cache is None:
         return None
-    return PhotoCache(Path(options.cache), side=cache_side(options.input_pixels))
+    return PhotoCache(Path(options.cache), side=cache_side(options.pixels))
+
+
+def shrunk_for(model: SaliencyModel, photos: Tensor, options: TrainingOptions) -> Tensor:
+    """Return the photos of a batch at the size at which a model looks at them."""
+    share = model.config.input_pixels / options.pixels
+    return shrink_photos(photos, share=share, size_multiple=model.size_multiple)
 
 
 def take_step(
@@ -203,16 +211,19 @@ def take_step(
 ) -> Tensor:
     """Go one step down the loss of a batch, with a guide down its loss; return that loss.
 
+    A model of a smaller input than the examples' sees them shrunk; a guide sees them as they are.
     With a set bias, the loss is that of the predictions for the photos' own data sets.
     """
     photos, target, *sets = batch
+    small = shrunk_for(wrapped.module, photos, options)
     optimizer.zero_grad(set_to_none=True)
     if set_bias is not None:
-        loss = cross_entropy(set_bias(wrapped(photos), *sets), target).mean()
+        log_density = set_bias(wrapped(small), *sets)
+        loss = cross_entropy(log_density, shrink_densities(target, small.shape[1:3])).mean()
     elif guide is None:
-        loss = cross_entropy(wrapped(photos), target).mean()
+        loss = cross_entropy(wrapped(small), shrink_densities(target, small.shape[1:3])).mean()
     else:
-        loss = guide.loss(fabric, wrapped, photos, target)
+        loss = guide.loss(fabric, wrapped, photos, target, small=small)
     fabric.backward(loss)
     fabric.clip_gradients(
         wrapped,

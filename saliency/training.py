@@ -57,7 +57,8 @@ def train(
         data: what to learn from.
         options: how; what they say of the network counts only without `start`.
         folder: where the run is kept.
-        start: a trained model to go on from, with its center bias and input size; it is changed.
+        start: a trained model to go on from, with its center bias, and its input size unless the
+            options name another; it is changed.
 
     Raises:
         SaliencyError: an image, a teacher or the state cannot be read, or a file not be written.
@@ -77,8 +78,6 @@ def train(
         raise ValueError("expected the set bias `shared` with a guide or kept variants, got `own`")
     keep_freed_memory()
     keep_kernels()
-    if start is not None:
-        options = dataclasses.replace(options, input_pixels=start.config.input_pixels)
     run = _Run(data, options, folder, start)
     for epoch in range(run.first_epoch, options.epochs):
         if run.has_stopped_gaining():
@@ -99,10 +98,13 @@ class _Run:
         start: SaliencyModel | None,
     ) -> None:
         torch.manual_seed(options.seed)
-        self.data, self.options, self.folder = data, options, folder
+        self.data, self.folder = data, folder
         self.fabric = launch_fabric(options)
         self.center_bias = fit_center_bias(data.train, is_symmetric=True)
         self.model = start if start is not None else _create_model(options, self.center_bias)
+        if options.input_pixels is not None:
+            config = dataclasses.replace(self.model.config, input_pixels=options.input_pixels)
+            self.model.config = config
         self.model.to(memory_format=torch.channels_last)
         self.ema = AveragedModel(
             self.model, multi_avg_fn=moving_average(options.ema_decay), use_buffers=True
@@ -114,6 +116,10 @@ class _Run:
             share=options.teacher_weight,
             feature_weight=options.feature_weight,
         )
+        pixels = (
+            self.guide.example_pixels(self.model) if self.guide else self.model.config.input_pixels
+        )
+        self.options = options = dataclasses.replace(options, input_pixels=pixels)
         kept_guide = self.guide.features_only() if self.guide else None
         self.step_guide = kept_guide if options.variants else self.guide
         self.steps_per_epoch = len(self.sources) // options.batch_size
@@ -275,7 +281,7 @@ def _create_model(options: TrainingOptions, center_bias: CenterBias) -> Saliency
         backbone=options.backbone,
         levels=options.levels,
         readout=options.readout,  # type: ignore[arg-type]
-        input_pixels=options.input_pixels,
+        input_pixels=options.pixels,
     )
     try:
         model = SaliencyModel(config, weights=options.weights)  # type: ignore[arg-type]

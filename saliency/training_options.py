@@ -13,6 +13,9 @@ CHOICES = {
 }
 """What the fields that are a choice may be."""
 
+NEW_INPUT_PIXELS = 384 * 288
+"""Area to which photos are resized before a new network."""
+
 _COUNTS = ("input_pixels", "epochs", "batch_size", "patience", "devices")
 _INTERVALS = ("save_steps", "picture_epochs")
 _MAY_BE_ZERO = (
@@ -43,7 +46,9 @@ class TrainingOptions:
         levels: its feature maps to use, as indexes into its `feature_info`.
         readout: `top-down` or `pointwise`.
         weights: where its ImageNet weights come from: `timm`, `package`, `none`.
-        input_pixels: area to which photos are resized.
+        input_pixels: area to which photos are resized before the network; None for that of the
+            model to go on from, or of a new network. A guide that was trained for more looks at
+            the same photos at its own size.
         epochs: how often each image is shown, at most.
         batch_size: images of one step, over all devices.
         backbone_rate: greatest learning rate of the backbone.
@@ -74,7 +79,7 @@ class TrainingOptions:
     levels: tuple[int, ...] = (1, 2, 3, 4)
     readout: str = "top-down"
     weights: str = "timm"
-    input_pixels: int = 384 * 288
+    input_pixels: int | None = None
     epochs: int = 10
     batch_size: int = 16
     backbone_rate: float = 3e-4
@@ -98,6 +103,11 @@ class TrainingOptions:
     cache: str | None = None
     seed: int = 0
 
+    @property
+    def pixels(self) -> int:
+        """The area of an example: `input_pixels`, or what a new network has without."""
+        return NEW_INPUT_PIXELS if self.input_pixels is None else self.input_pixels
+
     def __post_init__(self) -> None:
         """Refuse values with which no run could come to its end.
 
@@ -108,7 +118,7 @@ class TrainingOptions:
         for expected, is_allowed, names in _RANGES:
             for name in names:
                 value = getattr(self, name)
-                if not (math.isfinite(value) and is_allowed(value)):
+                if value is not None and not (math.isfinite(value) and is_allowed(value)):
                     raise ValueError(f"expected {name} {expected}, got {value}")
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:

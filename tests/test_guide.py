@@ -1,4 +1,5 @@
 import copy
+import dataclasses
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from saliency.model import ModelConfig, SaliencyModel
 from saliency.pruning.groups import find_groups
 from saliency.pruning.surgery import remove_channels
 from saliency.pruning_learner import origins_after
+from saliency.shrinking import shrink_densities, shrink_photos
 
 PHOTOS = torch.randint(
     0, 256, (2, 64, 96, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
@@ -129,3 +131,29 @@ def test_kept_batches_and_features_alone_make_the_whole_loss(fabric, model):
 
 def test_without_features_nobody_looks_at_kept_batches_again(model):
     assert Guide(model, share=0.4).features_only() is None
+
+
+def test_a_guide_looks_at_more_pixels_than_the_one_that_learns(fabric, model):
+    small = shrink_photos(PHOTOS, share=0.5, size_multiple=32)
+    learning = copy.deepcopy(model)
+    loss = Guide(model, share=1.0).loss(
+        fabric, fabric.setup_module(learning), PHOTOS, NONE, small=small
+    )
+    with torch.no_grad():
+        wanted = shrink_densities(model(PHOTOS).exp(), small.shape[1:3])
+        expected = cross_entropy(learning(small), wanted).mean()
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_features_are_compared_at_the_grid_of_the_one_that_learns(fabric, model):
+    learning = copy.deepcopy(model)
+    learning.config = dataclasses.replace(model.config, input_pixels=32 * 64)
+    guide = Guide(model, share=1.0, feature_weight=1.0)
+    assert guide._compared(learning)
+    assert guide.example_pixels(learning) == model.config.input_pixels
+    small = shrink_photos(PHOTOS, share=0.5, size_multiple=32)
+    without = Guide(model, share=1.0).loss(
+        fabric, fabric.setup_module(learning), PHOTOS, NONE, small=small
+    )
+    both = guide.loss(fabric, fabric.setup_module(learning), PHOTOS, NONE, small=small)
+    assert both > without

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = (
     ("saliency",),  # names its public modules in strings, fetched on use
-    ("errors", "aspect", "allocator", "losses", "metrics", "readout", "set_bias"),
+    ("errors", "aspect", "allocator", "losses", "metrics", "readout", "set_bias", "shrinking"),
     ("bootstrap", "optimal_maps", "reliability"),
     ("training_options", "pruning_options", "choice_options"),
     ("pruning", "pruning.layers", "pruning.shapes"),

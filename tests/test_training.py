@@ -213,3 +213,24 @@ def test_network_that_cannot_be_built_is_refused_and_the_folder_stays_free(data,
     with pytest.raises(CheckpointError, match="choose another --backbone or other --levels"):
         train(data, tmp_path / "run", **changes)
     train(data, tmp_path / "run", epochs=1)
+
+
+def test_a_model_may_go_on_with_fewer_pixels_than_its_guide(data, learned, tmp_path):
+    guide = learned[0] / "model.safetensors"
+    path = tmp_path / "run"
+    options = dataclasses.replace(OPTIONS, input_pixels=32 * 64, epochs=1)
+    folder = RunFolder(path)
+    folder.start(options)
+    given = dataclasses.replace(data, teachers=(guide,))
+    training.train(given, options, folder, start=load_model(guide))
+    assert load_model(path / "model.safetensors").config.input_pixels == 32 * 64
+
+
+def test_a_model_goes_on_with_its_own_input_size_unless_told_otherwise(data, learned, tmp_path):
+    start = load_model(learned[0] / "model.safetensors")
+    start.config = dataclasses.replace(start.config, input_pixels=48 * 64)
+    folder = RunFolder(tmp_path / "run")
+    options = dataclasses.replace(OPTIONS, input_pixels=None, epochs=1)
+    folder.start(options)
+    training.train(data, options, folder, start=start)
+    assert load_model(folder.model).config.input_pixels == 48 * 64

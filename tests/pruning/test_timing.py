@@ -27,14 +27,14 @@ def nodes(graph):
 
 
 def test_network_is_timed_at_the_usual_pace():
-    (time_ms,) = measure_networks_ms([toy_graph()], CountingEngine(), inputs=INPUTS, rounds=2)
+    (time_ms,) = measure_networks_ms([toy_graph()], CountingEngine(), inputs=[INPUTS], rounds=2)
     assert time_ms == pytest.approx(nodes(toy_graph()))
 
 
 def test_network_is_timed_at_the_pace_that_is_asked_for():
     reference_ms = 3.0 * nodes(reference_graph().model)
     (time_ms,) = measure_networks_ms(
-        [toy_graph()], CountingEngine(), inputs=INPUTS, reference_ms=reference_ms, rounds=2
+        [toy_graph()], CountingEngine(), inputs=[INPUTS], reference_ms=reference_ms, rounds=2
     )
     assert time_ms == pytest.approx(3 * nodes(toy_graph()))
 
@@ -42,7 +42,7 @@ def test_network_is_timed_at_the_pace_that_is_asked_for():
 def test_times_do_not_depend_on_the_pace_of_the_machine():
     """The clock itself says that the machine becomes some times slower meanwhile."""
     engine = PacedEngine()
-    times = NetworkTimes([toy_graph(), toy_graph()], engine, INPUTS)
+    times = NetworkTimes([toy_graph(), toy_graph()], engine, [INPUTS, INPUTS])
     first_pace_ms = times.watch.pace_ms
     for _ in range(5):
         times.visit()
@@ -60,7 +60,7 @@ def test_pace_is_the_median_of_the_last_runs_of_the_reference():
 
 def test_each_round_prepares_each_network_anew():
     engine = CountingEngine()
-    times = NetworkTimes([toy_graph(), toy_graph()], engine, INPUTS)
+    times = NetworkTimes([toy_graph(), toy_graph()], engine, [INPUTS, INPUTS])
     before = len(engine.graphs)
     times.visit()
     times.visit()
