@@ -3,6 +3,7 @@
 import hashlib
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,9 @@ def predict_alike(
         photo: uint8 (height, width, 3).
     """
     height, width, _ = photo.shape
-    columns = photo.reshape(height, -1).sum(axis=0, dtype=np.int64).reshape(width, 3).sum(axis=1)
+    # 32 bits hold the sum of a column of up to 8 million pixels.
+    sums = cv2.reduce(photo.reshape(height, -1), 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
+    columns = sums.reshape(width, 3).sum(axis=1, dtype=np.int64)
     if (columns * (2 * np.arange(width) - (width - 1))).sum() <= 0:
         return predict(photo)
     return predict(np.ascontiguousarray(photo[:, ::-1]))[:, ::-1]
@@ -125,16 +128,18 @@ def to_density(log_density: NDArray[np.floating], size: Size | None = None) -> N
     Raises:
         ValueError: a side of `size` is below 1.
     """
-    values = np.asarray(log_density, dtype=np.float64)
+    values = np.asarray(log_density, dtype=np.float32)
     mass = np.exp(values - values.max())
     if size is not None:
         _check_size(size)
         mass = _resize(mass, size, enlarging=cv2.INTER_LINEAR)
     # A cell too far from the peak for float32 stays above zero, as its logarithm is wanted.
     floor = float(np.finfo(np.float32).tiny)
-    return np.asarray(np.maximum(mass / mass.sum(), floor), dtype=np.float32)
+    scale = np.float32(1 / mass.sum(dtype=np.float64))
+    return np.asarray(np.maximum(mass * scale, floor), dtype=np.float32)
 
 
+@lru_cache(maxsize=256)
 def working_size(photo_size: Size, *, input_pixels: int, size_multiple: int) -> Size:
     """Return the width and height at which a model looks at a photo.
 
@@ -229,8 +234,12 @@ def _start_session(content: bytes, path: Path, *, threads: int | None) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors only
-    # Threads that spin as they wait would take the cores from decoding and encoding.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Threads that spin between the layers share a prediction best. Not for long, as on a busy
+    # machine that takes the core from the thread waited for; nor after it, when decoding and
+    # encoding want the cores.
+    options.add_session_config_entry("session.intra_op.spin_duration_us", "50")
+    options.add_session_config_entry("session.intra_op.spin_backoff_max", "16")
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     if threads is not None:
         options.intra_op_num_threads = threads
     try:

@@ -92,6 +92,8 @@ def propose_more(setting: Setting, best: Window, count: int) -> list[Window]:
     less than 5 % of the density.
     """
     windows = [best]
+    if count == 0:
+        return []
     left = _coarse(setting.density)
     while len(windows) <= count:
         left = _without(left, windows[-1], setting.photo_size)

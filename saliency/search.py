@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saliency.aspect import Size, largest_size
-from saliency.window import Positions, ShareTable, Window, check_fits, largest
+from saliency.window import Positions, ShareTable, Window, check_fits, largest, sorted_once
 
 Edges = tuple[int, int, int, int]
 """Left, top, right, bottom of a box in whole pixels; the last two lie outside it."""
@@ -143,7 +143,8 @@ def _good_place(table: ShareTable, window_size: Size, wishes: Wishes) -> Window:
 
 def _spread(ends: Positions, own: Positions) -> Positions:
     """Return positions from the first to the last, evenly, and some that must not be missing."""
-    return _merged(np.linspace(ends[0], ends[-1], _SIZING_POSITIONS).astype(np.int64), own)
+    first, last, most = ends[0], ends[-1], _SIZING_POSITIONS - 1
+    return _merged(first + np.arange(most + 1) * (last - first) // most, own)
 
 
 def _pick(
@@ -199,9 +200,8 @@ def _crossings(window_size: Size, photo_size: Size, wishes: Wishes) -> tuple[Pos
 
 
 def _merged(some: Positions, others: Positions) -> Positions:
-    """Return all of these positions, sorted, each once; faster than np.union1d."""
-    every = np.sort(np.concatenate([some, others]))
-    return np.asarray(every[np.diff(every, prepend=-1) > 0])
+    """Return all of these positions, sorted, each once."""
+    return sorted_once(np.concatenate([some, others]))
 
 
 def _thinned(every: Positions, own: Positions, most: int) -> Positions:

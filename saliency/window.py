@@ -87,18 +87,28 @@ class ShareTable:
             raise ValueError(
                 f"expected a window inside the {photo_width}x{photo_height} photo: {window}"
             )
-        size = window.width, window.height
-        held = self.shares(np.array([window.x]), np.array([window.y]), size)[0, 0]
-        return float(min(max(held, 0.0), 1.0))
+        lower = self._up_to(right, bottom) - self._up_to(window.x, bottom)
+        upper = self._up_to(right, window.y) - self._up_to(window.x, window.y)
+        return min(max(lower - upper, 0.0), 1.0)
 
     def shares(self, xs: Positions, ys: Positions, window_size: Size) -> NDArray[np.float64]:
         """Return the share of the windows of a size at every x and y, of shape (ys, xs)."""
         (width, height), (photo_width, photo_height) = window_size, self.photo_size
-        tops = _rows_at(self._below, ys, photo_height)
-        strips = _rows_at(self._below, ys + height, photo_height) - tops
-        across = np.ascontiguousarray(strips.T)
-        lefts = _rows_at(across, xs, photo_width)
-        return np.asarray((_rows_at(across, xs + width, photo_width) - lefts).T)
+        rows = _rows_at(self._below, np.concatenate([ys, ys + height]), photo_height)
+        across = np.ascontiguousarray((rows[len(ys) :] - rows[: len(ys)]).T)
+        columns = _rows_at(across, np.concatenate([xs, xs + width]), photo_width)
+        return np.asarray((columns[len(xs) :] - columns[: len(xs)]).T)
+
+    def _up_to(self, x: int, y: int) -> float:
+        """Return the share above and to the left of a pixel's corner, as `shares` finds it."""
+        (columns, rows), (width, height) = self.grid_size, self.photo_size
+        (column, right), (row, below) = divmod(x * columns, width), divmod(y * rows, height)
+        next_column, next_row = min(column + 1, columns), min(row + 1, rows)
+        table = self._below
+        upper = table.item(row, column) * (width - right) + table.item(row, next_column) * right
+        lower = table.item(next_row, column) * (width - right)
+        lower += table.item(next_row, next_column) * right
+        return (upper * (height - below) + lower * below) / (width * height)
 
     def positions(self, window_size: Size) -> tuple[Positions, Positions]:
         """Return the xs and ys among which a position of the largest share is sure to be.
@@ -209,6 +219,14 @@ def largest(
     return Window(int(xs[columns[first]]), int(ys[rows[first]]), *window_size)
 
 
+def sorted_once(positions: Positions) -> Positions:
+    """Return positions sorted, each once; several times faster than np.unique for a few hundred."""
+    every = np.sort(positions)
+    is_first = np.ones(len(every), dtype=np.bool_)
+    np.not_equal(every[1:], every[:-1], out=is_first[1:])
+    return np.asarray(every[is_first])
+
+
 def _best_in(table: ShareTable, window_size: Size) -> Window:
     """Return the window of a size that holds the most, trying every position that it may have."""
     check_fits(window_size, table.photo_size)
@@ -253,6 +271,5 @@ def _passings(count: int, *, length: int, full: int) -> Positions:
     borders = np.arange(count + 1, dtype=np.int64) * full
     down, up = borders // count, -(-borders // count)
     ends = np.array([0, last // 2, last], dtype=np.int64)
-    every = np.sort(np.concatenate([ends, down, up, down - length, up - length]))
-    every = every[(every >= 0) & (every <= last)]
-    return every[np.diff(every, prepend=-1) > 0]
+    every = np.concatenate([ends, down, up, down - length, up - length])
+    return sorted_once(every[(every >= 0) & (every <= last)])
