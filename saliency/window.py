@@ -108,7 +108,7 @@ class ShareTable:
         upper = table.item(row, column) * (width - right) + table.item(row, next_column) * right
         lower = table.item(next_row, column) * (width - right)
         lower += table.item(next_row, next_column) * right
-        return (upper * (height - below) + lower * below) / (width * height)
+        return float((upper * (height - below) + lower * below) / (width * height))
 
     def positions(self, window_size: Size) -> tuple[Positions, Positions]:
         """Return the xs and ys among which a position of the largest share is sure to be.
