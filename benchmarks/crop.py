@@ -30,8 +30,9 @@ import numpy as np
 from PIL import Image
 
 from saliency.crop_file import Output
+from saliency.crop_plan import CropOptions
 from saliency.crop_run import crop_all
-from saliency.cropping import CropOptions, Cropper
+from saliency.cropping import Cropper
 from saliency.photo_list import ListedPhoto
 from saliency.predictor import Predictor
 

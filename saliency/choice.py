@@ -8,7 +8,7 @@ it gains enough and people are likely enough to prefer it; else the fallback is.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -21,12 +21,21 @@ from saliency.confidence import Calibration, gather_evidence
 from saliency.proposal import Setting, propose, propose_middle, propose_more, read_setting
 from saliency.window import Window
 
-__all__ = ["Alternative", "Choice", "ChoiceOptions", "Outcome", "Padding", "choose"]
+__all__ = [
+    "Alternative",
+    "Choice",
+    "ChoiceOptions",
+    "Outcome",
+    "Padding",
+    "candidates_of",
+    "choose",
+]
 
 Outcome = Literal["moved", "centred", "padded", "skipped"]
 
 _DIGITS = 6  # of a share in JSON
 _PLACED = "the subject is where it was asked to be, as far as the photo has room"
+_WHOLE = "it is the whole photo"
 _REASONS = {"moved": "most density is there", "centred": "most density is in the middle"}
 
 
@@ -63,10 +72,11 @@ class Choice:
         centre: the window that it was compared with.
         centre_share: of the density, in that one.
         gain: what the best window keeps more than that one, whether or not it was taken.
-        confidence: probability that fixations prefer the best window to that one; 0 where they
-            are the same, None where the model has no calibration.
+        confidence: probability that fixations prefer the best window to that one; None where
+            they are the same, and where the model has no calibration.
         padding: the borders wanted if padded, else None.
-        alternatives: other windows, the best one first where it was not taken.
+        alternatives: other windows, the best one first where it was not taken; with the one chosen
+            no more than the candidates asked for, but always the best one.
     """
 
     aspect: str
@@ -131,7 +141,7 @@ def _choose(
     best = propose(setting, ratio)
     centre = propose_middle(setting, (best.width, best.height))
     evidence = gather_evidence(setting.table, best, centre)
-    confidence = None if calibration is None else 0.0
+    confidence = None
     if calibration is not None and best != centre:
         confidence = calibration.probability(evidence)
     doubt = _doubt(setting, best, centre, gain=evidence.gain, confidence=confidence)
@@ -139,11 +149,12 @@ def _choose(
     window, padding = best, None
     if doubt is not None:
         outcome, window, padding = _fall_back(setting, ratio, best)
-    others = [best, *propose_more(setting, best, setting.options.candidates - 1)]
+    count = setting.options.candidates - 1
+    others = [one for one in (best, *propose_more(setting, best, count)) if one != window]
     return Choice(
         aspect=label,
         outcome=outcome,
-        reason=doubt or (_REASONS[outcome] if setting.options.place is None else _PLACED),
+        reason=doubt or _reason(setting, outcome, window),
         window=window,
         share=setting.table.share(window),
         centre=centre,
@@ -152,9 +163,28 @@ def _choose(
         confidence=confidence,
         padding=padding,
         alternatives=tuple(
-            Alternative(other, setting.table.share(other)) for other in others if other != window
+            Alternative(other, setting.table.share(other)) for other in others[: max(count, 1)]
         ),
     )
+
+
+def candidates_of(choice: Choice) -> list[Choice]:
+    """Return a choice, and after it each of its alternatives as if that had been chosen.
+
+    Of a photo that is skipped there are no alternatives.
+    """
+    others = () if choice.outcome == "skipped" else choice.alternatives
+    return [choice] + [
+        replace(choice, outcome="moved", window=one.window, share=one.share, padding=None)
+        for one in others
+    ]
+
+
+def _reason(setting: Setting, outcome: Outcome, window: Window) -> str:
+    """Return why a window is taken that nothing speaks against."""
+    if (window.width, window.height) == setting.photo_size:
+        return _WHOLE
+    return _REASONS[outcome] if setting.options.place is None else _PLACED
 
 
 def _doubt(

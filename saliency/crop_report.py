@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saliency.aspect import Size
-from saliency.choice import Choice
+from saliency.choice import Choice, candidates_of
 from saliency.focal_point import service_values
 
 SCHEMA = 1
@@ -24,7 +25,8 @@ class CropReport:
         photo: its file.
         size: width and height of the upright photo.
         choices: the window for each ratio.
-        files: the crop for each ratio; None where none was written.
+        files: for each ratio the crop, then those of its alternatives where they were wanted; None
+            where none was written.
         overlay: the overlay, if one was written.
         timing_ms: how long each part took.
         preview: the photo as the model sees it, if asked for.
@@ -33,7 +35,7 @@ class CropReport:
     photo: Path
     size: Size
     choices: tuple[Choice, ...]
-    files: tuple[Path | None, ...]
+    files: tuple[tuple[Path | None, ...], ...]
     overlay: Path | None
     timing_ms: dict[str, float]
     preview: NDArray[np.uint8] | None
@@ -41,10 +43,8 @@ class CropReport:
     def to_json(self, *, status: str = "cropped", has_timing: bool = False) -> dict[str, Any]:
         """Return the report as `saliency crop --json` prints it, keys always in the same order."""
         windows = [
-            choice.to_json()
-            | {"file": None if file is None else str(file)}
-            | service_values(choice.window, self.size)
-            for choice, file in zip(self.choices, self.files, strict=True)
+            _window_json(choice, files) | service_values(choice.window, self.size)
+            for choice, files in zip(self.choices, self.files, strict=True)
         ]
         timing = {name: round(spent_ms, 3) for name, spent_ms in self.timing_ms.items()}
         return {
@@ -59,10 +59,11 @@ class CropReport:
         }
 
     def to_text(self) -> str:
-        """Return one line for each ratio, and one for the overlay."""
+        """Return one line for each ratio and each further crop of it, and one for the overlay."""
         lines = [
-            _line(choice, self.photo if file is None else file)
-            for choice, file in zip(self.choices, self.files, strict=True)
+            _line(one, self.photo if file is None else file)
+            for choice, files in zip(self.choices, self.files, strict=True)
+            for one, file in zip(candidates_of(choice), files, strict=False)
         ]
         return "\n".join(lines + ([] if self.overlay is None else [printable(self.overlay)]))
 
@@ -98,6 +99,15 @@ def printable(path: Path) -> str:
     return "".join(
         sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in str(path)
     )
+
+
+def _window_json(choice: Choice, files: tuple[Path | None, ...]) -> dict[str, Any]:
+    """Return a choice with its files: its own, and one in each of its alternatives."""
+    shown = choice.to_json()
+    names = [None if file is None else str(file) for file in files]
+    for one, name in zip_longest(shown["alternatives"], names[1:]):
+        one["file"] = name
+    return shown | {"file": names[0]}
 
 
 def _line(choice: Choice, file: Path) -> str:

@@ -1,9 +1,8 @@
 """Crop one photo to several aspect ratios: decode it once, predict once, cut and write each."""
 
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from fractions import Fraction
+from collections.abc import Sequence
+from dataclasses import replace
 from io import BytesIO
 from math import ceil
 from pathlib import Path
@@ -14,80 +13,23 @@ from PIL import Image
 
 from saliency.aspect import Size, largest_size
 from saliency.atomic import write_whole
-from saliency.choice import Choice, ChoiceOptions, choose
-from saliency.crop_file import Output, make_crop, make_lossless_crop
+from saliency.choice import Alternative, Choice, candidates_of, choose
+from saliency.crop_file import make_crop, make_lossless_crop
+from saliency.crop_plan import CropOptions, Plan, Planner, is_there
 from saliency.crop_report import CropReport
-from saliency.encoding import Encoding
 from saliency.errors import PhotoError
 from saliency.image import LoadedPhoto, decode_photo, pixels_to_srgb, read_bytes, to_srgb
 from saliency.lossless import snapped
-from saliency.naming import DEFAULT_PATTERN, crop_name
-from saliency.photo_format import HEAD_BYTES, SUFFIXES, CropFormat, crop_format, photo_format
+from saliency.photo_format import CropFormat, crop_format
 from saliency.photo_list import ListedPhoto
 from saliency.pixels import Pixels
 from saliency.predictor import Predictor, resize_photo
 from saliency.render import draw_overlay
 from saliency.stopwatch import Stopwatch
-from saliency.window import share
+from saliency.window import ShareTable
 
 _OVERLAY_PX = 1600
 _MOST_VIEWS = 4  # frames of an animation that the model looks at
-
-
-@dataclass(frozen=True, kw_only=True)
-class CropOptions:
-    """How photos are to be cropped.
-
-    Attributes:
-        aspects: how each ratio is written, and its value.
-        choice: how the windows are chosen.
-        output_dir: folder for the crops; None for each photo's own.
-        pattern: names the crops (`naming`).
-        output: the size of the crops.
-        as_format: format of the crops; None for the photo's own.
-        encoding: quality and the like.
-        is_lossless: cut JPEGs on the borders of their blocks, without re-encoding.
-        is_stripped: leave out EXIF, XMP, IPTC and the resolution.
-        overlay: write a picture of the density and the windows too.
-        overwrite: replace files that exist.
-        resume: leave crops that exist as they are, and make those that are missing.
-        is_dry: choose the windows and write nothing.
-        has_preview: keep a small picture of each photo in its report.
-    """
-
-    aspects: Mapping[str, Fraction]
-    choice: ChoiceOptions = field(default_factory=ChoiceOptions)
-    output_dir: Path | None = None
-    pattern: str = DEFAULT_PATTERN
-    output: Output = field(default_factory=Output)
-    as_format: CropFormat | None = None
-    encoding: Encoding = field(default_factory=Encoding)
-    is_lossless: bool = False
-    is_stripped: bool = False
-    overlay: bool = False
-    overwrite: bool = False
-    resume: bool = False
-    is_dry: bool = False
-    has_preview: bool = False
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Which files are to be made of a photo.
-
-    Attributes:
-        photo: the photo.
-        as_format: format of its crops.
-        files: its crops, one for each ratio.
-        overlay: its overlay, if there is to be one.
-        is_done: all of them are there already, and are to stay.
-    """
-
-    photo: ListedPhoto
-    as_format: CropFormat
-    files: tuple[Path, ...]
-    overlay: Path | None
-    is_done: bool = False
 
 
 class Cropper:
@@ -99,34 +41,12 @@ class Cropper:
         """Take the model, the options, and all photos of this run, which are never written to."""
         self._predictor = predictor
         self._options = options
-        self._taken: dict[Path, Path] = {photo.path.resolve(): photo.path for photo in photos}
+        self._planner = Planner(options, photos)
         self._folders = threading.Lock()
 
     def plan(self, photo: ListedPhoto) -> Plan:
-        """Return which files are to be made of a photo, and keep them from other photos.
-
-        Not to be called by several threads at once.
-
-        Raises:
-            PhotoError: a file is another photo's, or is there and must not be replaced.
-        """
-        options, path = self._options, photo.path
-        as_format = options.as_format or crop_format(_format_of(path))
-        folder = path.parent if options.output_dir is None else options.output_dir / photo.folder
-        own = path.suffix
-        suffix = own if own.lower() in SUFFIXES[as_format] else SUFFIXES[as_format][0]
-        files = tuple(
-            folder / crop_name(path, label, suffix[1:], options.pattern)
-            for label in options.aspects
-        )
-        overlay = folder / f"{path.stem}-overlay.png" if options.overlay else None
-        if options.is_dry:
-            return Plan(photo, as_format, files, overlay)
-        outputs = [*files, *([overlay] if overlay else [])]
-        for file in outputs:
-            self._take(file, path)
-        is_done = options.resume and all(_is_there(file) for file in outputs)
-        return Plan(photo, as_format, files, overlay, is_done)
+        """Return which files are to be made of a photo (`Planner.plan`)."""
+        return self._planner.plan(photo)
 
     def crop(self, plan: Plan) -> CropReport:
         """Crop one photo and write the crops; several threads may do so at once.
@@ -141,8 +61,11 @@ class Cropper:
             photo = decode_photo(read_bytes(path), path, self._least_size)
         rgb, density, choices = self._choose(photo, clock)
         files = tuple(
-            self._write_crop(photo, choice, file, plan.as_format, clock)
-            for choice, file in zip(choices, plan.files, strict=True)
+            tuple(
+                self._write_crop(photo, one, file, plan.as_format, clock)
+                for one, file in zip(candidates_of(choice), wanted, strict=False)
+            )
+            for choice, wanted in zip(choices, plan.files, strict=True)
         )
         overlay = None if self._options.is_dry else plan.overlay
         if overlay is not None:
@@ -178,7 +101,7 @@ class Cropper:
                 for choice in choices
                 if choice.outcome != "skipped" and not self._options.is_dry
             ]
-        files = (None,) * len(choices)
+        files = ((None,),) * len(choices)
         report = CropReport(path, photo.size, choices, files, None, clock.parts_ms, None)
         return report, crops
 
@@ -237,7 +160,7 @@ class Cropper:
         options = self._options
         if options.is_dry or choice.outcome == "skipped":
             return None
-        if options.resume and _is_there(file):
+        if options.resume and is_there(file):
             return file
         with clock.part("encode"):
             data = self._encode(photo, choice, as_format)
@@ -270,22 +193,6 @@ class Cropper:
                 sizes.append(_shrunk(photo_size, max(written / cut for written, cut in sides)))
         return max(width for width, _ in sizes), max(height for _, height in sizes)
 
-    def _take(self, file: Path, photo: Path) -> None:
-        """Note that a file belongs to a photo, unless it is another's or must not be replaced."""
-        place = file.resolve()
-        other = self._taken.get(place)
-        if other is not None and place == other.resolve():
-            raise PhotoError(f"the crop of {photo} would replace the photo {other}")
-        if other == photo:
-            raise PhotoError(f"two crops of {photo} would be {file}; put {{aspect}} in their names")
-        if other is not None:
-            raise PhotoError(
-                f"the crops of {photo} and {other} would both be {file}; crop them into two folders"
-            )
-        if _is_there(file) and not (self._options.overwrite or self._options.resume):
-            raise PhotoError(f"{file} exists already; --overwrite replaces it")
-        self._taken[place] = photo
-
     def _write_overlay(
         self,
         file: Path,
@@ -294,24 +201,13 @@ class Cropper:
         choices: Sequence[Choice],
     ) -> None:
         """Draw the overlay of a photo and write it as PNG."""
-        if self._options.resume and _is_there(file):
+        if self._options.resume and is_there(file):
             return
         least = _shrunk(photo.size, _OVERLAY_PX / max(photo.size))
         picture = draw_overlay(to_srgb(photo, least), density, choices, photo_size=photo.size)
         buffer = BytesIO()
         Image.fromarray(picture).save(buffer, "png")
         self._write(buffer.getvalue(), file)
-
-
-def _format_of(path: Path) -> str | None:
-    """Return the format of a photo by its first bytes; None if it has none, or cannot be read."""
-    try:
-        if not path.is_file():
-            return None
-        with path.open("rb") as file:
-            return photo_format(file.read(HEAD_BYTES))
-    except (OSError, ValueError):
-        return None
 
 
 def _views(photo: LoadedPhoto) -> list[Pixels]:
@@ -325,17 +221,18 @@ def _views(photo: LoadedPhoto) -> list[Pixels]:
     return [photo.frames[round(place)].image for place in places]
 
 
-def _is_there(file: Path) -> bool:
-    """Return whether a name is taken, even by a link to nowhere."""
-    return file.exists() or file.is_symlink()
-
-
 def _on_blocks(choice: Choice, photo: LoadedPhoto, density: NDArray[np.float32]) -> Choice:
-    """Return a choice with its window on the borders of the JPEG's blocks."""
-    window = snapped(photo, choice.window)
-    if window == choice.window:
-        return choice
-    return replace(choice, window=window, share=share(density, window, photo.size))
+    """Return a choice with its windows on the borders of the JPEG's blocks."""
+    table = ShareTable(density, photo.size)
+    window, *others = (
+        snapped(photo, one) for one in (choice.window, *(one.window for one in choice.alternatives))
+    )
+    return replace(
+        choice,
+        window=window,
+        share=table.share(window),
+        alternatives=tuple(Alternative(one, table.share(one)) for one in others),
+    )
 
 
 def _shrunk(size: Size, factor: float) -> Size:

@@ -1,6 +1,7 @@
 """Which photos a command line stands for: files, folders and lists of files."""
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 from saliency.errors import PhotoError
 from saliency.naming import crop_name
 from saliency.photo_format import PHOTO_SUFFIXES
+
+_NUMBER = re.compile(r"-\d+\Z")  # of a candidate
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ def find_photos(
 
     A folder's photos are its files with the suffix of a photo, sorted by name, without hidden
     ones, and without crops and overlays that an earlier run with the same ratios (and the default
-    pattern) made of others among them. A folder without photos stands for itself, to be reported
+    patterns) made of others among them. A folder without photos stands for itself, to be reported
     as such.
 
     Args:
@@ -102,4 +105,4 @@ def _photos_in(folder: Path, labels: Sequence[str]) -> list[Path]:
     ]
     made = {crop_name(file, label, "x").stem for file in files for label in labels}
     made |= {f"{file.stem}-overlay" for file in files}
-    return [file for file in files if file.stem not in made]
+    return [file for file in files if not {file.stem, _NUMBER.sub("", file.stem)} & made]

@@ -123,10 +123,10 @@ def _with_lines(legend: NDArray[np.uint8], choices: Sequence[Choice]) -> NDArray
         colour = _COLOURS[index % len(_COLOURS)]
         middle = 5 + index * _LINE_PX + _LINE_PX // 2
         cv2.rectangle(legend, (10, middle - 8), (30, middle + 8), colour, cv2.FILLED)
-        sure = "none" if choice.confidence is None else f"{choice.confidence:.0%}"
+        sure = "" if choice.confidence is None else f"   confidence {choice.confidence:.0%}"
         text = (
             f"{choice.aspect} {choice.outcome}   keeps {choice.share:.1%}   "
-            f"centre (dashed) {choice.centre_share:.1%}   confidence {sure}"
+            f"centre (dashed) {choice.centre_share:.1%}{sure}"
         )
         place = (42, middle + 7)
         cv2.putText(legend, text, place, _FONT, _FONT_SCALE, (235, 235, 235), 1, cv2.LINE_AA)

@@ -4,7 +4,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from saliency.choice import ChoiceOptions, Padding, choose
+from saliency.choice import ChoiceOptions, Padding, candidates_of, choose
 from saliency.choice_options import parse_box
 from saliency.confidence import Calibration
 from saliency.window import Window, centred
@@ -52,7 +52,13 @@ def test_unsure_window_is_left_for_the_middle_and_named_as_alternative():
 def test_best_window_in_the_middle_is_taken_without_any_confidence():
     choice = choose_one(np.ones((32, 48)), ALWAYS, fallback="skip")
     assert (choice.outcome, choice.window) == ("centred", MIDDLE)
-    assert (choice.gain, choice.confidence) == (0, 0)
+    assert (choice.gain, choice.confidence) == (0, None)
+
+
+def test_window_that_is_the_whole_photo_says_so_and_has_no_confidence():
+    choice = choose_one(left_heavy(), ALWAYS, aspects={"3:2": Fraction(3, 2)})
+    assert (choice.outcome, choice.reason) == ("centred", "it is the whole photo")
+    assert (choice.share, choice.gain, choice.confidence) == (1, 0, None)
 
 
 def test_confidence_that_is_asked_for_is_enough():
@@ -137,6 +143,26 @@ def test_candidates_limit_the_windows_named():
     density[15:17, 43:45] += 0.05
     assert choose_one(density, candidates=1).alternatives == ()
     assert len(choose_one(density, candidates=2).alternatives) == 1
+
+
+def test_candidates_count_the_middle_that_is_fallen_back_to():
+    density = left_heavy()
+    density[15:17, 43:45] += 0.05
+    choice = choose_one(density, NEVER, candidates=2)
+    assert choice.window == MIDDLE
+    assert [one.window.x < 40 for one in choice.alternatives] == [True]
+
+
+@pytest.mark.parametrize(("fallback", "count"), [("center", 3), ("pad", 3), ("skip", 1)])
+def test_candidates_are_the_choice_and_each_alternative_taken_instead(fallback, count):
+    density = left_heavy()
+    density[15:17, 43:45] += 0.05
+    choice = choose_one(density, NEVER, fallback=fallback)
+    first, *others = candidates_of(choice)
+    assert (first, len(others)) == (choice, count - 1)
+    for other, named in zip(others, choice.alternatives, strict=False):
+        assert (other.outcome, other.window, other.padding) == ("moved", named.window, None)
+        assert other.share == named.share
 
 
 @pytest.mark.parametrize("fallback", ["center", "pad", "skip"])

@@ -17,7 +17,8 @@ from runtime_fixtures import METADATA, dark_photo, write_model
 from saliency.choice_options import ChoiceOptions
 from saliency.commands.crop import main
 from saliency.crop_file import Output
-from saliency.cropping import CropOptions, Cropper
+from saliency.crop_plan import CropOptions
+from saliency.cropping import Cropper
 from saliency.errors import PhotoError
 from saliency.predictor import Predictor
 

@@ -29,7 +29,7 @@ LAYERS = (
     ("contact_sheet", "crop_image"),
     ("cache",),
     ("crop_file", "datasets.dataset", "examples", "teacher", "evaluation", "checkpoint"),
-    ("ceiling",),
+    ("ceiling", "crop_plan"),
     ("summary",),
     ("pruning.compensation", "datasets.collecting", "datasets.matlab", "kept_batches"),
     ("datasets.cat2000", "datasets.marked", "datasets.mit1003", "datasets.pysaliency_files"),
@@ -77,7 +77,7 @@ RUNTIME = {
     *("naming", "photo_list", "focal_point", "stopwatch", "crop_report", "contact_sheet"),
     *("commands", "commands.crop", "commands.crop_options", "commands.cropping_job"),
     *("choice_options", "confidence", "search", "subject", "proposal", "choice"),
-    *("commands.choice_options", "crop_image"),
+    *("commands.choice_options", "crop_image", "crop_plan"),
 }
 """What cropping needs, which runs on the base installation."""
 

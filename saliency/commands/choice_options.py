@@ -68,9 +68,9 @@ def add_choice_options(parser: argparse.ArgumentParser) -> None:
         "--candidates",
         metavar="N",
         type=_count,
-        default=ChoiceOptions.candidates,
-        help="most windows of a ratio to name in --json, those not chosen under alternatives "
-        "(default: %(default)s)",
+        help="make a crop of up to N windows of each ratio, called NAME-WxH-1.EXT, NAME-WxH-2.EXT, "
+        "… (see --name); 1 is the chosen one, each other shows most of what those before it do "
+        f"not (default: one crop, and up to {ChoiceOptions.candidates} windows in --json)",
     )
 
 
@@ -86,7 +86,7 @@ def read_choice_options(namespace: argparse.Namespace) -> ChoiceOptions:
         avoid=tuple(namespace.avoid or ()),
         place=namespace.place,
         min_size=namespace.min_size,
-        candidates=namespace.candidates,
+        candidates=namespace.candidates or ChoiceOptions.candidates,
     )
 
 

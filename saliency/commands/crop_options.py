@@ -6,7 +6,7 @@ from pathlib import Path
 
 from saliency.aspect import Size
 from saliency.commands.choice_options import checked_by
-from saliency.naming import DEFAULT_PATTERN, parse_pattern
+from saliency.naming import CANDIDATE_PATTERN, DEFAULT_PATTERN, parse_pattern
 from saliency.photo_format import SUFFIXES
 
 QUALITY = 92
@@ -47,9 +47,9 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
         "--name",
         metavar="PATTERN",
         type=checked_by(parse_pattern),
-        default=DEFAULT_PATTERN,
-        help="how crops are called, from {stem}, {aspect}, {ext} and {parent} (the photo's folder);"
-        " / makes folders (default: %(default)s)",
+        help="how crops are called, from {stem}, {aspect}, {ext}, {parent} (the photo's folder) and"
+        " {candidate}, with which each window of --candidates has a crop; / makes folders (default:"
+        f" {DEFAULT_PATTERN}; with --candidates {CANDIDATE_PATTERN})",
     )
     add(
         "--format",

@@ -18,11 +18,13 @@ from saliency.choice_options import ChoiceOptions
 from saliency.commands import error_line
 from saliency.contact_sheet import Cell, draw_sheets, encode_sheet, make_cell, page_name
 from saliency.crop_file import Output
+from saliency.crop_plan import CropOptions
 from saliency.crop_report import brief_json, json_line, printable
 from saliency.crop_run import Outcome, crop_all
-from saliency.cropping import CropOptions, Cropper
+from saliency.cropping import Cropper
 from saliency.encoding import Encoding
 from saliency.errors import PhotoError
+from saliency.naming import CANDIDATE_PATTERN, DEFAULT_PATTERN, names_candidates
 from saliency.photo_list import ListedPhoto, find_photos, read_list, write_list
 from saliency.predictor import Predictor
 
@@ -133,14 +135,18 @@ def _read(options: argparse.Namespace, choice: ChoiceOptions) -> CropOptions:
         ImageColor.getrgb(options.background)
     except ValueError as error:
         raise PhotoError(f"unknown colour for --background: {options.background}") from error
-    if not options.json:
+    pattern = options.name
+    if pattern is None:
+        has_several = options.candidates is not None and options.candidates > 1
+        pattern = CANDIDATE_PATTERN if has_several else DEFAULT_PATTERN
+    if not (options.json or names_candidates(pattern)):
         choice = replace(choice, candidates=1)  # nobody is told of others
     is_exact = options.size is not None and not options.has_aspect
     return CropOptions(
         aspects=options.aspect,
         choice=choice,
         output_dir=options.output_dir,
-        pattern=options.name,
+        pattern=pattern,
         output=Output(
             max_size=options.max_size,
             scale=options.scale,
