@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int64
 from numpy import ndarray
 
 from saliency.calibration import Case, outcomes_of
@@ -32,6 +32,11 @@ class Bin:
     seen: float
     count: int
 
+    @property
+    def number(self) -> int:
+        """Place of the bin among all, from 0."""
+        return round(self.low * _BINS)
+
 
 def brier_score(
     probabilities: Float64[ndarray, " cases"], outcomes: Bool[ndarray, " cases"]
@@ -47,7 +52,7 @@ def reliability(
     probabilities: Float64[ndarray, " cases"], outcomes: Bool[ndarray, " cases"]
 ) -> list[Bin]:
     """Return the tenths of the range of probabilities that have cases."""
-    tenths = np.minimum((probabilities * _BINS).astype(np.int64), _BINS - 1)
+    tenths = bins_of(probabilities)
     return [
         Bin(
             low=tenth / _BINS,
@@ -59,6 +64,11 @@ def reliability(
         for tenth in range(_BINS)
         if (tenths == tenth).any()
     ]
+
+
+def bins_of(probabilities: Float64[ndarray, " cases"]) -> Int64[ndarray, " cases"]:
+    """Return the number of each probability's bin, from 0."""
+    return np.minimum((probabilities * _BINS).astype(np.int64), _BINS - 1)
 
 
 def summarise_fit(

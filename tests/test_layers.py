@@ -37,6 +37,7 @@ LAYERS = (
     ("cropping", "datasets.folder", "datasets.osie", "training_data", "validation", "guide"),
     ("calibration",),
     ("calibration_report",),
+    ("calibration_plot",),
     ("datasets.expected",),
     ("datasets.inspection",),
     ("crop_run", "datasets", "predictions", "export", "run_folder", "stepping"),

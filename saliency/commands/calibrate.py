@@ -7,7 +7,7 @@ window. The .onnx file is replaced by one that carries it; nothing else in it ch
 beside it (NAME.onnx.sha256) is written anew.
 
 Printed are the Brier score, by cross-validation over the photos, and how often people preferred
-the windows of each confidence.
+the windows of each confidence; --plot draws that.
 
 Exit status: 0 when it is written, 1 when a file is not as it should be, 2 for a wrong command line,
 130 after Ctrl-C.
@@ -17,6 +17,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from saliency.atomic import write_whole
 from saliency.commands import run_reporting
 from saliency.errors import DatasetError
 
@@ -43,7 +44,14 @@ def build_parser() -> argparse.ArgumentParser:
         help="part of each data set to fit to; a model is too sure of what it was trained on "
         "(default: %(default)s)",
     )
-    parser.add_argument("--dry-run", action="store_true", help="print the figures, write nothing")
+    parser.add_argument(
+        "--plot",
+        metavar="FILE",
+        type=Path,
+        help="PNG to write, in place of one of that name: how often people preferred the windows "
+        "of each confidence",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="leave the model as it is")
     return parser
 
 
@@ -78,6 +86,11 @@ def _calibrate(arguments: argparse.Namespace) -> int:
         )
     probabilities = cross_validate(cases)
     print(describe_fit(cases, probabilities))
+    if arguments.plot is not None:
+        from saliency.calibration_plot import draw_reliability  # noqa: PLC0415  for --plot only
+
+        write_whole(draw_reliability(cases, probabilities), arguments.plot, overwrite=True)
+        print(f"written: {arguments.plot}")
     if not arguments.dry_run:
         notes = summarise_fit(cases, probabilities)
         store_calibration(arguments.model, fit_calibration(cases), notes=notes)

@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from runtime_fixtures import write_model
+from runtime_fixtures import opened, write_model
 from training_fixtures import write_spots
 
 from saliency.commands import calibrate
@@ -19,7 +19,9 @@ def model(tmp_path):
 
 
 def run(model, dataset, *options):
-    return calibrate.main([str(model), "--data", f"folder:{dataset}", "--split", "all", *options])
+    return calibrate.main(
+        [str(model), "--data", f"folder:{dataset}", "--split", "all", *map(str, options)]
+    )
 
 
 def test_model_is_calibrated_and_the_figures_are_printed(model, dataset, capsys):
@@ -36,6 +38,23 @@ def test_dry_run_writes_nothing(model, dataset, capsys):
     assert run(model, dataset, "--dry-run") == 0
     assert "Brier score" in capsys.readouterr().out
     assert model.read_bytes() == before
+
+
+def test_plot_is_drawn_and_the_same_every_time(model, dataset, tmp_path, capsys):
+    file = tmp_path / "reliability.png"
+    drawn = []
+    for _ in range(2):
+        assert run(model, dataset, "--dry-run", "--plot", file) == 0
+        drawn.append(file.read_bytes())
+    assert drawn[0] == drawn[1]
+    assert opened(file).size == (500, 540)
+    assert f"written: {file}" in capsys.readouterr().out
+
+
+def test_folder_of_the_plot_that_is_missing_is_one_line(model, dataset, tmp_path, capsys):
+    assert run(model, dataset, "--dry-run", "--plot", str(tmp_path / "none" / "plot.png")) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("saliency calibrate: error: cannot write")
 
 
 def test_data_of_one_photo_is_refused_on_one_line(model, tmp_path, capsys):
