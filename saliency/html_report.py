@@ -27,16 +27,13 @@ figure { margin: 1em 0; } figcaption { color: #444; font-size: 13px; }
 """
 
 
-def render_report(
-    results: Sequence[Result], models: Mapping[str, Predict | MapFolder], asked: Mapping[str, Any]
-) -> str:
+def render_report(results: Sequence[Result], asked: Mapping[str, Any]) -> str:
     """Return the page: table, scatter, calibration, worst and best images of each data set.
 
     It loads nothing from elsewhere.
 
     Args:
-        results: as `evaluate_all` gives them.
-        models: by name; they predict the shown images once more.
+        results: as `evaluate_all` gives them; their models predict the shown images once more.
         asked: what the command was told, shown as it is.
     """
     told = "; ".join(f"{escape(name)}: {escape(str(value))}" for name, value in asked.items())
@@ -49,7 +46,7 @@ def render_report(
         "fixation over the center bias of the other images; less is better for KL only.</p>",
     ]
     for result in results:
-        parts += _section(result, models)
+        parts += _section(result)
     body = "\n".join(parts)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -65,15 +62,16 @@ def _table(results: Sequence[Result]) -> str:
     return "<table>\n" + "\n".join(f"<tr>{line}</tr>" for line in lines) + "\n</table>"
 
 
-def _section(result: Result, models: Mapping[str, Predict | MapFolder]) -> list[str]:
-    first = result.models[0]
+def _section(result: Result) -> list[str]:
+    names = tuple(result.models)
+    first = names[0]
     order = sorted(range(len(result.rows)), key=lambda number: _merit(result.rows[number], first))
     half = min(SHOWN_COUNT, (len(order) + 1) // 2)  # no image is shown twice
     worst, best = order[:half], order[max(half, len(order) - half) :][::-1]
     parts = [
         f"<h2>{escape(result.name)}</h2>",
         "<h3>Every image</h3>",
-        _figure(draw_scatter(result.rows, result.models), "A point is an image."),
+        _figure(draw_scatter(result.rows, names), "A point is an image."),
     ]
     if any(row.levels for row in result.rows):
         caption = (
@@ -82,14 +80,14 @@ def _section(result: Result, models: Mapping[str, Predict | MapFolder]) -> list[
         )
         parts += [
             "<h3>Calibration of the density</h3>",
-            _figure(draw_calibration(result.rows, result.models), caption),
+            _figure(draw_calibration(result.rows, names), caption),
         ]
     for title, numbers in (("Worst images", worst), ("Best images", best)):
         if numbers:
             parts.append(f"<h3>{title}</h3>")
-            shown = ", ".join(["photo with fixations", "density of the fixations", *result.models])
+            shown = ", ".join(["photo with fixations", "density of the fixations", *names])
             parts.append(f"<p>By {escape(first)}. From left to right: {escape(shown)}.</p>")
-        parts += [_scene(result.scenes[n], result.rows[n], first, models) for n in numbers]
+        parts += [_scene(result.scenes[n], result.rows[n], result.models) for n in numbers]
     return parts
 
 
@@ -100,15 +98,13 @@ def _merit(row: SceneScores, model: str) -> float:
     return float(scores.nss or 0.0) if value is None else value
 
 
-def _scene(
-    scene: Scene, row: SceneScores, first: str, models: Mapping[str, Predict | MapFolder]
-) -> str:
+def _scene(scene: Scene, row: SceneScores, models: Mapping[str, Predict | MapFolder]) -> str:
     photo = read_photo_of(scene)
     seen = empirical_density(
         scene.fixations, width=scene.width, height=scene.height, sigma_px=scene.sigma_px
     )
     maps = [seen, *(_map_of(model, scene, photo) for model in models.values())]
-    scores = row.predictions[first]
+    scores = row.predictions[next(iter(models))]
     gain = scores.information_gain_bits
     figures = [] if gain is None else [f"IG {gain:.2f} bit"]
     figures += [f"NSS {scores.nss:.2f}", f"{row.fixation_count} fixations"]

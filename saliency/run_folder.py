@@ -7,6 +7,7 @@ state.pt              everything needed to go on, replaced whole every few steps
 history.jsonl         one line for each epoch
 model.safetensors     the weights that did best on the validation images
 model.onnx            the same, for `saliency crop` (written when the run ends)
+set-bias.json         with --set-bias own, the numbers of each data set beside those weights
 pictures/             predictions beside ground truth
 events.out.tfevents…  curves for TensorBoard
 """
@@ -29,6 +30,7 @@ class RunFolder:
         self.path = path
         self.model = path / "model.safetensors"
         self.onnx = path / "model.onnx"
+        self.set_bias = path / "set-bias.json"
         self.teacher = path / "teacher.npz"
         self.examples = path / "examples"
         self.pictures = path / "pictures"

@@ -16,8 +16,8 @@ from saliency.errors import DatasetError
 from saliency.evaluation import CEILING, Predict, SceneScores, evaluate_scenes
 from saliency.fixations import Scene
 from saliency.map_folder import MapFolder
-from saliency.predictions import load_predict
 from saliency.reference import DatasetReference
+from saliency.scored_models import load_models, read_adapters, scored_models
 from saliency.summary import Figure, compare, explained_share, summarise_rows
 
 LABELS = {
@@ -43,6 +43,7 @@ class Choices:
         seed: draws the non-fixations and the images of the bootstrap.
         is_optimal: whether each metric gets the map that is best for it, or the density itself.
         has_ceiling: whether the observers are compared with each other.
+        numbers: of data sets, by name; models are scored with those of a set too. None without.
     """
 
     part: Part = "validation"
@@ -51,6 +52,7 @@ class Choices:
     seed: int = 0
     is_optimal: bool = True
     has_ceiling: bool = False
+    numbers: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Result:
 
     Attributes:
         name: of the data set.
-        models: names of the models, as in the rows.
+        models: by their names, as in the rows; adapted ones are another one's for each data set.
         scenes: that were scored.
         rows: their scores, in the same order.
         clipped_count: fixations of the data set that were moved to the border.
@@ -71,7 +73,7 @@ class Result:
     """
 
     name: str
-    models: tuple[str, ...]
+    models: Mapping[str, Predict | MapFolder]
     scenes: tuple[Scene, ...]
     rows: tuple[SceneScores, ...]
     clipped_count: int
@@ -98,24 +100,7 @@ class Result:
         return {name: share for name, share in shares.items() if share is not None}
 
 
-def load_models(paths: Sequence[Path]) -> dict[str, Predict | MapFolder]:
-    """Return models by name: `model` for a single one, else the paths.
-
-    A folder stands for the saliency maps in it.
-
-    Raises:
-        CheckpointError: a file is no model.
-    """
-    names = ["model"] if len(paths) == 1 else [str(path) for path in paths]
-    return {
-        name: MapFolder(path) if path.is_dir() else load_predict(path)
-        for name, path in zip(names, paths, strict=True)
-    }
-
-
-def evaluate_all(
-    paths: Sequence[Path], specs: Sequence[str], choices: Choices
-) -> tuple[list[Result], dict[str, Predict | MapFolder]]:
+def evaluate_all(paths: Sequence[Path], specs: Sequence[str], choices: Choices) -> list[Result]:
     """Return the results on data sets, all of which are read before the first is scored.
 
     Args:
@@ -124,19 +109,19 @@ def evaluate_all(
         choices: what to score and how.
 
     Returns:
-        One result for each data set, and the models by name.
+        One result for each data set.
 
     Raises:
         SaliencyError: a model, a data set or a photo is not as it should be.
     """
     datasets = [read_dataset(spec) for spec in specs]
     parts = [_chosen_scenes(dataset, choices) for dataset in datasets]
-    models = load_models(paths)
-    results = [
-        _evaluate(models, dataset, scenes, choices)
+    looks = load_models(paths)
+    adapt = read_adapters(choices.numbers, [dataset.name for dataset in datasets])
+    return [
+        _evaluate(scored_models(looks, adapt.get(dataset.name)), dataset, scenes, choices)
         for dataset, scenes in zip(datasets, parts, strict=True)
     ]
-    return results, models
 
 
 def _chosen_scenes(dataset: Dataset, choices: Choices) -> tuple[Scene, ...]:
@@ -182,7 +167,7 @@ def _evaluate(
     rows = tqdm(scored, total=len(scenes), desc=dataset.name, unit="image", file=sys.stderr)
     return Result(
         name=dataset.name,
-        models=tuple(models),
+        models=models,
         scenes=scenes,
         rows=tuple(rows),
         clipped_count=dataset.clipped_count,

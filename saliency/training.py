@@ -24,6 +24,7 @@ from saliency.guide import Guide
 from saliency.model import ModelConfig, SaliencyModel
 from saliency.run_folder import RunFolder
 from saliency.set_bias import SetBias
+from saliency.set_numbers import learned_numbers, write_numbers
 from saliency.stepping import (
     create_optimizer,
     launch_fabric,
@@ -221,6 +222,9 @@ class _Run:
         if self.fabric.is_global_zero:
             if figures["information_gain_bits"] > max(gains, default=-np.inf):
                 save_model(averaged, self.folder.model, scores=figures)
+                if self.set_bias is not None:
+                    numbers = learned_numbers(self.set_bias.module, self.set_names)
+                    write_numbers(numbers, self.folder.set_bias, overwrite=True)
             self._report(epoch, averaged, figures)
         self.history.append(figures)
         self._save()

@@ -41,6 +41,8 @@ LAYERS = (
     ("datasets.expected",),
     ("datasets.inspection",),
     ("crop_run", "datasets", "predictions", "export", "run_folder", "stepping"),
+    ("set_numbers",),
+    ("scored_models", "adaptation"),
     ("score_report", "report_figures"),
     ("html_report",),
     (
@@ -65,6 +67,7 @@ LAYERS = (
         "commands.train",
         "commands.evaluate",
         "commands.export",
+        "commands.adapt",
         "commands.calibrate",
         "commands.prune",
     ),

@@ -19,6 +19,7 @@ VERBS = {
     "train": "train a model on the fixations of people",
     "evaluate": "measure a model on the fixations of people",
     "export": "write a trained model as ONNX, for cropping",
+    "adapt": "fit what is particular to a data set to a trained model",
     "calibrate": "fit how sure a model's crop windows are",
     "prune": "make a trained model smaller and faster",
 }

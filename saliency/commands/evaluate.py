@@ -93,6 +93,13 @@ def _add_scoring_options(parser: argparse.ArgumentParser) -> None:
         "--ceiling", action="store_true", help="score how well observers predict each other"
     )
     parser.add_argument(
+        "--set-bias",
+        metavar="FILE",
+        type=Path,
+        help="numbers of the data sets, from `saliency adapt` or a run with --set-bias own: models "
+        "are scored with them too",
+    )
+    parser.add_argument(
         "--seed",
         metavar="NUMBER",
         type=_seed,
@@ -141,14 +148,16 @@ def _report(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         is_optimal=arguments.maps == "optimal",
         has_ceiling=arguments.ceiling,
+        numbers=arguments.set_bias,
     )
-    results, models = evaluate_all(arguments.models, arguments.data, choices)
+    results = evaluate_all(arguments.models, arguments.data, choices)
     print(format_table(results))
     asked = {
         "models": [str(model) for model in arguments.models],
         "split": None if choices.fold else choices.part,
         "fold": choices.fold,
         "maps": arguments.maps,
+        "set_bias": None if arguments.set_bias is None else str(arguments.set_bias),
         "seed": choices.seed,
     }
     if arguments.json is not None:
@@ -158,7 +167,7 @@ def _report(arguments: argparse.Namespace) -> int:
     if arguments.html is not None:
         from saliency.html_report import render_report  # noqa: PLC0415  matplotlib takes a second
 
-        page = render_report(results, models, asked)
+        page = render_report(results, asked)
         write_whole(page.encode(), arguments.html, overwrite=True)
     return 0
 

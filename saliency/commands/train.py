@@ -5,8 +5,8 @@ that does best on the validation images is kept. Stop it whenever you like, even
 `saliency train --out DIR --resume` goes on where it was.
 
 Into --out are written: model.safetensors and model.onnx, the model; options.json, state.pt and
-history.jsonl, the run; pictures/, predictions beside the fixations' density; and curves, shown by
-`tensorboard --logdir DIR`.
+history.jsonl, the run; pictures/, predictions beside the fixations' density; with --set-bias own,
+set-bias.json, the numbers of the data sets; and curves, shown by `tensorboard --logdir DIR`.
 
 With --teacher, what trained models expect is learned beside the fixations, and alone on the photos
 of --photos, which need no fixations.

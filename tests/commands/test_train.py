@@ -12,6 +12,7 @@ from saliency.datasets import read_dataset, split_folds
 from saliency.errors import DatasetError
 from saliency.predictor import Predictor
 from saliency.run_folder import RunFolder
+from saliency.set_numbers import read_numbers
 from saliency.training_options import CHOICES, TrainingOptions
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -127,6 +128,7 @@ def test_bias_of_each_set_is_learned_saved_and_not_exported(dataset, tmp_path):
     assert state["set_bias"]["bias"].abs().max() > 0
     kept = load_model(tmp_path / "run" / "model.safetensors").state_dict()
     assert not any("set_bias" in name for name in kept)
+    assert set(read_numbers(tmp_path / "run" / "set-bias.json")) == {"spots", "others"}
     assert train.main(["--out", str(tmp_path / "run"), "--resume"]) == 0
 
 

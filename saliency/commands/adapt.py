@@ -1,0 +1,103 @@
+"""Fit what is particular to a data set to a trained model, which stays as it is.
+
+Data sets differ in how they were recorded. For each, ten numbers are fitted to its training images:
+a blur, a sharpness and the eight weights of a center bias, which turn the model's density into the
+one to expect in this data set. They go into --out, for `saliency evaluate --set-bias FILE`.
+Printed is the information gain on the validation images, in bits per fixation, without and with
+them, and the 95 % interval of the difference (bootstrap over images).
+
+Exit status: 0 when they are written, 1 when a file is not as it should be, 2 for a wrong command
+line, 130 after Ctrl-C.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from saliency.commands import run_reporting
+from saliency.errors import DatasetError
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="saliency adapt",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("model", metavar="MODEL", type=Path, help="an .onnx or .safetensors file")
+    parser.add_argument(
+        "--data",
+        metavar="LAYOUT:PATH",
+        action="append",
+        required=True,
+        help="data set to fit to, such as cat2000:PATH; may be given several times",
+    )
+    parser.add_argument(
+        "--out", metavar="FILE", type=_json_file, required=True, help="where to write the numbers"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace a file that exists")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    arguments = build_parser().parse_args(argv)
+    return run_reporting("adapt", lambda: _adapt(arguments))
+
+
+def _adapt(arguments: argparse.Namespace) -> int:
+    """Fit each data set, report and write."""
+    # Here and not above, so that --help answers at once, and without the training extra.
+    from saliency.adaptation import fit_numbers  # noqa: PLC0415
+    from saliency.datasets import read_dataset, split_scenes  # noqa: PLC0415
+    from saliency.predictions import load_look  # noqa: PLC0415
+    from saliency.set_numbers import write_numbers  # noqa: PLC0415
+
+    if arguments.out.exists() and not arguments.overwrite:
+        raise DatasetError(f"{arguments.out} exists already; --overwrite replaces it")
+    datasets = [read_dataset(spec) for spec in arguments.data]
+    for dataset in datasets:
+        counts = [len(split_scenes(dataset.scenes, part)) for part in ("train", "validation")]
+        if not all(counts):
+            raise DatasetError(
+                f"{dataset.name}: expected images for training and for validation, got {counts[0]} "
+                f"and {counts[1]}; give more of the data set"
+            )
+    look = load_look(arguments.model)
+    numbers = {}
+    for dataset in datasets:
+        own = fit_numbers(look, split_scenes(dataset.scenes, "train"))
+        numbers[dataset.name] = own
+        print(_describe_gain(dataset, look, own), flush=True)
+    write_numbers(numbers, arguments.out, overwrite=arguments.overwrite)
+    print(f"written: {arguments.out}")
+    return 0
+
+
+def _describe_gain(dataset: Any, look: Any, own: Any) -> str:
+    """Return what the numbers of a data set bring on its validation images, in words."""
+    from saliency.adaptation import information_gains  # noqa: PLC0415
+    from saliency.bootstrap import interval, resampled_means  # noqa: PLC0415
+    from saliency.datasets import split_scenes  # noqa: PLC0415
+    from saliency.predictions import at_photo_size  # noqa: PLC0415
+    from saliency.reference import DatasetReference  # noqa: PLC0415
+
+    scenes = split_scenes(dataset.scenes, "validation")
+    predictions = [at_photo_size(look), at_photo_size(own.adapt(look))]
+    gains = information_gains(predictions, scenes, DatasetReference(dataset.scenes))
+    without, with_them = gains.mean(axis=0)
+    low, high = interval(resampled_means(gains[:, 1:] - gains[:, :1], seed=0)[:, 0])
+    return (
+        f"{dataset.name}: {len(scenes)} validation images, IG {without:.3f} without, "
+        f"{with_them:.3f} with its own numbers: {with_them - without:+.3f} "
+        f"[{low:+.3f}, {high:+.3f}]"
+    )
+
+
+def _json_file(text: str) -> Path:
+    path = Path(text)
+    if not path.parent.is_dir() or path.is_dir():
+        raise argparse.ArgumentTypeError(f"expected a file in a folder that exists, got {text!r}")
+    return path
