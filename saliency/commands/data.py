@@ -1,8 +1,8 @@
 """Look a data set over, or write it for pysaliency.
 
   saliency data check osie:PATH       counts against those of the published set, sizes and
-                                      fixations, the first problem and its remedy; and a contact
-                                      sheet of images with their fixations
+                                      fixations, problems, each counted and with its remedy; and
+                                      a contact sheet of images with fixations or maps
   saliency data export osie:PATH --out DIR
                                       stimuli.hdf5 and fixations.hdf5, which pysaliency reads
 
@@ -57,31 +57,36 @@ def _check(arguments: argparse.Namespace) -> int:
     import cv2  # noqa: PLC0415  scipy and OpenCV take a second; --help answers at once
     from tqdm import tqdm  # noqa: PLC0415
 
-    from saliency.datasets import read_dataset  # noqa: PLC0415
+    from saliency.datasets import MappedPhoto, read_dataset  # noqa: PLC0415
     from saliency.datasets.expected import EXPECTED, Expected  # noqa: PLC0415
     from saliency.datasets.inspection import (  # noqa: PLC0415
         contact_sheet,
-        first_problem,
+        find_problems,
         statistics,
     )
+    from saliency.fixations import Scene  # noqa: PLC0415
 
     dataset = read_dataset(arguments.data)
     expected = EXPECTED.get(arguments.data.partition(":")[0], Expected())
-    if not dataset.scenes:
-        raise DatasetError(f"{dataset.describe()}: expected images with fixations to look over")
+    photos: list[Scene | MappedPhoto] = [*dataset.scenes, *dataset.mapped]
+    if not photos:
+        raise DatasetError(
+            f"{dataset.describe()}: expected images with fixations or maps to look over"
+        )
     rows = statistics(dataset, expected)
     width = max(len(name) for name, _ in rows)
     print(f"{dataset.name}")
     for name, value in rows:
         print(f"  {name:<{width}}  {value}")
-    scenes = tqdm(dataset.scenes, desc="decoding", unit="image", file=sys.stderr, leave=False)
-    problem = first_problem(dataset, scenes, expected)
-    print(f"  {'first problem':<{width}}  {problem or 'none'}", flush=True)
+    shown = tqdm(photos, desc="decoding", unit="image", file=sys.stderr, leave=False)
+    problems = find_problems(dataset, shown, expected)
+    for problem in problems or ["none"]:
+        print(f"  {'problem':<{width}}  {problem}", flush=True)
     sheet = arguments.sheet or Path(f"{dataset.name}-check.jpg")
-    _, data = cv2.imencode(sheet.suffix, contact_sheet(dataset.scenes)[..., ::-1])
+    _, data = cv2.imencode(sheet.suffix, contact_sheet(photos)[..., ::-1])
     write_whole(data.tobytes(), sheet, overwrite=arguments.overwrite)
     print(f"written: {sheet}")
-    return 0 if problem is None else 1
+    return 1 if problems else 0
 
 
 def _export(arguments: argparse.Namespace) -> int:

@@ -5,8 +5,9 @@
                                             somebody fixated; who it was is not in it
 
 All images were filled up with grey to 1920x1080. No photo looks like that, so the picture inside
-is cut out, and fixations on the border are left out and counted. A line of pixels is border where
-all its values are within 10 of 126. Cut-out pictures are kept as PNG in the cache folder
+is cut out, and fixations on the border are left out and counted. No page of the set states which
+grey, so it is that of the corner, where that is a middle grey; a line of pixels is border where all
+its values are within 10 of it. Cut-out pictures are kept as PNG in the cache folder
 (`saliency.cache`), by the SHA-256 of the published file; it is safe to delete.
 """
 
@@ -20,13 +21,15 @@ from numpy import ndarray
 
 from saliency.atomic import write_whole
 from saliency.cache import cache_folder, content_hash
-from saliency.datasets.collecting import Collector, first_folder, marked_pixels
+from saliency.datasets.collecting import Collector, check_unpacked, first_folder, marked_pixels
 from saliency.datasets.dataset import Dataset, list_images
 from saliency.datasets.matlab import variable
 from saliency.errors import DatasetError
 from saliency.image import read_photo
 
-GREY = 126
+GREYS = (96, 160)
+"""Least and greatest value of a corner that may be border."""
+
 GREY_TOLERANCE = 10
 
 Box = tuple[int, int, int, int]
@@ -42,9 +45,12 @@ def read_cat2000(root: Path) -> Dataset:
     folder = first_folder(root, "trainSet", ".")
     stimuli, locations = folder / "Stimuli", folder / "FIXATIONLOCS"
     collector = Collector("cat2000")
-    for name in list_images(stimuli):
-        if "output" in name.lower():  # maps that the archive holds among the images
-            continue
+    # The archive holds maps among the images.
+    names = [name for name in list_images(stimuli) if "output" not in name.lower()]
+    check_unpacked(((locations / name).with_suffix(".mat") for name in names), root=root)
+    mats = sorted(mat.relative_to(locations) for mat in locations.rglob("*.mat"))
+    check_unpacked((stimuli / mat.with_suffix(".jpg") for mat in mats), root=root)
+    for name in names:
         mat = (locations / name).with_suffix(".mat")
         marks = np.asarray(variable(mat, "fixLocs")) != 0
         path, (left, top, *_), size = _inner_picture(stimuli / name)
@@ -86,7 +92,11 @@ def _inner_picture(path: Path) -> tuple[Path, Box, tuple[int, int]]:
 
 def inner_box(photo: UInt8[ndarray, "height width 3"]) -> Box:
     """Return (left, top, right, bottom) of what is inside the grey border; all if there is none."""
-    distance = np.abs(photo.astype(np.int16) - GREY).max(axis=2)
+    corner = photo[0, 0].astype(np.int16)
+    is_grey = corner.max() - corner.min() <= GREY_TOLERANCE
+    if not is_grey or not GREYS[0] <= corner.mean() <= GREYS[1]:
+        return 0, 0, photo.shape[1], photo.shape[0]
+    distance = np.abs(photo - corner).max(axis=2)
     top, bottom = _inside(distance.max(axis=1) <= GREY_TOLERANCE)
     left, right = _inside(distance.max(axis=0) <= GREY_TOLERANCE)
     return left, top, right, bottom

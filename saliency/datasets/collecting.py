@@ -155,6 +155,25 @@ def first_folder(root: Path, *choices: str) -> Path:
     )
 
 
+def check_unpacked(paths: Iterable[Path], *, root: Path) -> None:
+    """Refuse an archive that was unpacked by half.
+
+    Args:
+        paths: files that are to be there: of each image that with its fixations, and the reverse.
+        root: folder of the data set.
+
+    Raises:
+        DatasetError: some are not; they are counted, and the first is named.
+    """
+    paths = list(paths)
+    missing = [path for path in paths if not path.is_file()]
+    if missing:
+        raise DatasetError(
+            f"{root}: expected {len(paths)} files that go with those here, {len(missing)} of them "
+            f"are missing, the first {missing[0]}; unpack the whole archive"
+        )
+
+
 def missing_image(path: Path, listed_in: Path) -> DatasetError:
     """Return the error of an image that a file lists and that is not there."""
     return DatasetError(

@@ -1,14 +1,14 @@
 """Look a data set over: what it holds, whether its photos can be read, what it looks like."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float32, Float64, UInt8
 from numpy import ndarray
 
-from saliency.datasets.dataset import Dataset
+from saliency.datasets.dataset import Dataset, MappedPhoto, load_map, upright_size
 from saliency.datasets.expected import Expected
 from saliency.errors import SaliencyError
 from saliency.fixations import Scene
@@ -19,93 +19,199 @@ SHEET_COLUMNS = 6
 CELL = (200, 280)
 """(height, width) of a picture on the contact sheet, in pixels."""
 
+MOST_OUTSIDE = 0.1
+"""Share of the fixations outside of their photos above which something is wrong."""
+
+ENOUGH_FIXATIONS, LEAST_REACH = 500, 0.7
+"""So many fixations reach further over the photos than this share of their sides."""
+
 
 def statistics(dataset: Dataset, expected: Expected) -> list[tuple[str, str]]:
     """Return what a data set holds as (name, value) pairs, in words."""
+    seen = len(dataset.scenes)
+    counts = [
+        ("images", _against(seen + len(dataset.mapped), expected.images)),
+        ("images with fixations", str(seen)),
+        ("images with maps only", str(len(dataset.mapped))),
+        ("images with neither", str(len(dataset.unseen))),
+    ]
+    fixations = _fixation_statistics(dataset, expected) if dataset.scenes else []
+    return counts + fixations + (_map_statistics(dataset.mapped) if dataset.mapped else [])
+
+
+def _fixation_statistics(dataset: Dataset, expected: Expected) -> list[tuple[str, str]]:
     scenes = dataset.scenes
     counts = np.array([len(scene.fixations) for scene in scenes])
     observers = [len(np.unique(scene.observers)) for scene in scenes]
     everyone = {int(number) for scene in scenes for number in set(scene.observers)}
-    sizes = Counter((scene.width, scene.height) for scene in scenes)
-    (width, height), most = sizes.most_common(1)[0]
-    sides = [np.array([scene.width, scene.height]) for scene in scenes]
-    where = np.concatenate([s.fixations / side for s, side in zip(scenes, sides, strict=True)])
+    where = _relative_places(scenes)
     mean, deviation = where.mean(axis=0), where.std(axis=0)
     return [
-        ("images", _against(len(scenes), expected.images)),
-        ("images without fixations", str(len(dataset.unseen))),
-        ("images with maps only", str(len(dataset.mapped))),
         ("observers", _against(len(everyone), expected.observers)),
         ("observers of an image", _spread(observers)),
         ("fixations", str(int(counts.sum()))),
         ("fixations on an image", _spread(counts.tolist())),
         ("fixations moved to the border", str(dataset.clipped_count)),
         ("fixations left out", str(dataset.excluded_count)),
-        ("sizes", f"{len(sizes)}, most often {width}x{height} ({most} images)"),
+        ("sizes", _sizes([(scene.width, scene.height) for scene in scenes])),
         ("mean place", f"{mean[0]:.1%} from the left, {mean[1]:.1%} from the top"),
         ("spread of places", f"{deviation[0]:.1%} of the width, {deviation[1]:.1%} of the height"),
     ]
 
 
-def first_problem(dataset: Dataset, scenes: Iterable[Scene], expected: Expected) -> str | None:
-    """Return the first thing that is wrong with what was read, and what to do; None if nothing is.
+def _map_statistics(photos: Sequence[MappedPhoto]) -> list[tuple[str, str]]:
+    """Return sizes of photos with maps, and how concentrated the maps are: half of the mass."""
+    sizes, areas, unread_count = [], [], 0
+    for photo in photos:
+        try:
+            width, height = upright_size(photo.path)
+            density = load_map(photo.density, width=width, height=height)
+        except SaliencyError:
+            unread_count += 1
+            continue
+        sizes.append((width, height))
+        heaviest = np.sort(density.ravel())[::-1].cumsum()
+        areas.append(float(np.searchsorted(heaviest, 0.5) + 1) / density.size)
+    rows = [("maps that cannot be used", str(unread_count))]
+    if not areas:
+        return rows
+    middle = float(np.median(areas))
+    return [
+        *rows,
+        ("sizes of photos with maps", _sizes(sizes)),
+        ("area of half of a map's mass", f"{min(areas):.1%} to {max(areas):.1%}, {middle:.1%}"),
+    ]
+
+
+def find_problems(
+    dataset: Dataset, photos: Iterable[Scene | MappedPhoto], expected: Expected
+) -> list[str]:
+    """Return what is wrong with what was read, most serious first: counts, remedies.
 
     Args:
         dataset: what was read.
-        scenes: those whose photos are to be decoded whole.
+        photos: those that are to be decoded whole, and their maps.
         expected: what the set is said to hold.
     """
-    for scene in scenes:
-        try:
-            photo = to_srgb(load_photo(scene.path))
-        except SaliencyError as error:
-            return f"{error}; unpack or download it again"
-        if photo.shape[:2] != (scene.height, scene.width):
-            return (
-                f"{scene.path}: expected {scene.width}x{scene.height} as its header says, got "
-                f"{photo.shape[1]}x{photo.shape[0]}; download it again"
-            )
-    missing = (expected.images or 0) - len(dataset.scenes)
+    faults: dict[str, list[str]] = {}
+    for photo in photos:
+        for remedy, fault in _faults(photo):
+            faults.setdefault(remedy, []).append(fault)
+    problems = [
+        f"{len(found)} of {len(dataset.scenes) + len(dataset.mapped)} images, the first: "
+        f"{found[0]}; {remedy}"
+        for remedy, found in faults.items()
+    ]
+    missing = (expected.images or 0) - len(dataset.scenes) - len(dataset.mapped)
     if missing > 0:
-        return (
+        problems.append(
             f"{missing} of {expected.images} published images with fixations are not there; "
             "unpack the whole archive, or go on with those that are"
         )
-    return None
+    return problems + _frame_problems(dataset)
 
 
-def contact_sheet(scenes: Sequence[Scene]) -> UInt8[ndarray, "height width 3"]:
-    """Return a picture of up to 24 scenes, evenly chosen, with a colour for each observer.
+def _faults(photo: Scene | MappedPhoto) -> Iterator[tuple[str, str]]:
+    """Yield (remedy, fault) for what keeps a photo or its map from being used."""
+    try:
+        height, width, _ = to_srgb(load_photo(photo.path)).shape
+    except SaliencyError as error:
+        yield "unpack or download them again", str(error)
+        return
+    if isinstance(photo, MappedPhoto):
+        try:
+            load_map(photo.density, width=width, height=height)
+        except SaliencyError as error:
+            yield "replace these maps", str(error)
+    elif (width, height) != (photo.width, photo.height):
+        yield (
+            "download them again",
+            f"{photo.path}: expected {photo.width}x{photo.height} as its header says, got "
+            f"{width}x{height}",
+        )
 
-    A photo that cannot be read is a red cell.
+
+def _frame_problems(dataset: Dataset) -> list[str]:
+    """Return signs that coordinates are of photos of another size than those that are here."""
+    count = sum(len(scene.fixations) for scene in dataset.scenes)
+    remedy = (
+        "photos may be of another size than those that were shown; take them from the set's own "
+        "archive, or scale the coordinates"
+    )
+    total = count + dataset.excluded_count
+    if dataset.excluded_count > MOST_OUTSIDE * total:
+        return [
+            f"{dataset.excluded_count} of {total} fixations lie outside their photos or are no "
+            f"numbers; {remedy}"
+        ]
+    if count >= ENOUGH_FIXATIONS:
+        right, low = _relative_places(dataset.scenes).max(axis=0)
+        if max(right, low) < LEAST_REACH:
+            return [
+                f"no fixation lies further than {right:.0%} to the right and {low:.0%} down; "
+                f"{remedy}"
+            ]
+    return []
+
+
+def _relative_places(scenes: Sequence[Scene]) -> Float64[ndarray, "fixations xy=2"]:
+    return np.concatenate([scene.fixations / (scene.width, scene.height) for scene in scenes])
+
+
+def _sizes(sizes: Sequence[tuple[int, int]]) -> str:
+    counts = Counter(sizes)
+    (width, height), most = counts.most_common(1)[0]
+    return f"{len(counts)}, most often {width}x{height} ({most} images)"
+
+
+def contact_sheet(
+    photos: Sequence[Scene | MappedPhoto],
+) -> UInt8[ndarray, "height width 3"]:
+    """Return a picture of up to 24 photos, evenly chosen, with a colour for each observer.
+
+    Over a photo that has only a map lies the map, warm where it is high. A photo or a map that
+    cannot be read is a red cell.
     """
-    count = min(SHEET_SCENES, len(scenes))
-    chosen = [scenes[index] for index in np.linspace(0, len(scenes) - 1, count).astype(int)]
+    count = min(SHEET_SCENES, len(photos))
+    chosen = [photos[index] for index in np.linspace(0, len(photos) - 1, count).astype(int)]
     cells = [_drawn(scene) for scene in chosen]
     cells += [np.zeros((*CELL, 3), np.uint8)] * (-len(cells) % SHEET_COLUMNS)
     rows = [cells[i : i + SHEET_COLUMNS] for i in range(0, len(cells), SHEET_COLUMNS)]
     return np.concatenate([np.concatenate(row, axis=1) for row in rows])
 
 
-def _drawn(scene: Scene) -> UInt8[ndarray, "height width 3"]:
-    """Return a photo with its fixations, fitted into a cell."""
-    room = (CELL[1] - 8, CELL[0] - 8)
-    factor = min(room[0] / scene.width, room[1] / scene.height)
-    size = max(1, round(scene.width * factor)), max(1, round(scene.height * factor))
+def _drawn(photo: Scene | MappedPhoto) -> UInt8[ndarray, "height width 3"]:
+    """Return a photo with its fixations or its map, fitted into a cell."""
     try:
-        photo = to_srgb(load_photo(scene.path, lambda _: size))
+        width, height = upright_size(photo.path)
+        factor = min((CELL[1] - 8) / width, (CELL[0] - 8) / height)
+        size = max(1, round(width * factor)), max(1, round(height * factor))
+        pixels = to_srgb(load_photo(photo.path, lambda _: size))
+        picture = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA) // 2 + 40
+        if isinstance(photo, MappedPhoto):
+            picture = _under_map(picture, load_map(photo.density, width=width, height=height))
     except SaliencyError:
         return np.full((*CELL, 3), (150, 0, 0), np.uint8)
-    picture = cv2.resize(photo, size, interpolation=cv2.INTER_AREA) // 2 + 40
-    for (x, y), observer in zip(scene.fixations * factor, scene.observers, strict=True):
-        # The golden angle: the hues of neighbouring numbers are far apart.
-        hue = np.array([[[int(observer * 68) % 180, 255, 255]]], np.uint8)
-        colour = cv2.cvtColor(hue, cv2.COLOR_HSV2RGB)[0, 0].tolist()
-        cv2.circle(picture, (int(x), int(y)), 2, colour, cv2.FILLED, cv2.LINE_AA)
+    if isinstance(photo, Scene):
+        for (x, y), observer in zip(photo.fixations * factor, photo.observers, strict=True):
+            # The golden angle: the hues of neighbouring numbers are far apart.
+            hue = np.array([[[int(observer * 68) % 180, 255, 255]]], np.uint8)
+            colour = cv2.cvtColor(hue, cv2.COLOR_HSV2RGB)[0, 0].tolist()
+            cv2.circle(picture, (int(x), int(y)), 2, colour, cv2.FILLED, cv2.LINE_AA)
     cell = np.zeros((*CELL, 3), np.uint8)
     top, left = (CELL[0] - size[1]) // 2, (CELL[1] - size[0]) // 2
     cell[top : top + size[1], left : left + size[0]] = picture
     return cell
+
+
+def _under_map(
+    picture: UInt8[ndarray, "height width 3"], density: Float32[ndarray, "rows columns"]
+) -> UInt8[ndarray, "height width 3"]:
+    """Return a picture with a density over it, half and half."""
+    size = picture.shape[1], picture.shape[0]
+    levels = np.sqrt(cv2.resize(density / density.max(), size)) * 255
+    colours = cv2.applyColorMap(levels.astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
+    return np.asarray(picture // 2 + colours // 2)
 
 
 def _against(count: int, expected: int | None) -> str:

@@ -26,6 +26,7 @@ import numpy as np
 
 from saliency.datasets.collecting import (
     Collector,
+    check_unpacked,
     find_images,
     first_folder,
     marked_pixels,
@@ -87,6 +88,11 @@ def read_dut_omron(root: Path) -> Dataset:
     images = find_images([first_folder(root, "DUT-OMRON-image")])
     mats = first_folder(root, "DUT-OMRON-eye-fixations/mat", "DUT-OMRON-eye-fixations")
     collector = Collector("dut-omron")
+    check_unpacked((mats / f"{path.stem}.mat" for path in images.values()), root=root)
+    unlisted = sorted(
+        set(mats.glob("*.mat")) - {mats / f"{Path(name).stem}.mat" for name in images}
+    )
+    check_unpacked((root / "DUT-OMRON-image" / f"{mat.stem}.jpg" for mat in unlisted), root=root)
     for name, path in images.items():
         mat = mats / f"{path.stem}.mat"
         table = rows(variable(mat, "s"), 3, f"{mat}, s")

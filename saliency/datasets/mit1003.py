@@ -10,15 +10,17 @@ How samples become fixations is the rule of the authors' `checkFixations.m`, res
 
 1.  The distance from the sample before is averaged over 4 samples. From two windows of 5 such
     averages, one sample apart, follow two speeds; their difference is the acceleration.
-2.  A saccade begins where the acceleration exceeds 204 px/s (6 degrees of 34 px) in two samples or
-    more one after the other, and ends at the last sample of the first deceleration below -204 px/s
-    that ends within 25 samples; without one it was no saccade, unless the recording ends in it.
-3.  Saccades with 12 samples (50 ms) or fewer between them are one, and a last fixation as short
-    belongs to the saccade before it.
+2.  A saccade begins where the acceleration exceeds 204 px/s (6 degrees of 34 px) in three samples
+    or more one after the other, and ends at the last sample of the first deceleration below
+    -204 px/s that ends within 25 samples; without one it was no saccade, unless it is the only one
+    and the recording ends in it.
+3.  Saccades with fewer than 12 samples (50 ms) between them are one, and a last fixation of 12 or
+    fewer belongs to the saccade before it.
 4.  What is left between saccades are fixations; each lies at the median of its samples.
 
 As in the paper, the first fixation is left out, on which the observer still was when the photo
-came up, and those outside the photo are. Coordinates are pixels from the photo's corner.
+came up, even if it is a blink, and those outside the photo are. All others are read, where the
+authors' maps show the first six of an observer. Coordinates are pixels from the photo's corner.
 """
 
 from pathlib import Path
@@ -27,7 +29,13 @@ import numpy as np
 from jaxtyping import Float64
 from numpy import ndarray
 
-from saliency.datasets.collecting import Collector, find_images, marked_pixels, viewings
+from saliency.datasets.collecting import (
+    Collector,
+    check_unpacked,
+    find_images,
+    marked_pixels,
+    viewings,
+)
 from saliency.datasets.dataset import Dataset, upright_size
 from saliency.datasets.matlab import field, items, read_matlab, rows
 from saliency.errors import DatasetError
@@ -37,6 +45,7 @@ SAMPLES_PER_SECOND = 240
 DEGREE_PX = 34.0
 CRITICAL_ACCELERATION = 6 * DEGREE_PX
 WINDOW = 4
+FEWEST_FAST = 3
 SHORTEST_FIXATION = 12
 LONGEST_SEARCH = 25
 
@@ -56,6 +65,8 @@ def read_mit1003(root: Path) -> Dataset:
             f"{root / 'DATA'}: expected a folder for each observer, or {maps.name} beside it, "
             "found neither; unpack DATA.zip"
         )
+    stems = [path.stem for path in images.values()]
+    check_unpacked((folder / f"{stem}.mat" for folder in observers for stem in stems), root=root)
     for name, path in images.items():
         if observers:
             mats = [folder / f"{path.stem}.mat" for folder in observers]
@@ -104,8 +115,13 @@ def fixations_of_gaze(
         is_saccade[start : stop + 1] = True
     borders = np.flatnonzero(np.diff(np.concatenate([[True], is_saccade, [True]]).astype(int)))
     parts = [samples[start:stop] for start, stop in borders.reshape(-1, 2)]
-    middles = [np.nanmedian(part, axis=0) for part in parts if not np.isnan(part).all(axis=0).any()]
-    return np.array(middles).reshape(-1, 2)
+    return np.array([_middle(part) for part in parts]).reshape(-1, 2)
+
+
+def _middle(samples: Float64[ndarray, "samples 2"]) -> Float64[ndarray, " 2"]:
+    """Return the median of the samples that are numbers; NaN where there are none."""
+    known = samples[~np.isnan(samples).any(axis=1)]
+    return np.median(known, axis=0) if len(known) else np.full(2, np.nan)
 
 
 def _acceleration(samples: Float64[ndarray, "samples 2"]) -> Float64[ndarray, " samples"]:
@@ -127,15 +143,14 @@ def _saccades(acceleration: Float64[ndarray, " samples"]) -> list[tuple[int, int
     fast = np.concatenate([[False], acceleration > CRITICAL_ACCELERATION, [False]])
     starts, stops = np.flatnonzero(np.diff(fast.astype(int))).reshape(-1, 2).T
     active = np.flatnonzero(acceleration)
+    is_long = stops - starts >= FEWEST_FAST
     saccades = []
-    for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
-        if stop - start < 2:
-            continue
+    for start, stop in zip(starts[is_long].tolist(), stops[is_long].tolist(), strict=True):
         slow = acceleration[stop : stop + LONGEST_SEARCH + 1] < -CRITICAL_ACCELERATION
         ends = np.flatnonzero(slow[:-1] & ~slow[1:])
         if len(ends):
             saccades.append((start, stop + int(ends[0])))
-        elif stop - 1 == active[-1]:
+        elif is_long.sum() == 1 and stop - 1 == active[-1]:
             saccades.append((start, len(acceleration) - 1))
     return saccades
 

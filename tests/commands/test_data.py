@@ -1,14 +1,16 @@
 """Facts about `saliency data`."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image
 from training_fixtures import write_spots
 
 from saliency.commands import data
-from saliency.datasets import read_dataset
+from saliency.datasets import Dataset, read_dataset
 from saliency.datasets.expected import Expected
-from saliency.datasets.inspection import contact_sheet, first_problem, statistics
+from saliency.datasets.inspection import contact_sheet, find_problems, statistics
 
 
 @pytest.fixture
@@ -22,7 +24,7 @@ def test_check_prints_what_there_is_and_writes_the_sheet(spots, tmp_path, capsys
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["images", "5"] in lines
     assert ["fixations", "75"] in lines
-    assert ["first", "problem", "none"] in lines
+    assert ["problem", "none"] in lines
     with Image.open(sheet) as picture:
         assert picture.size == (6 * 280, 200)
 
@@ -36,15 +38,17 @@ def test_sheet_that_exists_is_kept_unless_told(spots, tmp_path, capsys):
     assert data.main(["check", f"folder:{spots}", "--sheet", str(sheet), "--overwrite"]) == 0
 
 
-def test_photo_that_is_cut_off_is_the_first_problem_and_status_1(spots, tmp_path, capsys):
-    photo = spots / "images" / "03.png"
-    Image.open(photo).save(photo, format="JPEG")  # of which the header tells the size
-    photo.write_bytes(photo.read_bytes()[:-400])
+def test_photos_that_are_cut_off_are_a_counted_problem_and_status_1(spots, tmp_path, capsys):
+    for name in ("03.png", "04.png"):
+        photo = spots / "images" / name
+        Image.open(photo).save(photo, format="JPEG")  # of which the header tells the size
+        photo.write_bytes(photo.read_bytes()[:-200])
     sheet = tmp_path / "sheet.png"
     assert data.main(["check", f"folder:{spots}", "--sheet", str(sheet)]) == 1
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "problem" in line]
+    assert "2 of 5 images, the first: " in line
     assert "03.png" in line
-    assert "download it again" in line
+    assert "download them again" in line
     with Image.open(sheet) as picture:
         assert picture.getpixel((3 * 280 + 1, 1)) == (150, 0, 0)
 
@@ -58,9 +62,61 @@ def test_counts_stand_beside_the_expected_ones(spots):
 
 def test_missing_images_are_a_problem_with_a_remedy(spots):
     dataset = read_dataset(f"folder:{spots}")
-    problem = first_problem(dataset, dataset.scenes, Expected(images=7))
+    (problem,) = find_problems(dataset, dataset.scenes, Expected(images=7))
     assert problem.startswith("2 of 7 published images with fixations are not there; unpack")
-    assert first_problem(dataset, dataset.scenes, Expected(images=5)) is None
+    assert find_problems(dataset, dataset.scenes, Expected(images=5)) == []
+
+
+def test_fixations_outside_by_the_score_hint_at_photos_of_another_size(spots):
+    dataset = dataclasses.replace(read_dataset(f"folder:{spots}"), excluded_count=20)
+    (problem,) = find_problems(dataset, (), Expected())
+    assert problem.startswith("20 of 95 fixations lie outside their photos or are no numbers;")
+
+
+def test_fixations_in_one_corner_hint_at_photos_of_another_size(spots):
+    scene = read_dataset(f"folder:{spots}").scenes[0]
+    corner = np.random.default_rng(0).uniform(0, 0.5, (600, 2)) * (scene.width, scene.height)
+    squeezed = dataclasses.replace(
+        scene, fixations=corner, observers=np.zeros(len(corner), np.int64)
+    )
+    (problem,) = find_problems(Dataset("a", (squeezed,), 0), (), Expected())
+    assert problem.startswith("no fixation lies further than 50% to the right and 50% down;")
+
+
+@pytest.fixture
+def mapped(tmp_path):
+    """A data set of maps only, bright in one quarter."""
+    root = tmp_path / "mapped"
+    for folder in ("images", "maps"):
+        (root / folder).mkdir(parents=True)
+    for name in ("a", "b"):
+        Image.new("RGB", (64, 48), (90, 90, 90)).save(root / "images" / f"{name}.jpg")
+        pixels = np.zeros((48, 64), np.uint8)
+        pixels[:24, :32] = 200
+        Image.fromarray(pixels).save(root / "maps" / f"{name}.png")
+    return root
+
+
+def test_set_of_maps_only_is_looked_over(mapped, tmp_path, capsys):
+    sheet = tmp_path / "sheet.png"
+    assert data.main(["check", f"folder:{mapped}", "--sheet", str(sheet)]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "images 2 images with fixations 0 images with maps only 2" in printed
+    assert "sizes of photos with maps 1, most often 64x48 (2 images)" in printed
+    assert "area of half of a map's mass 12.5% to 12.5%, 12.5%" in printed
+    with Image.open(sheet) as picture:
+        bright, dark = (picture.getpixel((x, y))[0] for x, y in ((40, 40), (200, 150)))
+    assert bright > dark + 60
+
+
+def test_maps_of_another_size_are_a_counted_problem(mapped, tmp_path, capsys):
+    for path in (mapped / "maps").iterdir():
+        Image.new("L", (32, 24), 9).save(path)
+    sheet = tmp_path / "sheet.png"
+    assert data.main(["check", f"folder:{mapped}", "--sheet", str(sheet)]) == 1
+    printed = capsys.readouterr().out
+    assert "2 of 2 images, the first: " in printed
+    assert "expected a map of 64x48 like its photo, got 32x24" in printed
 
 
 def test_sheet_shows_a_fixation_where_it_is(spots):

@@ -47,6 +47,15 @@ def test_rest_of_less_than_50_ms_is_part_of_the_saccade():
     np.testing.assert_allclose(found, [(10, 10), (400, 200)], atol=1)
 
 
+@pytest.mark.parametrize(("step_px", "step_count", "found"), [(5, 3, 1), (10, 2, 2)])
+def test_saccade_needs_three_samples_above_the_acceleration(step_px, step_count, found):
+    """Steps of 5 px give 75, 150, 225, 225, … px/s, two above 204; of 10 px, three of 300."""
+    samples = np.full((120, 2), 10.0)
+    for step in range(step_count):
+        samples[60 + step :, 0] += step_px
+    assert len(fixations_of_gaze(samples)) == found
+
+
 def test_no_samples_are_no_fixations():
     assert fixations_of_gaze(np.empty((0, 2))).shape == (0, 2)
 
@@ -61,6 +70,12 @@ def test_first_fixation_and_those_outside_are_left_out(tmp_path):
     np.testing.assert_allclose(scene.fixations, [(70, 50), (5, 8)], atol=1)
     np.testing.assert_array_equal(scene.observers, [0, 1])
     assert dataset.excluded_count == 1
+
+
+def test_recording_without_a_number_is_one_fixation_nowhere():
+    found = fixations_of_gaze(np.full((60, 2), np.nan))
+    assert found.shape == (1, 2)
+    assert np.isnan(found).all()
 
 
 def test_maps_are_read_where_there_is_no_gaze(tmp_path):
@@ -83,7 +98,9 @@ def test_map_of_another_size_is_refused(tmp_path):
 def test_missing_recording_of_an_observer_is_named(tmp_path):
     root = write_mit(tmp_path, {"ajs": gaze((40, 30, 60), (70, 50, 60))}, name="a")
     (root / "DATA" / "ajs" / "a.mat").unlink()
-    with pytest.raises(DatasetError, match=r"ajs/a\.mat: .*whole archive"):
+    with pytest.raises(
+        DatasetError, match=r"1 of them .* the first .*ajs/a\.mat; unpack the whole"
+    ):
         read_dataset(f"mit1003:{root}")
 
 

@@ -1,6 +1,7 @@
 """Facts about the layouts of published sets, each on files in the exact published structure."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 from scipy.io import savemat
 
 from saliency.datasets import read_dataset
+from saliency.datasets.cat2000 import inner_box
 from saliency.errors import DatasetError
 
 SALICON_PHOTO = "COCO_train2014_000000000009"
@@ -139,6 +141,27 @@ class TestCat2000:
             path.write_bytes(b"damaged") if path.suffix == ".json" else path.unlink()
         assert only_scene("cat2000", root).path == first.path
         assert first.path.is_file()
+
+    @pytest.mark.parametrize("grey", [118, 134])
+    def test_border_of_another_grey_is_cut_off_too(self, grey):
+        pixels = np.full((60, 80, 3), grey, np.uint8)
+        pixels[20:50, 10:70] = np.random.default_rng(0).integers(0, 255, (30, 60, 3))
+        assert inner_box(pixels) == (10, 20, 70, 50)
+
+    def test_dark_picture_has_no_border(self):
+        pixels = np.full((60, 80, 3), 20, np.uint8)
+        pixels[20:50, 10:70] = 200
+        assert inner_box(pixels) == (0, 0, 80, 60)
+
+    @pytest.mark.parametrize("missing", ["Stimuli/Action/001.jpg", "FIXATIONLOCS/Action/001.mat"])
+    def test_archive_that_was_unpacked_by_half_is_counted(self, tmp_path, cache, missing):
+        root = write_cat2000(tmp_path)
+        for folder, ending in (("Stimuli", "jpg"), ("FIXATIONLOCS", "mat")):
+            there = root / "trainSet" / folder / "Action" / f"001.{ending}"
+            shutil.copy(there, there.with_stem("002"))
+        (root / "trainSet" / missing).unlink()
+        with pytest.raises(DatasetError, match=rf"1 of them are missing, the first .*{missing};"):
+            read_dataset(f"cat2000:{root}")
 
     def test_matrix_of_another_size_is_refused(self, tmp_path, cache):
         root = write_cat2000(tmp_path)
