@@ -2,10 +2,12 @@
 
     python benchmarks/stability.py saliency/weights/default.onnx --data osie:PATH
 
-Every validation photo is mirrored, resized, stored as JPEG of another quality, or given an opaque
-alpha channel, and the windows of most density of four ratios are compared with those of the photo
-as it is (of the mirrored photo: with the mirrored ones). Printed are the share of windows that move
-by at most 1 % of the photo's side, and quantiles of how far they move, in percent of the side.
+Every validation photo is mirrored, resized, stored as JPEG of another quality, given an opaque
+alpha channel, or padded on the right and below by repeating its last pixels, and the windows of
+most density of four ratios are compared with those of the photo as it is (of the mirrored photo:
+with the mirrored ones; of a padded one in pixels, as shares of the photo's side). Printed are the
+share of windows that move by at most 1 % of the photo's side, and quantiles of how far they move,
+in percent of the side.
 """
 
 import argparse
@@ -41,6 +43,16 @@ def stored_again(image: Image.Image) -> Image.Image:
     return Image.open(buffer).convert("RGB")
 
 
+def padded(count: int) -> Callable[[Image.Image], Image.Image]:
+    """Return what repeats the last column and row of a photo, as encoders do to fill blocks."""
+
+    def change(image: Image.Image) -> Image.Image:
+        wider = np.pad(np.asarray(image), ((0, count), (0, count), (0, 0)), mode="edge")
+        return Image.fromarray(wider)
+
+    return change
+
+
 FORMS: dict[str, Callable[[Image.Image], Image.Image]] = {
     "mirrored": ImageOps.mirror,
     "half the size": resized(0.5),
@@ -48,6 +60,9 @@ FORMS: dict[str, Callable[[Image.Image], Image.Image]] = {
     "1.7 times the size": resized(1.7),
     "JPEG, quality 60": stored_again,
     "alpha channel": lambda image: image.convert("RGBA"),
+    "padded by 1 pixel": padded(1),
+    "padded by 8 pixels": padded(8),
+    "padded by 31 pixels": padded(31),
 }
 
 
@@ -56,12 +71,13 @@ def windows(image: Image.Image, predictor: Predictor) -> list[Window]:
     return best_windows(predictor.density(pixels_to_srgb(image, None)), RATIOS, image.size)
 
 
-def corners(image: Image.Image, predictor: Predictor, *, is_mirrored: bool) -> np.ndarray:
+def corners(
+    image: Image.Image, predictor: Predictor, *, sides: tuple[int, int], is_mirrored: bool = False
+) -> np.ndarray:
     """Return (x, y) of each window in shares of the sides; a mirrored photo's are turned back."""
     found = windows(image, predictor)
     lefts = [image.width - one.x - one.width if is_mirrored else one.x for one in found]
-    pairs = zip(lefts, (one.y for one in found), strict=True)
-    return np.array([(x / image.width, y / image.height) for x, y in pairs])
+    return np.array([lefts, [one.y for one in found]]).T / sides
 
 
 def main() -> None:
@@ -75,9 +91,11 @@ def main() -> None:
     moves: dict[str, list[np.ndarray]] = {name: [] for name in FORMS}
     for scene in (one for data in datasets for one in split_scenes(data.scenes, "validation")):
         photo = as_image(load_photo(scene.path).pixels).convert("RGB")
-        before = corners(photo, predictor, is_mirrored=False)
+        before = corners(photo, predictor, sides=photo.size)
         for name, change in FORMS.items():
-            after = corners(change(photo), predictor, is_mirrored=name == "mirrored")
+            changed, is_mirrored = change(photo), name == "mirrored"
+            sides = photo.size if name.startswith("padded") else changed.size
+            after = corners(changed, predictor, sides=sides, is_mirrored=is_mirrored)
             moves[name].append(np.abs(after - before).max(axis=1))
     print("form                  within 1 %  median    90 %    99 %    most")
     for name, found in moves.items():
