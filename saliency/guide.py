@@ -82,6 +82,7 @@ class Guide:
         target: Tensor,
         *,
         small: Tensor | None = None,
+        adapt: Callable[[Tensor], Tensor] | None = None,
     ) -> Tensor:
         """Return the loss of a batch, a scalar.
 
@@ -92,13 +93,14 @@ class Guide:
             target: (batch, height, width), of a photo without one zero everywhere.
             small: the photos at the size at which the model that learns looks at them, if that is
                 another.
+            adapt: makes the learning model's log densities those of the photos' data sets.
         """
         small = photos if small is None else small
         layers = self._compared(wrapped.module) if self.feature_weight else {}
         with torch.no_grad(), fabric.autocast(), _outputs(self.model, layers) as wanted:
             expected = self.model(photos).float()
         with _outputs(wrapped.module, layers) as made:
-            log_density = wrapped(small)
+            log_density = wrapped(small) if adapt is None else adapt(wrapped(small))
         mixed = guided_target(target, expected, share=self.share)
         loss = cross_entropy(log_density, shrink_densities(mixed, small.shape[1:3])).mean()
         if layers:

@@ -217,13 +217,15 @@ def take_step(
     photos, target, *sets = batch
     small = shrunk_for(wrapped.module, photos, options)
     optimizer.zero_grad(set_to_none=True)
-    if set_bias is not None:
-        log_density = set_bias(wrapped(small), *sets)
+
+    def adapt(log_density: Tensor) -> Tensor:
+        return log_density if set_bias is None else set_bias(log_density, *sets)
+
+    if guide is None:
+        log_density = adapt(wrapped(small))
         loss = cross_entropy(log_density, shrink_densities(target, small.shape[1:3])).mean()
-    elif guide is None:
-        loss = cross_entropy(wrapped(small), shrink_densities(target, small.shape[1:3])).mean()
     else:
-        loss = guide.loss(fabric, wrapped, photos, target, small=small)
+        loss = guide.loss(fabric, wrapped, photos, target, small=small, adapt=adapt)
     fabric.backward(loss)
     fabric.clip_gradients(
         wrapped,

@@ -64,6 +64,20 @@ def test_loss_is_the_mixture_of_target_and_guide(fabric, model, share):
     assert loss.item() == pytest.approx(wanted.item(), rel=1e-5)
 
 
+def test_densities_of_data_sets_are_compared_with_the_guide(fabric, model):
+    other = copy.deepcopy(model)
+
+    def flatten(log_density):
+        return torch.log_softmax(log_density.flatten(1) / 2, dim=1).view_as(log_density)
+
+    loss = Guide(other, share=1.0).loss(
+        fabric, fabric.setup_module(model), PHOTOS, NONE, adapt=flatten
+    )
+    with torch.no_grad():
+        wanted = cross_entropy(flatten(model(PHOTOS)), other(PHOTOS).exp()).mean()
+    assert loss.item() == pytest.approx(wanted.item(), rel=1e-5)
+
+
 def test_features_of_a_pruned_model_are_compared_with_those_they_were(fabric, model):
     # Without its last layers' say the density is that of the center bias, whatever is pruned.
     with torch.no_grad():

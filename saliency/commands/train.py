@@ -114,11 +114,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     elif bool(arguments.photos) and not arguments.teacher:
         parser.error("--photos have no fixations to learn from: add --teacher MODEL")
     check_teachers(parser, arguments.teacher)
-    has_guide = any(name.endswith(".safetensors") for name in arguments.teacher or ())
-    if getattr(arguments, "set_bias", "shared") == "own" and (
-        has_guide or getattr(arguments, "variants", 0)
-    ):
-        parser.error("--set-bias own goes with neither a .safetensors --teacher nor --variants")
+    if getattr(arguments, "set_bias", "shared") == "own" and getattr(arguments, "variants", 0):
+        parser.error("--set-bias own does not go with --variants, which keep no data sets")
     fold = chosen_fold(parser, arguments)
     asked = None
     if not arguments.resume:

@@ -132,9 +132,19 @@ def test_bias_of_each_set_is_learned_saved_and_not_exported(dataset, tmp_path):
     assert train.main(["--out", str(tmp_path / "run"), "--resume"]) == 0
 
 
-def test_bias_of_each_set_goes_with_no_guide(dataset, tmp_path, capsys):
+def test_bias_of_each_set_is_learned_beside_a_guide(dataset, finished, tmp_path):
+    other = write_spots(tmp_path / "others", count=12, seed=1)
+    guide = f"--teacher={finished / 'model.safetensors'}"
+    given = ("--epochs=1", "--set-bias=own", f"--data=folder:{other}", guide)
+    assert run(dataset, tmp_path / "run", *given) == 0
+    first, second = read_numbers(tmp_path / "run" / "set-bias.json").values()
+    assert first.bias[0] == pytest.approx(-second.bias[0], rel=1e-4)
+    assert first.bias[0] != 0
+
+
+def test_bias_of_each_set_goes_with_no_kept_variants(dataset, tmp_path, capsys):
     given = ["--data", f"folder:{dataset}", "--out", str(tmp_path / "run"), "--set-bias=own"]
-    assert "--set-bias own goes with neither" in refused(capsys, *given, "--teacher=a.safetensors")
+    assert "--set-bias own does not go with --variants" in refused(capsys, *given, "--variants=2")
 
 
 @pytest.mark.parametrize("weight", ["0", "1.5", "many", ""])
