@@ -19,7 +19,7 @@ from scipy.special import ndtr
 
 from saliency import metrics
 from saliency.errors import DatasetError
-from saliency.evaluation import Scores
+from saliency.evaluation import METRICS, Scores
 from saliency.fixations import Scene
 from saliency.reference import DatasetReference, Reference
 
@@ -97,13 +97,13 @@ class Ceiling:
         if scene.name not in self._fold_of:
             return None
         mixture = self.mixtures[self._fold_of[scene.name]]
-        total = np.zeros(4)
+        total = np.zeros(5)
         for observer in sorted(set(scene.observers.tolist())):
             is_own = scene.observers == observer
             density = others_density(scene, ~is_own, mixture, reference)
             total += is_own.sum() * self._score(density, scene.fixations[is_own], reference)
-        gain, auc, shuffled_auc, nss = (float(value) for value in total / len(scene.fixations))
-        return Scores(gain, auc, None, shuffled_auc, nss, None, None, None)
+        means = [float(value) for value in total / len(scene.fixations)]
+        return Scores(*means, *(None,) * (len(METRICS) - len(means)))
 
     def _score(
         self,
@@ -117,6 +117,7 @@ class Ceiling:
             [
                 metrics.information_gain_bits(log_density, fixations, baseline=baseline),
                 metrics.auc(log_density, fixations),
+                metrics.judd_auc(log_density, fixations),
                 metrics.shuffled_auc(
                     against_others, fixations, non_fixations=reference.non_fixations
                 ),

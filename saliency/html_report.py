@@ -19,9 +19,11 @@ SHOWN_COUNT = 4
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 1200px; padding: 0 1em; }
-table { border-collapse: collapse; font-size: 13px; display: block; overflow-x: auto; }
-th, td { padding: 3px 10px; text-align: left; white-space: nowrap; }
+table { border-collapse: collapse; font-size: 14px; display: block; overflow-x: auto; }
+th, td { padding: 4px 9px; text-align: right; white-space: nowrap; vertical-align: top; }
+th:nth-child(1), td:nth-child(1), th:nth-child(3), td:nth-child(3) { text-align: left; }
 tr { border-bottom: 1px solid #ddd; }
+td small { display: block; color: #666; font-size: 11px; }
 img { max-width: 100%; }
 figure { margin: 1em 0; } figcaption { color: #444; font-size: 13px; }
 """
@@ -36,7 +38,11 @@ def render_report(results: Sequence[Result], asked: Mapping[str, Any]) -> str:
         results: as `evaluate_all` gives them; their models predict the shown images once more.
         asked: what the command was told, shown as it is.
     """
-    told = "; ".join(f"{escape(name)}: {escape(str(value))}" for name, value in asked.items())
+    told = "; ".join(
+        f"{escape(name.replace('_', ' '))}: {escape(_shown(value))}"
+        for name, value in asked.items()
+        if value is not None
+    )
     parts = [
         "<h1>How well people's fixations are predicted</h1>",
         f"<p>{told}</p>",
@@ -58,8 +64,18 @@ def render_report(results: Sequence[Result], asked: Mapping[str, Any]) -> str:
 def _table(results: Sequence[Result]) -> str:
     header, *rows = table_cells(results)
     lines = ["".join(f"<th>{escape(cell)}</th>" for cell in header)]
-    lines += ["".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows]
+    lines += ["".join(f"<td>{_cell(cell)}</td>" for cell in row) for row in rows]
     return "<table>\n" + "\n".join(f"<tr>{line}</tr>" for line in lines) + "\n</table>"
+
+
+def _cell(cell: str) -> str:
+    """Return a cell of the table, the interval of a mean on a line below it."""
+    mean, bracket, ends = cell.partition(" [")
+    return f"{escape(mean)}<small>[{escape(ends)}</small>" if bracket else escape(cell)
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _section(result: Result) -> list[str]:

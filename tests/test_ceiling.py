@@ -50,6 +50,7 @@ def test_observers_who_agree_predict_each_other(scenes, reference, ceiling):
     assert scores.information_gain_bits > 1
     assert scores.auc > 0.9
     assert (scores.cc, scores.kl_divergence, scores.similarity) == (None, None, None)
+    assert 0 <= scores.judd_auc - scores.auc < 0.05  # its lines cut corners between fixations
 
 
 def test_mixture_finds_the_spread_of_the_fixations(ceiling):
