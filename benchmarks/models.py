@@ -38,14 +38,14 @@ def graph_of(model: SaliencyModel) -> Any:
     return simplify(saliency_graph(model), input_shape=(1, height, width, 3))
 
 
-def measured_ms(*graphs: Any) -> list[float]:
+def measured_ms(*graphs: Any, rounds: int = 7) -> list[float]:
     """Return the times of networks in ONNX Runtime on one thread."""
     shapes = [
         [dimension.dim_value for dimension in graph.graph.input[0].type.tensor_type.shape.dim]
         for graph in graphs
     ]
     inputs = [{"photos": np.zeros(shape, np.uint8)} for shape in shapes]
-    return measure_networks_ms(graphs, OnnxRuntimeEngine(), inputs=inputs)
+    return measure_networks_ms(graphs, OnnxRuntimeEngine(), inputs=inputs, rounds=rounds)
 
 
 def speedup_of(model: Path, unpruned: Path) -> float:

@@ -138,12 +138,12 @@ def at_speedup(
     model: SaliencyModel, start: Start, importance: str, unpruned: Any, speedup: float
 ) -> SaliencyModel:
     """Return the model pruned at the least ratio that measures at least so much faster."""
+    measure = importance_of(model, start, importance)
     low, high, best = 0.0, 0.95, None
     for _ in range(7):
         ratio = (low + high) / 2
-        pruned = by_torch_pruning(model, start, importance, ratio)
-        graph = graph_of(pruned)
-        full_ms, pruned_ms = measured_ms(unpruned, graph)
+        pruned = by_torch_pruning(model, measure, ratio)
+        full_ms, pruned_ms = measured_ms(unpruned, graph_of(pruned), rounds=3)
         if full_ms / pruned_ms >= speedup:
             high, best = ratio, pruned
         else:
@@ -153,19 +153,30 @@ def at_speedup(
     return best
 
 
-def by_torch_pruning(
-    model: SaliencyModel, start: Start, importance: str, ratio: float
-) -> SaliencyModel:
-    """Return the model without a share of its channels, in blocks of 8, as the others have."""
+def importance_of(model: SaliencyModel, start: Start, importance: str) -> Any:
+    """Return an importance of torch-pruning's; the model gets the gradients that it goes by."""
     import torch_pruning  # noqa: PLC0415  needed for this alone
 
-    pruned = copy.deepcopy(model)
     kinds: dict[str, Callable[[], Any]] = {
         "magnitude": lambda: torch_pruning.importance.GroupMagnitudeImportance(p=2),
         "taylor": torch_pruning.importance.GroupTaylorImportance,
         "hessian": torch_pruning.importance.GroupHessianImportance,
     }
     measure = kinds[importance]()
+    if importance != "magnitude":
+        model.train()
+        _backward(model, start, measure if importance == "hessian" else None)
+        model.eval()
+    return measure
+
+
+def by_torch_pruning(model: SaliencyModel, measure: Any, ratio: float) -> SaliencyModel:
+    """Return the model without a share of its channels, in blocks of 8, as the others have."""
+    import torch_pruning  # noqa: PLC0415  needed for this alone
+
+    pruned, measure = copy.deepcopy((model, measure))  # it knows the parameters themselves
+    for copied, parameter in zip(pruned.parameters(), model.parameters(), strict=True):
+        copied.grad = None if parameter.grad is None else parameter.grad.clone()
     kept = [pruned.readout.score]
     if hasattr(pruned.readout, "sharpness"):
         kept.append(pruned.readout.sharpness)
@@ -179,9 +190,6 @@ def by_torch_pruning(
         round_to=8,
         ignored_layers=kept,
     )
-    if importance != "magnitude":
-        pruned.train()
-        _backward(pruned, start, measure if importance == "hessian" else None)
     pruner.step()
     pruned.zero_grad(set_to_none=True)
     return pruned.eval()
@@ -239,6 +247,7 @@ def main() -> None:
             batch_size=8,
             variants=1,
             seed=seed,
+            input_pixels=load_model(arguments.model).config.input_pixels,
         )
         examples = arguments.out / f"examples-{seed}"
         data = dataclasses.replace(data, examples=examples)
