@@ -10,7 +10,7 @@ positions to try are too many, they are thinned out first, and every one is trie
 of those: the window found may then miss a better one that is narrower than the thinned grid.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -108,9 +108,10 @@ def least_window(table: ShareTable, ratio: Fraction, share: float, wishes: Wishe
     least, enough, found = 0, max(most), None
     while enough - least > max(1, max(most) // 256):
         middle = (least + enough) // 2
-        window = _good_place(table, size_of_side(middle, ratio, most), wishes)
-        if table.share(window) >= share and wishes.are_met(window):
-            enough, found = middle, window
+        for window in _good_places(table, size_of_side(middle, ratio, most), wishes):
+            if table.share(window) >= share and wishes.are_met(window):
+                enough, found = middle, window
+                break
         else:
             least = middle
     refined = best_place(table, size_of_side(enough, ratio, most), wishes)
@@ -129,16 +130,17 @@ def size_of_side(side: int, ratio: Fraction, most: Size) -> Size:
     return min(most[0], max(1, round(side * ratio))), side
 
 
-def _good_place(table: ShareTable, window_size: Size, wishes: Wishes) -> Window:
-    """Return the best window of a size on a grid, with a finer one around the best of the first."""
+def _good_places(table: ShareTable, window_size: Size, wishes: Wishes) -> Iterator[Window]:
+    """Yield the best window of a size on a grid, then that on a finer one around it."""
     crossings = _crossings(window_size, table.photo_size, wishes)
     xs, ys = (_spread(own, own) for own in crossings)
     near = _pick(table, window_size, wishes, xs, ys)
+    yield near
     xs, ys = (
         _spread(_around(few, few, place), own)
         for few, place, own in zip((xs, ys), (near.x, near.y), crossings, strict=True)
     )
-    return _pick(table, window_size, wishes, xs, ys)
+    yield _pick(table, window_size, wishes, xs, ys)
 
 
 def _spread(ends: Positions, own: Positions) -> Positions:
