@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--limit", metavar="COUNT", type=int, default=100, help="photos")
     arguments = parser.parse_args()
     paths = [scene.path for scene in read_dataset(arguments.data).scenes[: arguments.limit]]
-    side = cache_side(TrainingOptions().input_pixels)
+    side = cache_side(TrainingOptions().pixels)
     with tempfile.TemporaryDirectory() as folder:
         cache = PhotoCache(Path(folder), side=side)
         for path in paths:
