@@ -131,7 +131,7 @@ def _lines(outcome: Outcome) -> Iterator[str]:
     yield "# Pruning\n"
     yield (
         f"One photo of {outcome.options.size[1]}×{outcome.options.size[0]} pixels, "
-        f"{outcome.options.engine}, {outcome.options.threads} thread(s). Point on the validation "
+        f"{outcome.options.engine}, {outcome.options.threads} thread(s). Figures on the validation "
         "images, at the model's own input size.\n"
     )
     yield "| | ms | speedup | IG (bit) | IG kept | NSS | AUC |\n|---|---|---|---|---|---|---|"
