@@ -70,10 +70,6 @@ class Guide:
             expected = self.model(photos).float()
         return guided_target(target, expected, share=self.share)
 
-    def example_pixels(self, learning: SaliencyModel) -> int:
-        """Return the area of examples of which both models get all that they can use."""
-        return max(self.model.config.input_pixels, learning.config.input_pixels)
-
     def loss(
         self,
         fabric: Fabric,
@@ -132,6 +128,12 @@ class Guide:
                     compared[name] = [theirs.index(channel) for channel in ours]
             before = layer if isinstance(layer, nn.Conv2d) else before
         return compared
+
+
+def example_pixels(learning: SaliencyModel, guide: Guide | None) -> int:
+    """Return the area of examples of which a model and its guide get all that they can use."""
+    models = [learning] if guide is None else [learning, guide.model]
+    return max(model.config.input_pixels for model in models)
 
 
 def _origins(model: SaliencyModel, name: str) -> list[int]:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saliency.guide import Guide
+from saliency.guide import Guide, example_pixels
 from saliency.model import SaliencyModel
 from saliency.pruning.compensation import remove_and_compensate
 from saliency.pruning.groups import ChannelGroups, find_groups, remaining_groups
@@ -67,7 +67,7 @@ class PruningLearner:
         self.fabric = launch_fabric(training)
         self.guide = Guide.load(data.guide, self.fabric, share=training.teacher_weight)
         self.photos: deque[Tensor] = deque(maxlen=COMPENSATING_BATCHES)
-        pixels = self.guide.example_pixels(start) if self.guide else start.config.input_pixels
+        pixels = example_pixels(start, self.guide)
         self.training = dataclasses.replace(training, input_pixels=pixels)
         self.model = start.to(self.fabric.device).to(memory_format=torch.channels_last)
         self.collector = SignalCollector(self.groups, options.signal, seed=training.seed)

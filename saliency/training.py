@@ -20,7 +20,7 @@ from saliency.center_bias import CenterBias, fit_center_bias
 from saliency.checkpoint import load_model, save_model
 from saliency.errors import CheckpointError, DatasetError
 from saliency.export import export_onnx
-from saliency.guide import Guide
+from saliency.guide import Guide, example_pixels
 from saliency.model import ModelConfig, SaliencyModel
 from saliency.run_folder import RunFolder
 from saliency.set_bias import SetBias
@@ -117,9 +117,7 @@ class _Run:
             share=options.teacher_weight,
             feature_weight=options.feature_weight,
         )
-        pixels = (
-            self.guide.example_pixels(self.model) if self.guide else self.model.config.input_pixels
-        )
+        pixels = example_pixels(self.model, self.guide)
         self.options = options = dataclasses.replace(options, input_pixels=pixels)
         kept_guide = self.guide.features_only() if self.guide else None
         self.step_guide = kept_guide if options.variants else self.guide

@@ -7,7 +7,7 @@ from lightning_fabric import Fabric
 from training_fixtures import TINY, random_model
 
 from saliency.checkpoint import save_model
-from saliency.guide import Guide
+from saliency.guide import Guide, example_pixels
 from saliency.losses import cross_entropy
 from saliency.model import ModelConfig, SaliencyModel
 from saliency.pruning.groups import find_groups
@@ -164,7 +164,8 @@ def test_features_are_compared_at_the_grid_of_the_one_that_learns(fabric, model)
     learning.config = dataclasses.replace(model.config, input_pixels=32 * 64)
     guide = Guide(model, share=1.0, feature_weight=1.0)
     assert guide._compared(learning)
-    assert guide.example_pixels(learning) == model.config.input_pixels
+    assert example_pixels(learning, guide) == model.config.input_pixels
+    assert example_pixels(learning, None) == 32 * 64
     small = shrink_photos(PHOTOS, share=0.5, size_multiple=32)
     without = Guide(model, share=1.0).loss(
         fabric, fabric.setup_module(learning), PHOTOS, NONE, small=small
