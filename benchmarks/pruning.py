@@ -28,7 +28,6 @@ from saliency.atomic import write_whole
 from saliency.checkpoint import load_model
 from saliency.commands.prune import TUNING
 from saliency.commands.training_input import read_training_data
-from saliency.export import saliency_graph
 from saliency.gauge import Gauge
 from saliency.guide import Guide
 from saliency.losses import cross_entropy
@@ -86,8 +85,14 @@ def prune_to(
     """Return the model so many times faster, by one of our ways."""
     table, engine = read_table(start.table), OnnxRuntimeEngine()
     few = dataclasses.replace(start.data, validation=start.data.validation[::WATCHED])
-    graph = saliency_graph(model)
-    gauge = Gauge(graph, few, engine, size=SIZE, reference_ms=table.reference_ms)
+    gauge = Gauge(
+        model,
+        few,
+        engine,
+        size=SIZE,
+        input_pixels=model.config.input_pixels,
+        reference_ms=table.reference_ms,
+    )
     (folder / "pruning").mkdir(parents=True, exist_ok=True)
     run = PruningRun(
         model,

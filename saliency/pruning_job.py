@@ -1,5 +1,6 @@
 """From a trained model to a small one: measure, prune, fine-tune, report."""
 
+import dataclasses
 import json
 import logging
 import sys
@@ -14,7 +15,7 @@ from saliency.atomic import write_whole
 from saliency.checkpoint import load_model, save_model
 from saliency.errors import PruningError
 from saliency.export import export_onnx, saliency_graph
-from saliency.gauge import Gauge
+from saliency.gauge import Gauge, timed_size
 from saliency.model import ModelConfig, SaliencyModel
 from saliency.pruning.engines import ENGINES, Engine
 from saliency.pruning.latency import LatencyTable
@@ -52,7 +53,8 @@ def prune(
         model: a `.safetensors` file.
         data: what to learn from; its teachers may name `unpruned_path(folder)`.
         options: how to prune.
-        training: how to train on, and to fine-tune.
+        training: how to train on, and to fine-tune; with `input_pixels`, the model is to look at
+            photos of that area from the start.
         folder: where all files go.
         table: a latency table; without one it is measured.
 
@@ -62,15 +64,20 @@ def prune(
     if not unpruned_path(folder).exists():
         export_onnx(load_model(model), unpruned_path(folder).with_suffix(".onnx"))
         save_model(load_model(model), unpruned_path(folder))
-    start = load_model(unpruned_path(folder))
+    unpruned, start = (load_model(unpruned_path(folder)) for _ in range(2))
+    pixels = training.input_pixels or start.config.input_pixels
+    start.config = dataclasses.replace(start.config, input_pixels=pixels)
+    size = options.size or timed_size(start)
     engine = create_engine(options.engine, threads=options.threads, device=training.device)
     graph = onnx.load(unpruned_path(folder).with_suffix(".onnx"))
-    times = _table(graph, engine, options.size, given=table, kept=folder / "latency.json")
-    gauge = Gauge(graph, data, engine, size=options.size, reference_ms=times.reference_ms)
+    times = _table(graph, engine, size, given=table, kept=folder / "latency.json")
+    gauge = Gauge(
+        unpruned, data, engine, size=size, input_pixels=pixels, reference_ms=times.reference_ms
+    )
     pruned, points = folder / "pruned.safetensors", folder / "points.json"
     if not pruned.exists():
         run = PruningRun(
-            load_model(unpruned_path(folder)),
+            start,
             data,
             options=options,
             training=training,
@@ -84,19 +91,28 @@ def prune(
         save_model(smaller, pruned)
     train(data, training, RunFolder(folder), start=load_model(pruned))
     outcome = Outcome(
-        before=channel_counts(start),
+        before=channel_counts(unpruned),
         after=channel_counts(load_model(pruned)),
         points=json.loads(points.read_text()),
         options=options,
+        size=size,
     )
     gauge.unpruned_ms = outcome.points[0]["measured_ms"]
     return write_report(outcome, gauge, data.validation, folder=folder)
 
 
 def measure(
-    model: Path | None, *, engine: str, threads: int, device: str, size: tuple[int, int], out: Path
+    model: Path | None,
+    *,
+    engine: str,
+    threads: int,
+    device: str,
+    size: tuple[int, int] | None,
+    out: Path,
 ) -> LatencyTable:
     """Measure a model's latency table, or that of the default network, and write it.
+
+    Without a size it is for a photo of 4:3 as the model gets it.
 
     Raises:
         SaliencyError: the model cannot be read or run, the engine is missing, or `out` cannot be
@@ -104,7 +120,9 @@ def measure(
     """
     network = load_model(model) if model is not None else SaliencyModel(ModelConfig()).eval()
     table = measure_graph(
-        saliency_graph(network), create_engine(engine, threads=threads, device=device), size
+        saliency_graph(network),
+        create_engine(engine, threads=threads, device=device),
+        size or timed_size(network),
     )
     write_whole(table_to_json(table).encode(), out, overwrite=True)
     return table

@@ -41,7 +41,8 @@ class PruningOptions:
         least: channels that each group keeps.
         engine: what will run the model: `onnxruntime`, `torch`, `openvino`.
         threads: how many it may use.
-        size: height and width of the photo for which time counts.
+        size: height and width of the photo for which time counts, as the network gets it; None
+            for those of a photo of 4:3 at the area at which the model looks at it.
     """
 
     target_ms: float | None = None
@@ -56,7 +57,7 @@ class PruningOptions:
     least: int = 1
     engine: str = "onnxruntime"
     threads: int = 1
-    size: tuple[int, int] = (288, 384)
+    size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         """Refuse values with which no run could come to its end.

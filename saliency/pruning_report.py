@@ -31,6 +31,7 @@ class Outcome:
         after: and of the pruned one.
         points: times and validation figures while pruning, the unpruned model's first.
         options: how it was pruned.
+        size: height and width of the photo that was timed, as the pruned model gets it.
         result: time, speedup and figures of the pruned model, fine-tuned.
         windows: by aspect ratio, how far the crop windows moved.
     """
@@ -39,6 +40,7 @@ class Outcome:
     after: Counts
     points: Sequence[Point]
     options: PruningOptions
+    size: tuple[int, int]
     result: Point = dataclasses.field(default_factory=dict)
     windows: dict[str, Point] = dataclasses.field(default_factory=dict)
 
@@ -130,13 +132,15 @@ def _lines(outcome: Outcome) -> Iterator[str]:
     gain = "information_gain_bits"
     yield "# Pruning\n"
     yield (
-        f"One photo of {outcome.options.size[1]}×{outcome.options.size[0]} pixels, "
-        f"{outcome.options.engine}, {outcome.options.threads} thread(s). Figures on the validation "
-        "images, at the model's own input size.\n"
+        f"Times for one photo, which reaches the pruned model as {outcome.size[1]}×"
+        f"{outcome.size[0]} pixels, {outcome.options.engine}, {outcome.options.threads} thread(s). "
+        "Figures on the validation images, at each model's own input size.\n"
     )
     yield "| | ms | speedup | IG (bit) | IG kept | NSS | AUC |\n|---|---|---|---|---|---|---|"
     rows: list[tuple[str, Point]] = [("unpruned", unpruned)]
-    rows += [(f"after {point['removals']:.0f} removals", point) for point in outcome.points[1:]]
+    for point in outcome.points[1:]:
+        removals = f"after {point['removals']:.0f} removals"
+        rows.append((removals if point["removals"] else "with its smaller input", point))
     for name, row in [*rows, ("fine-tuned", outcome.result)]:
         yield (
             f"| {name} | {row['measured_ms']:.2f} | {row['speedup']:.2f} | {row[gain]:.4f} | "

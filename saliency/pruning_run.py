@@ -101,7 +101,7 @@ class PruningRun:
             PruningError: the target is below what one channel in each group would take.
         """
         if not self.points:
-            self._note()
+            self._begin()
         self._check_reach()
         bar = tqdm(
             total=self._planned(),
@@ -177,10 +177,25 @@ class PruningRun:
             )
         return bool(removals)
 
+    def _begin(self) -> None:
+        """Measure and validate the unpruned model, and what it is with a smaller input."""
+        point = self.gauge.measure_unpruned()
+        self._add(point)
+        if self.gauge.is_smaller:
+            self._note()
+        else:
+            self._compare(point)
+
     def _note(self) -> None:
         """Measure and validate the model at present."""
-        point = self.gauge.measure(self.learner.copy(), is_unpruned=self.removals == 0)
+        point = self.gauge.measure(self.learner.copy())
+        self._compare(point)
+        self._add(point)
+
+    def _compare(self, point: Point) -> None:
         self.ratios.append(point["measured_ms"] / self.latency.total(self.sizes))
+
+    def _add(self, point: Point) -> None:
         channels = float(sum(self.sizes.values()))
         self.points.append({"removals": float(self.removals), "channels": channels, **point})
         shown = ", ".join(f"{name} {value:.4g}" for name, value in self.points[-1].items())

@@ -51,7 +51,10 @@ class CountingEngine:
 
 
 class SizeEngine:
-    """Runs nothing: a run takes a microsecond for every ten weights, and ten for every node."""
+    """Runs nothing: a run takes a microsecond for every ten weights, and ten for every node.
+
+    That is for photos of 64x64; for larger ones it takes as much longer as they are larger.
+    """
 
     name, version, device, threads = "size", "1", "none", 1
 
@@ -61,7 +64,8 @@ class SizeEngine:
 
     def prepare(self, model, inputs) -> Callable[[], object]:
         weights = sum(math.prod(item.dims) for item in model.graph.initializer)
-        taken_ns = 100 * weights + 10_000 * len(model.graph.node)
+        area = math.prod(inputs["photos"].shape[1:3]) / 64**2 if "photos" in inputs else 1
+        taken_ns = round(area * (100 * weights + 10_000 * len(model.graph.node)))
 
         def run():
             self.now_ns += taken_ns

@@ -249,6 +249,32 @@ def test_target_in_milliseconds_is_reached(model, dataset, table, run, tmp_path)
     assert report_of(tmp_path / "run")["result"]["measured_ms"] <= unpruned_ms / 1.3
 
 
+def test_smaller_input_counts_towards_the_speedup(model, dataset, table, tmp_path):
+    own = load_model(model).config.input_pixels
+    given = arguments(model, dataset, table, tmp_path / "run", "--speedup=3", "--epochs=1")
+    assert main([*given, f"--input-pixels={own // 2}"]) == 0
+    report = report_of(tmp_path / "run")
+    unpruned, shrunk, *_ = report["points"]
+    assert unpruned["speedup"] == 1
+    assert shrunk["removals"] == 0
+    assert 1.5 < shrunk["speedup"] < 2.5
+    assert report["result"]["speedup"] >= 3
+    assert load_model(tmp_path / "run" / "model.safetensors").config.input_pixels == own // 2
+    assert load_model(tmp_path / "run" / "unpruned.safetensors").config.input_pixels == own
+
+
+def test_time_is_that_of_a_photo_at_the_size_of_the_model(model, dataset, tmp_path):
+    pixels = 64 * 96
+    given = [f"--data=folder:{dataset}", f"--out={tmp_path / 'run'}", f"--input-pixels={pixels}"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pruning_job, "measure_table", partial(measure_table, rounds=1))
+        assert main([str(model), *given, *TUNING, "--beta=0", "--epochs=1", "--steps=1"]) == 0
+    height, width = report_of(tmp_path / "run")["size"]
+    assert height < width
+    assert read_table(tmp_path / "run" / "latency.json").setting.input_size == (height, width)
+    assert height * width == pytest.approx(pixels, rel=0.16)
+
+
 def test_beta_of_zero_removes_nothing(model, dataset, table, tmp_path):
     given = arguments(model, dataset, table, tmp_path / "run", "--beta=0", "--epochs=1")
     assert main(given) == 0

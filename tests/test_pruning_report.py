@@ -11,7 +11,7 @@ def outcome(shares):
     """Return an outcome whose layers of 100 channels keep these shares, in order."""
     before = {f"layer{number}": (100, 100) for number in range(len(shares))}
     after = {name: (100, round(100 * share)) for name, share in zip(before, shares, strict=True)}
-    return Outcome(before, after, points=[], options=PruningOptions(speedup=2.0))
+    return Outcome(before, after, points=[], options=PruningOptions(speedup=2.0), size=(64, 64))
 
 
 def test_layers_that_take_turns_alternate():

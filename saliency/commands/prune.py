@@ -143,6 +143,16 @@ def _add_pruning_options(parser: argparse.ArgumentParser) -> None:
     add("forget", "share of the signals' past that is forgotten at each removal", metavar="SHARE")
     add("rate_share", "learning rates while pruning, as shares of those below", metavar="SHARE")
     add("least", "channels that each group keeps", metavar="N")
+    add_field(
+        choice,
+        TUNING,
+        "input_pixels",
+        "area in pixels to which photos are resized (default: that of MODEL); MODEL, to which "
+        "speedups compare, and a .safetensors --teacher keep theirs",
+        choices={},
+        type=int,
+        metavar="N",
+    )
     _add_engine_options(parser)
 
 
@@ -154,13 +164,13 @@ def _add_engine_options(parser: argparse.ArgumentParser) -> None:
 
     add("engine", "what will run the model")
     add("threads", "of the engine", metavar="N")
-    height, width = PruningOptions.size
     engine.add_argument(
         "--size",
         metavar="HEIGHTxWIDTH",
         type=image_size,
         default=argparse.SUPPRESS,
-        help=f"of the photo for which time counts (default: {height}x{width})",
+        help="of the photo for which time counts, as the network gets it (default: those of a "
+        "photo of 4:3 at the area at which the model looks at it)",
     )
 
 
@@ -302,9 +312,10 @@ def _options_of_run(folder: RunFolder) -> RunOptions:
     stored = folder.read_options()
     try:
         pruning, training = stored.pop("pruning"), stored.pop("training")
+        size = None if pruning["size"] is None else tuple(pruning["size"])
         return RunOptions(
             **{**stored, "data": tuple(stored["data"]), "teacher": tuple(stored["teacher"])},
-            pruning=PruningOptions(**{**pruning, "size": tuple(pruning["size"])}),
+            pruning=PruningOptions(**{**pruning, "size": size}),
             training=TrainingOptions(**{**training, "levels": tuple(training["levels"])}),
         )
     except (KeyError, TypeError, ValueError) as error:
