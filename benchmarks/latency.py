@@ -5,8 +5,9 @@
 Prunes the default network at random, a fifth to nine tenths of its channels, measures the table of
 the default network (or reads it), and between the table's rounds the pruned networks, and compares
 the time predicted with the time measured: for networks that keep multiples of 8 channels, as
-pruning against a table makes them, and for networks that keep any number. Weights are arbitrary:
-time does not depend on them. Run it on a machine that does nothing else.
+pruning against a table makes them, and for networks that keep any number. `saliency prune` measures
+the unpruned network before it prunes and corrects the table's times by it: that error is told too.
+Weights are arbitrary: time does not depend on them. Run it on a machine that does nothing else.
 """
 
 import argparse
@@ -33,7 +34,7 @@ from saliency.pruning_job import measure_graph
 
 
 def random_networks(*, count: int, step: int) -> list[onnx.ModelProto]:
-    """Return the default network with 20 % to 90 % of its channels removed at random.
+    """Return the default network, and it with 20 % to 90 % of its channels removed at random.
 
     Every group keeps a multiple of `step` channels, or all of fewer.
     """
@@ -41,7 +42,7 @@ def random_networks(*, count: int, step: int) -> list[onnx.ModelProto]:
     model = SaliencyModel(ModelConfig()).eval()
     groups = find_groups(model, torch.zeros(1, 64, 96, 3, dtype=torch.uint8))
     random = np.random.default_rng(0)
-    graphs = []
+    graphs = [saliency_graph(model)]
     for share in np.linspace(0.2, 0.9, count):
         removals = {}
         for group in groups.prunable:
@@ -54,16 +55,24 @@ def random_networks(*, count: int, step: int) -> list[onnx.ModelProto]:
 
 
 def compare(table: LatencyTable, times: NetworkTimes, networks: list[onnx.ModelProto]) -> None:
-    """Print predicted and measured times of networks, and how well they agree."""
+    """Print predicted and measured times of pruned networks, and how well they agree.
+
+    The first network, the unpruned one, gives the correction.
+    """
     shape = (1, *table.setting.input_size, 3)
     predicted = [table.network_latency_ms(find_operations(n, input_shape=shape)) for n in networks]
     measured = times.medians_ms(reference_ms=table.reference_ms)
-    print("  predicted ms  measured ms   error")
-    for expected, actual in zip(predicted, measured, strict=True):
-        print(f"{expected:14.2f}{actual:13.2f}{expected / actual - 1:8.1%}")
-    error = np.median(np.abs(np.divide(predicted, measured) - 1))
-    rank = spearmanr(predicted, measured).statistic
-    print(f"median error {error:.1%}, rank correlation {rank:.3f}, {table.setting.device}")
+    correction = measured[0] / predicted[0]
+    ratios = np.divide(predicted[1:], measured[1:])
+    print("  predicted ms  measured ms   error  corrected")
+    for expected, actual, ratio in zip(predicted[1:], measured[1:], ratios, strict=True):
+        print(f"{expected:14.2f}{actual:13.2f}{ratio - 1:8.1%}{correction * ratio - 1:11.1%}")
+    errors = [np.median(np.abs(factor * ratios - 1)) for factor in (1, correction)]
+    rank = spearmanr(predicted[1:], measured[1:]).statistic
+    print(
+        f"median error {errors[0]:.1%}, corrected by the unpruned network {errors[1]:.1%}, "
+        f"rank correlation {rank:.3f}, {table.setting.device}"
+    )
 
 
 def main() -> None:
