@@ -30,7 +30,8 @@ class CropOptions:
         is_stripped: leave out EXIF, XMP, IPTC and the resolution.
         overlay: write a picture of the density and the windows too.
         overwrite: replace files that exist.
-        resume: leave crops that exist as they are, and make those that are missing.
+        resume: leave crops that exist as they are, and make those that are missing (of
+            several candidates: `Plan.is_done`).
         is_dry: choose the windows and write nothing.
         has_preview: keep a small picture of each photo in its report.
     """
@@ -60,7 +61,8 @@ class Plan:
         as_format: format of its crops.
         files: for each ratio the crop, then those of further candidates where they are wanted.
         overlay: its overlay, if there is to be one.
-        is_done: all of them are there already, and are to stay.
+        is_done: they are there already, and are to stay. Of a ratio's crops the first one tells:
+            it is written last, and how many candidates there are only the model knows.
     """
 
     photo: ListedPhoto
@@ -105,7 +107,8 @@ class Planner:
         outputs = [file for some in files for file in some] + ([overlay] if overlay else [])
         for file in outputs:
             self._take(file, path)
-        is_done = options.resume and all(is_there(file) for file in outputs)
+        told_by = [some[0] for some in files] + ([overlay] if overlay else [])
+        is_done = options.resume and all(is_there(file) for file in told_by)
         return Plan(photo, as_format, files, overlay, is_done)
 
     def _take(self, file: Path, photo: Path) -> None:

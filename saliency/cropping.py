@@ -61,10 +61,7 @@ class Cropper:
             photo = decode_photo(read_bytes(path), path, self._least_size)
         rgb, density, choices = self._choose(photo, clock)
         files = tuple(
-            tuple(
-                self._write_crop(photo, one, file, plan.as_format, clock)
-                for one, file in zip(candidates_of(choice), wanted, strict=False)
-            )
+            self._write_crops(photo, choice, wanted, plan.as_format, clock)
             for choice, wanted in zip(choices, plan.files, strict=True)
         )
         overlay = None if self._options.is_dry else plan.overlay
@@ -147,6 +144,21 @@ class Cropper:
             padding=choice.padding,
             stripped=options.is_stripped,
         )
+
+    def _write_crops(
+        self,
+        photo: LoadedPhoto,
+        choice: Choice,
+        files: tuple[Path, ...],
+        as_format: CropFormat,
+        clock: Stopwatch,
+    ) -> tuple[Path | None, ...]:
+        """Write the crops of a ratio, the chosen one last: where it is, the others are too."""
+        pairs = list(zip(candidates_of(choice), files, strict=False))
+        written = [
+            self._write_crop(photo, one, file, as_format, clock) for one, file in reversed(pairs)
+        ]
+        return tuple(reversed(written))
 
     def _write_crop(
         self,

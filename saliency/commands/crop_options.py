@@ -126,7 +126,12 @@ def add_report_options(parser: argparse.ArgumentParser) -> None:
         help="write a list of the photos that failed, for --from-file",
     )
     add("--overwrite", action="store_true", help="replace files that exist")
-    add("--resume", action="store_true", help="leave crops that exist, make those that are missing")
+    add(
+        "--resume",
+        action="store_true",
+        help="leave crops that exist, make those that are missing; with --candidates a photo is "
+        "done where the crop of the chosen window exists, which is written last",
+    )
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:

@@ -74,8 +74,25 @@ def test_dry_run_names_each_candidate_and_writes_none(two_spots, run, tmp_path):
     assert {file.name for file in tmp_path.iterdir()} == {"two.png"}
 
 
-def test_resume_makes_the_candidate_that_is_missing(two_spots, run, tmp_path):
+def test_resume_makes_the_chosen_crop_that_is_missing_and_keeps_the_others(
+    two_spots, run, tmp_path
+):
     run(two_spots, "--candidates", 2)
-    (tmp_path / "two-1x1-2.png").unlink()
+    (tmp_path / "two-1x1-1.png").unlink()
+    (tmp_path / "two-1x1-2.png").write_bytes(b"mine")
     assert run(two_spots, "--candidates", 2, "--resume")[0] == 0
-    assert (tmp_path / "two-1x1-2.png").is_file()
+    assert (tmp_path / "two-1x1-1.png").is_file()
+    assert (tmp_path / "two-1x1-2.png").read_bytes() == b"mine"
+
+
+def test_resume_is_done_with_a_photo_of_fewer_candidates_than_asked_for(two_spots, run, tmp_path):
+    run(two_spots, "--candidates", 5)
+    assert len(list(tmp_path.iterdir())) == 3  # the photo and two crops: there is no third place
+    _, (line,) = run(two_spots, "--candidates", 5, "--resume", "--json")
+    assert json.loads(line)["status"] == "present"
+
+
+def test_chosen_crop_is_not_there_before_the_others_are(two_spots, run, tmp_path):
+    (tmp_path / "two-1x1-2.png").mkdir()  # cannot be written
+    assert run(two_spots, "--candidates", 2, "--overwrite")[0] == 1
+    assert not (tmp_path / "two-1x1-1.png").exists()
