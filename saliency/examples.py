@@ -62,8 +62,8 @@ class Draw(NamedTuple):
     seed: tuple[int, ...]
 
 
-class Examples(Dataset[tuple[Tensor, ...]]):
-    """Makes examples from sources: a uint8 photo, its float32 target density, perhaps its set."""
+class Examples(Dataset[tuple[Tensor, Tensor]]):
+    """Makes examples from sources: a uint8 photo and its float32 target density."""
 
     def __init__(
         self,
@@ -74,7 +74,6 @@ class Examples(Dataset[tuple[Tensor, ...]]):
         strength: float = 1.0,
         has_guide: bool = False,
         cache: PhotoCache | None = None,
-        sets: Sequence[int] | None = None,
     ) -> None:
         """Prepare examples.
 
@@ -87,7 +86,6 @@ class Examples(Dataset[tuple[Tensor, ...]]):
             strength: of the changes in colour.
             has_guide: whether a model will be shown the examples and tell its own density.
             cache: of decoded photos; None to decode them each time.
-            sets: number of the data set of each source, to be given with each example.
 
         Raises:
             ValueError: without a guide, a source has neither fixations nor a teacher's density.
@@ -97,18 +95,15 @@ class Examples(Dataset[tuple[Tensor, ...]]):
                 raise ValueError(f"{source.path}: expected fixations or a teacher, got neither")
         self.sources = sources
         self.teacher_weight, self.blur = teacher_weight, blur
-        self.cache, self.sets = cache, sets
+        self.cache = cache
         self.augmentation = Augmentation(strength=strength)
 
     def __len__(self) -> int:
         """Return how many sources there are."""
         return len(self.sources)
 
-    def __getitem__(self, draw: Draw) -> tuple[Tensor, ...]:
-        """Return the photo (height, width, 3) and the target (height, width) of a draw.
-
-        Where sets are numbered, the number of its set comes third.
-        """
+    def __getitem__(self, draw: Draw) -> tuple[Tensor, Tensor]:
+        """Return the photo (height, width, 3) and the target (height, width) of a draw."""
         cv2.setNumThreads(1)  # the worker's core; the others belong to the network
         source = self.sources[draw.source]
         height, width = draw.size
@@ -130,8 +125,7 @@ class Examples(Dataset[tuple[Tensor, ...]]):
         )
         target = self._target(varied.fixations, varied.density, width=width, height=height)
         photo = np.array(varied.photo, order="C")  # a copy: it may be the decoder's own memory
-        example = torch.from_numpy(photo), torch.from_numpy(target)
-        return example if self.sets is None else (*example, torch.tensor(self.sets[draw.source]))
+        return torch.from_numpy(photo), torch.from_numpy(target)
 
     def _target(
         self,
@@ -227,14 +221,16 @@ class Batches(Sampler[list[Draw]]):
     def __iter__(self) -> Iterator[list[Draw]]:
         """Yield the draws of one step after the other."""
         for step in range(self.first_step, self.last_step):
-            yield self._batch(step)[self.rank :: self.world_size]
+            yield self.draws(step)
 
-    def _batch(self, step: int) -> list[Draw]:
+    def draws(self, step: int) -> list[Draw]:
+        """Return the draws of any one step."""
         epoch, place = divmod(step, self.steps_per_epoch)
         order = np.random.default_rng((self.seed, epoch)).permutation(self.source_count)
         chosen = order[place * self.batch_size : (place + 1) * self.batch_size]
         size = self._size(np.random.default_rng((self.seed, epoch, place)))
-        return [Draw(int(index), size, (self.seed, epoch, int(index))) for index in chosen]
+        own = chosen[self.rank :: self.world_size]
+        return [Draw(int(index), size, (self.seed, epoch, int(index))) for index in own]
 
     def _size(self, generator: np.random.Generator) -> tuple[int, int]:
         aspects, shares = zip(*ASPECTS, strict=True)

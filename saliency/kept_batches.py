@@ -76,13 +76,18 @@ class KeptBatches:
             CheckpointError: a kept one is damaged, or a new one cannot be written.
         """
         for step in range(first, last):
-            round_number, place = divmod(step, self.count)
-            generator = np.random.default_rng((self.seed, round_number))
-            number = int(generator.permutation(self.count)[place]) if round_number else place
-            photos, target = self._batch(number)
-            if round_number and np.random.default_rng((self.seed, step)).random() < 0.5:
+            photos, target = self._batch(self.number(step))
+            if step >= self.count and np.random.default_rng((self.seed, step)).random() < 0.5:
                 photos, target = photos.flip(2), target.flip(2)
             yield photos, target
+
+    def number(self, step: int) -> int:
+        """Return which of the batches is shown at a step."""
+        round_number, place = divmod(step, self.count)
+        if round_number == 0:
+            return place
+        order = np.random.default_rng((self.seed, round_number)).permutation(self.count)
+        return int(order[place])
 
     def _batch(self, number: int) -> Batch:
         path = self.folder / f"{number:06d}-{self.rank}.safetensors"

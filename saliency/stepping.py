@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from saliency.cache import PhotoCache
-from saliency.examples import Batches, Examples, Source, cache_side
+from saliency.examples import Batches, Draw, Examples, Source, cache_side
 from saliency.guide import Guide
 from saliency.kept_batches import KeptBatches
 from saliency.losses import cross_entropy
@@ -74,27 +74,33 @@ def load_batches(
         last_step: where to stop.
         guide: the model that tells its own density, of kept batches when they are made.
         examples: the folder of kept batches.
-        sets: number of the data set of each source, to come third in each batch; not with
-            `variants`.
+        sets: number of the data set of each source, to come third in each batch.
 
     Raises:
         CheckpointError: the folder cannot be used, or keeps other batches.
     """
 
-    def fresh(first: int, last: int) -> Iterator[Sequence[Tensor]]:
-        return _fresh_batches(
-            fabric,
-            sources,
-            options,
+    def plan(first: int, last: int) -> Batches:
+        return Batches(
+            len(sources),
+            batch_size=options.batch_size,
+            pixels=options.pixels,
             size_multiple=size_multiple,
+            seed=options.seed,
             first_step=first,
             last_step=last,
-            has_guide=guide is not None,
-            sets=sets,
+            rank=fabric.global_rank,
+            world_size=fabric.world_size,
         )
 
+    def fresh(first: int, last: int) -> Iterator[Sequence[Tensor]]:
+        return _fresh_batches(
+            fabric, sources, plan(first, last), options, has_guide=guide is not None
+        )
+
+    planned = plan(first_step, last_step)
     if not options.variants:
-        return fresh(first_step, last_step)
+        return _with_sets(fabric, fresh(first_step, last_step), planned, sets)
     if examples is None:
         raise ValueError("expected a folder for kept batches")
     count = options.variants * (len(sources) // options.batch_size)
@@ -111,7 +117,24 @@ def load_batches(
         rank=fabric.global_rank,
         seed=options.seed,
     )
-    return map(fabric.to_device, kept.steps(first_step, last_step))
+    shown = map(fabric.to_device, kept.steps(first_step, last_step))
+    draws = (planned.draws(kept.number(step)) for step in range(first_step, last_step))
+    return _with_sets(fabric, shown, draws, sets)
+
+
+def _with_sets(
+    fabric: Fabric,
+    batches: Iterator[Sequence[Tensor]],
+    draws: Iterable[Sequence[Draw]],
+    sets: Sequence[int] | None,
+) -> Iterator[Sequence[Tensor]]:
+    """Return batches with the numbers of the data sets that their photos were drawn from."""
+    if sets is None:
+        return batches
+    return (
+        (*batch, fabric.to_device(torch.tensor([sets[draw.source] for draw in drawn])))
+        for batch, drawn in zip(batches, draws, strict=True)
+    )
 
 
 def _made_of(
@@ -143,29 +166,15 @@ def _made_of(
 def _fresh_batches(
     fabric: Fabric,
     sources: Sequence[Source],
+    batches: Batches,
     options: TrainingOptions,
     *,
-    size_multiple: int,
-    first_step: int,
-    last_step: int,
     has_guide: bool,
-    sets: Sequence[int] | None,
 ) -> Iterator[Sequence[Tensor]]:
     """Return batches made anew in loading processes."""
     # Loading processes are forked, and OpenCV's threads do not survive that: the call by which a
     # child wants to be rid of them would wait for them for ever.
     cv2.setNumThreads(1)
-    batches = Batches(
-        len(sources),
-        batch_size=options.batch_size,
-        pixels=options.pixels,
-        size_multiple=size_multiple,
-        seed=options.seed,
-        first_step=first_step,
-        last_step=last_step,
-        rank=fabric.global_rank,
-        world_size=fabric.world_size,
-    )
     examples = Examples(
         sources,
         teacher_weight=options.teacher_weight,
@@ -173,7 +182,6 @@ def _fresh_batches(
         strength=options.strength,
         has_guide=has_guide,
         cache=_photo_cache(options),
-        sets=sets,
     )
     loader = DataLoader(
         examples,

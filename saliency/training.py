@@ -75,8 +75,6 @@ def train(
             f"expected at least the {options.batch_size} images of one step to train on, "
             f"got {count}; add images, or lower --batch-size"
         )
-    if options.set_bias == "own" and options.variants:
-        raise ValueError("expected the set bias `shared` with kept variants, got `own`")
     keep_freed_memory()
     keep_kernels()
     run = _Run(data, options, folder, start)

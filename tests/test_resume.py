@@ -7,11 +7,13 @@ import sys
 import pytest
 import torch
 from safetensors.torch import load_file
-from training_fixtures import COMMAND_LINE, write_spots
+from training_fixtures import COMMAND_LINE, random_model, write_spots
 
 from saliency import stepping, training
+from saliency.checkpoint import save_model
 from saliency.commands.train import main
 from saliency.run_folder import RunFolder
+from saliency.set_numbers import read_numbers
 
 EPOCHS = 3
 STEPS_PER_EPOCH = 4
@@ -175,3 +177,24 @@ def test_processes_that_load_images_change_nothing(dataset, uninterrupted, tmp_p
 def test_save_steps_change_nothing(dataset, uninterrupted, tmp_path):
     assert main(arguments(dataset, tmp_path / "seldom", **{"save-steps": 100})) == 0
     assert_same_run(tmp_path / "seldom", uninterrupted)
+
+
+def test_numbers_of_data_sets_learned_from_kept_variants_survive_a_stop(dataset, tmp_path):
+    other = write_spots(tmp_path / "others", count=12, seed=1)
+    save_model(random_model(), tmp_path / "guide.safetensors")
+    given = {"variants": 1, "set-bias": "own", "feature-weight": 0}
+    given["teacher"] = tmp_path / "guide.safetensors"
+    paths = tmp_path / "whole", tmp_path / "stopped"
+    whole, stopped = (
+        [*arguments(dataset, path, **given, epochs=2), "--data", f"folder:{other}"]
+        for path in paths
+    )
+    assert main(whole) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        interrupt(patch, "cross_entropy", call=10)  # the third step of the second epoch
+        assert main(stopped) == 130
+    assert main(["--out", str(paths[1]), "--resume"]) == 0
+    assert_same_run(*paths)
+    first, second = read_numbers(paths[1] / "set-bias.json").values()
+    assert first.bias[0] == pytest.approx(-second.bias[0], rel=1e-4)
+    assert first.bias[0] != 0

@@ -114,8 +114,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     elif bool(arguments.photos) and not arguments.teacher:
         parser.error("--photos have no fixations to learn from: add --teacher MODEL")
     check_teachers(parser, arguments.teacher)
-    if getattr(arguments, "set_bias", "shared") == "own" and getattr(arguments, "variants", 0):
-        parser.error("--set-bias own does not go with --variants, which keep no data sets")
     fold = chosen_fold(parser, arguments)
     asked = None
     if not arguments.resume:
@@ -177,6 +175,7 @@ def _options_of_run(folder: RunFolder) -> RunOptions:
             teacher=tuple(stored["teacher"]),
             start=stored.get("start"),
             fold=None if stored.get("fold") is None else tuple(stored["fold"]),
+            examples=stored.get("examples"),
             training=TrainingOptions(**{**training, "levels": tuple(training["levels"])}),
         )
     except (KeyError, TypeError, ValueError) as error:

@@ -91,6 +91,21 @@ def test_kept_variants_serve_another_run(dataset, finished, tmp_path, capsys):
     assert "keeps batches of other data" in line
 
 
+def test_a_run_goes_on_with_all_the_options_it_began_with(tmp_path):
+    options = train.RunOptions(
+        data=("osie:a", "3*folder:b"),
+        photos="photos",
+        teacher=("c.onnx", "d.onnx"),
+        training=dataclasses.replace(OPTIONS, levels=(2, 3), set_bias="own", variants=2),
+        start="e.safetensors",
+        fold=(10, 3),
+        examples="kept",
+    )
+    folder = RunFolder(tmp_path / "run")
+    folder.start(options)
+    assert train._options_of_run(folder) == options
+
+
 def test_two_data_sets_are_learned_together(dataset, tmp_path, caplog):
     other = write_spots(tmp_path / "others", count=12, seed=1)
     assert run(dataset, tmp_path / "run", "--epochs=1", "--data", f"folder:{other}") == 0
@@ -140,11 +155,6 @@ def test_bias_of_each_set_is_learned_beside_a_guide(dataset, finished, tmp_path)
     first, second = read_numbers(tmp_path / "run" / "set-bias.json").values()
     assert first.bias[0] == pytest.approx(-second.bias[0], rel=1e-4)
     assert first.bias[0] != 0
-
-
-def test_bias_of_each_set_goes_with_no_kept_variants(dataset, tmp_path, capsys):
-    given = ["--data", f"folder:{dataset}", "--out", str(tmp_path / "run"), "--set-bias=own"]
-    assert "--set-bias own does not go with --variants" in refused(capsys, *given, "--variants=2")
 
 
 @pytest.mark.parametrize("weight", ["0", "1.5", "many", ""])
