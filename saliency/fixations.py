@@ -6,15 +6,12 @@ y in [0, height).
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float64, Int64
 from numpy import ndarray
-
-from saliency.errors import DatasetError
 
 Fixations = Float64[ndarray, "fixations xy=2"]
 
@@ -86,14 +83,9 @@ class Scene:
 
 
 def bring_inside(
-    fixations: Fixations,
-    *,
-    width: int,
-    height: int,
-    first_pixel: float,
-    describe: Callable[[int], str],
-) -> tuple[Fixations, int]:
-    """Return published fixations in this module's frame, and how many were moved to the border.
+    fixations: Fixations, *, width: int, height: int, first_pixel: float
+) -> tuple[Fixations, Int64[ndarray, " moved"], Int64[ndarray, " far"]]:
+    """Return published fixations in this module's frame, and which were just and far outside.
 
     A fixation outside the photo by no more than `FAR_SHARE` of its longer side is calibration
     error: it moves to the middle of the nearest border pixel (the middle, because the border
@@ -105,25 +97,19 @@ def bring_inside(
         height: of the photo, in pixels.
         first_pixel: the published coordinate of the middle of the first pixel: 1.0 where MATLAB
             wrote it, 0.5 in this module's frame.
-        describe: says where the fixation of a given index was read: file, image, row.
 
-    Raises:
-        DatasetError: a fixation is not finite or far outside.
+    Returns:
+        All fixations; the indexes of those that were moved; the indexes of those that are far
+        outside or not finite, which are none to use.
     """
     corner_origin = fixations + (0.5 - first_pixel)
     size = np.array([width, height], dtype=np.float64)
     overshoot = np.maximum(-corner_origin, corner_origin - size).max(axis=1, initial=-np.inf)
-    # Written so that NaN, which compares false with everything, counts as a fault.
-    for index in np.flatnonzero(~(overshoot <= FAR_SHARE * size.max()))[:1]:
-        x, y = fixations[index]
-        raise DatasetError(
-            f"{describe(int(index))}: expected a fixation in the {width}x{height} image or at most "
-            f"{FAR_SHARE:.0%} of its longer side outside, got ({x:g}, {y:g}); "
-            "correct it or remove it, and check that coordinates are pixels of this image file"
-        )
+    # Written so that NaN, which compares false with everything, counts as far outside.
+    is_far = ~(overshoot <= FAR_SHARE * size.max())
     is_outside = (corner_origin < 0) | (corner_origin >= size)
     inside = np.where(is_outside, np.clip(corner_origin, 0.5, size - 0.5), corner_origin)
-    return inside, int(is_outside.any(axis=1).sum())
+    return inside, np.flatnonzero(is_outside.any(axis=1) & ~is_far), np.flatnonzero(is_far)
 
 
 def pixel_indexes(

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from jaxtyping import TypeCheckError
 
-from saliency.errors import DatasetError
 from saliency.fixations import (
     Scene,
     bring_inside,
@@ -24,13 +23,8 @@ def make_scene(fixations, observers=None, *, degree_px=None):
 
 
 def bring(points, *, first_pixel=0.5, width=100, height=50):
-    return bring_inside(
-        np.array(points, np.float64),
-        width=width,
-        height=height,
-        first_pixel=first_pixel,
-        describe=lambda index: f"table.csv, line {index + 2}",
-    )
+    points = np.array(points, np.float64)
+    return bring_inside(points, width=width, height=height, first_pixel=first_pixel)
 
 
 @pytest.mark.parametrize("fixation", [(8.0, 1.0), (1.0, 4.0), (-0.1, 1.0), (np.nan, 1.0)])
@@ -51,28 +45,27 @@ def test_scene_takes_a_degree_for_three_percent_of_the_width_unless_told():
 
 
 def test_matlab_coordinates_of_the_first_and_last_pixel_become_their_middles():
-    inside, moved_count = bring([(1, 1), (100, 50)], first_pixel=1.0)
+    inside, moved, far = bring([(1, 1), (100, 50)], first_pixel=1.0)
     np.testing.assert_array_equal(inside, [(0.5, 0.5), (99.5, 49.5)])
-    assert moved_count == 0
+    assert len(moved) == len(far) == 0
 
 
-def test_fixations_just_outside_move_to_the_border_pixel_and_are_counted():
-    inside, moved_count = bring([(-4, 10), (103, 55), (100, 10), (20, 30)])
-    np.testing.assert_array_equal(inside, [(0.5, 10), (99.5, 49.5), (99.5, 10), (20, 30)])
-    assert moved_count == 3
+def test_fixations_just_outside_move_to_the_border_pixel_and_are_told():
+    inside, moved, far = bring([(-4, 10), (103, 55), (20, 30), (100, 10)])
+    np.testing.assert_array_equal(inside, [(0.5, 10), (99.5, 49.5), (20, 30), (99.5, 10)])
+    assert (moved.tolist(), far.tolist()) == ([0, 1, 3], [])
 
 
 @pytest.mark.parametrize("fault", [(-5.1, 10.0), (10.0, 55.1), (np.nan, 10.0), (10.0, np.inf)])
-def test_fixation_far_outside_is_an_error_that_names_its_place_and_value(fault):
-    x, y = fault
-    with pytest.raises(DatasetError, match=rf"table.csv, line 3: .*got \({x:g}, {y:g}\)"):
-        bring([(10, 10), fault])
+def test_fixation_far_outside_or_no_number_is_told(fault):
+    _, moved, far = bring([(10, 10), fault])
+    assert (moved.tolist(), far.tolist()) == ([], [1])
 
 
 def test_no_fixations_stay_none():
-    inside, moved_count = bring(np.empty((0, 2)))
+    inside, moved, far = bring(np.empty((0, 2)))
     assert inside.shape == (0, 2)
-    assert moved_count == 0
+    assert len(moved) == len(far) == 0
 
 
 def test_fixation_has_the_index_of_the_pixel_under_it():

@@ -66,10 +66,10 @@ def _check(arguments: argparse.Namespace) -> int:
     )
     from saliency.fixations import Scene  # noqa: PLC0415
 
-    dataset = read_dataset(arguments.data)
+    dataset = read_dataset(arguments.data, refuse_faults=False)
     expected = EXPECTED.get(arguments.data.partition(":")[0], Expected())
     photos: list[Scene | MappedPhoto] = [*dataset.scenes, *dataset.mapped]
-    if not photos:
+    if not photos and not dataset.faults:
         raise DatasetError(
             f"{dataset.describe()}: expected images with fixations or maps to look over"
         )
@@ -82,10 +82,11 @@ def _check(arguments: argparse.Namespace) -> int:
     problems = find_problems(dataset, shown, expected)
     for problem in problems or ["none"]:
         print(f"  {'problem':<{width}}  {problem}", flush=True)
-    sheet = arguments.sheet or Path(f"{dataset.name}-check.jpg")
-    _, data = cv2.imencode(sheet.suffix, contact_sheet(photos)[..., ::-1])
-    write_whole(data.tobytes(), sheet, overwrite=arguments.overwrite)
-    print(f"written: {sheet}")
+    if photos:
+        sheet = arguments.sheet or Path(f"{dataset.name}-check.jpg")
+        _, data = cv2.imencode(sheet.suffix, contact_sheet(photos)[..., ::-1])
+        write_whole(data.tobytes(), sheet, overwrite=arguments.overwrite)
+        print(f"written: {sheet}")
     return 1 if problems else 0
 
 

@@ -4,7 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from saliency.datasets.cat2000 import read_cat2000
-from saliency.datasets.dataset import Dataset, MappedPhoto, Part, split_folds, split_scenes
+from saliency.datasets.dataset import (
+    Dataset,
+    Fault,
+    MappedPhoto,
+    Part,
+    split_folds,
+    split_scenes,
+)
 from saliency.datasets.folder import read_folder
 from saliency.datasets.marked import (
     read_dut_omron,
@@ -22,6 +29,7 @@ from saliency.errors import DatasetError
 __all__ = [
     "LAYOUTS",
     "Dataset",
+    "Fault",
     "MappedPhoto",
     "Part",
     "read_dataset",
@@ -46,8 +54,12 @@ LAYOUTS: dict[str, Callable[[Path], Dataset]] = {
 }
 
 
-def read_dataset(spec: str) -> Dataset:
+def read_dataset(spec: str, *, refuse_faults: bool = True) -> Dataset:
     """Return the data set that `spec` names, `LAYOUT:PATH`, such as `osie:downloads/osie`.
+
+    Args:
+        spec: of the data set.
+        refuse_faults: whether a set with faults is an error; if not, they are told in it.
 
     Raises:
         DatasetError: the spec or the layout is unknown, or the files are not what it promises.
@@ -64,4 +76,9 @@ def read_dataset(spec: str) -> Dataset:
             f"{root}: expected the folder of the data set {layout!r}, found none; "
             "check the path after the colon"
         )
-    return LAYOUTS[layout](root)
+    dataset = LAYOUTS[layout](root)
+    if dataset.faults and refuse_faults:
+        count = len(dataset.faults)
+        more = f" (`saliency data check {spec}` counts all {count} faults)" if count > 1 else ""
+        raise DatasetError(dataset.faults[0].message + more)
+    return dataset

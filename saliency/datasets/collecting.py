@@ -1,32 +1,38 @@
 """Make a data set of what was read for one image after the other."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 from numpy import ndarray
 
-from saliency.datasets.dataset import Dataset, MappedPhoto, list_images, upright_size
+from saliency.datasets.dataset import Dataset, Fault, MappedPhoto, list_images, upright_size
 from saliency.errors import DatasetError
-from saliency.fixations import Scene
+from saliency.fixations import FAR_SHARE, Scene, bring_inside
 
 
 class Collector:
-    """Scenes of one data set, and counts of what could not be used.
+    """Scenes of one data set, counts of what was left out, and what is at fault.
 
     Published sets hold blinks, samples beside the screen and NaN. Such fixations are left out and
-    counted, as the sets' authors leave them out; `Dataset.describe` tells how many.
+    counted, as the sets' authors leave them out; `Dataset.describe` tells how many. In sets that
+    hold none, and in people's own, they are faults.
+
+    Attributes:
+        faults: found so far; readers add theirs, and go on without what is at fault.
     """
 
     def __init__(self, name: str, *, degree_px: float | None = None) -> None:
         """Begin with nothing; `degree_px` is of all its images, None where no one says."""
         self.name, self.degree_px = name, degree_px
+        self.faults: list[Fault] = []
         self._scenes: dict[str, Scene] = {}
         self._unseen: list[str] = []
         self._mapped: list[MappedPhoto] = []
-        self._excluded_count = 0
+        self._names: set[str] = set()
+        self._clipped_count = self._excluded_count = 0
 
     def add(
         self,
@@ -36,8 +42,11 @@ class Collector:
         observers: Int64[ndarray, " fixations"],
         *,
         first_pixel: float,
+        place: Callable[[int], str] | None = None,
     ) -> None:
         """Add an image; without a fixation inside it, it counts as unseen.
+
+        One that comes a second time or cannot be read is a fault.
 
         Args:
             file_name: of the image in the data set, unique.
@@ -47,32 +56,40 @@ class Collector:
             first_pixel: the published coordinate of the middle of the first pixel: 1.0 where
                 MATLAB counted, 0.0 where whole pixels are counted from 0, 0.5 where fractions
                 are measured from the corner.
-
-        Raises:
-            DatasetError: there is no such image, or it comes a second time.
+            place: says where in the files the fixation of an index stands, in sets that should
+                have none outside: one just outside moves to the border, others are faults.
         """
-        if file_name in self._scenes or file_name in self._unseen:
-            raise DatasetError(
+        if file_name in self._names:
+            message = (
                 f"{self.name}: expected each image once, got {file_name} a second time; "
                 "remove one of the two"
             )
-        width, height = upright_size(path)
-        corner_origin = points + (0.5 - first_pixel)
-        # NaN compares false with everything, and so is outside.
-        is_inside = ((corner_origin >= 0) & (corner_origin < (width, height))).all(axis=1)
-        self._excluded_count += int((~is_inside).sum())
-        if not is_inside.any():
+            self.faults.append(Fault("images that come a second time", message))
+            return
+        self._names.add(file_name)
+        try:
+            width, height = upright_size(path)
+        except DatasetError as error:
+            self.faults.append(Fault("images that cannot be read", str(error)))
+            return
+        inside, moved, far = bring_inside(
+            points, width=width, height=height, first_pixel=first_pixel
+        )
+        unused = far if place else np.concatenate([moved, far])
+        if place:
+            self._clipped_count += len(moved)
+            self.faults += [
+                _outside(place(index), *points[index], width=width, height=height)
+                for index in far.tolist()
+            ]
+        else:
+            self._excluded_count += len(unused)
+        kept, numbers = np.delete(inside, unused, axis=0), np.delete(observers, unused)
+        if len(kept) == 0:
             self._unseen.append(file_name)
             return
-        self._scenes[file_name] = Scene(
-            f"{self.name}/{file_name}",
-            path,
-            width,
-            height,
-            corner_origin[is_inside],
-            observers[is_inside],
-            self.degree_px,
-        )
+        name = f"{self.name}/{file_name}"
+        self._scenes[file_name] = Scene(name, path, width, height, kept, numbers, self.degree_px)
 
     def add_unseen(self, file_names: Iterable[str]) -> None:
         """Add images of which no fixations are published, in their order."""
@@ -86,9 +103,9 @@ class Collector:
         """Return what was collected from the folder `root`.
 
         Raises:
-            DatasetError: no image has a fixation or a map.
+            DatasetError: no image has a fixation or a map, and nothing is at fault.
         """
-        if not self._scenes and not self._mapped:
+        if not self._scenes and not self._mapped and not self.faults:
             raise DatasetError(
                 f"{root}: expected images with fixations of {self.name}, found none "
                 f"({len(self._unseen)} images without); check the path after the colon, and that "
@@ -97,11 +114,25 @@ class Collector:
         return Dataset(
             self.name,
             tuple(self._scenes.values()),
-            clipped_count=0,
+            self._clipped_count,
             unseen=tuple(self._unseen),
             excluded_count=self._excluded_count,
             mapped=tuple(self._mapped),
+            faults=tuple(self.faults),
         )
+
+
+def _outside(place: str, x: float, y: float, *, width: int, height: int) -> Fault:
+    """Return the fault of a fixation that is far outside of its image, or no number."""
+    if not np.isfinite([x, y]).all():
+        message = f"{place}: expected numbers, got ({x:g}, {y:g}); correct or remove the fixation"
+        return Fault("fixations that are no numbers", message)
+    return Fault(
+        "fixations far outside their images",
+        f"{place}: expected a fixation in the {width}x{height} image or at most "
+        f"{FAR_SHARE:.0%} of its longer side outside, got ({x:g}, {y:g}); correct or remove it, "
+        "and check that coordinates are pixels of this image file",
+    )
 
 
 def viewings(
@@ -119,13 +150,17 @@ def marked_pixels(marks: Bool[ndarray, "height width"]) -> Float64[ndarray, "fix
     return np.stack([marked_columns, marked_rows], axis=1).astype(np.float64)
 
 
-def find_images(folders: Sequence[Path]) -> dict[str, Path]:
+def find_images(folders: Sequence[Path], faults: list[Fault]) -> dict[str, Path]:
     """Return the images anywhere below folders by their bare file names, sorted.
 
     The same picture may lie in several folders (one for each task, say); the first is taken.
 
+    Args:
+        folders: where to look.
+        faults: gets one for each picture that is called like a different one.
+
     Raises:
-        DatasetError: a folder is not there, or two different pictures are called alike.
+        DatasetError: a folder is not there.
     """
     found: dict[str, Path] = {}
     for folder in folders:
@@ -133,10 +168,11 @@ def find_images(folders: Sequence[Path]) -> dict[str, Path]:
             path = folder / relative
             other = found.setdefault(path.name, path)
             if other != path and _digest(other) != _digest(path):
-                raise DatasetError(
+                message = (
                     f"{path}: expected one picture of this name, got another one in {other}; "
                     "rename or remove one of the two"
                 )
+                faults.append(Fault("different images of one name", message))
     return dict(sorted(found.items()))
 
 
@@ -174,11 +210,12 @@ def check_unpacked(paths: Iterable[Path], *, root: Path) -> None:
         )
 
 
-def missing_image(path: Path, listed_in: Path) -> DatasetError:
-    """Return the error of an image that a file lists and that is not there."""
-    return DatasetError(
+def missing_image(path: Path, listed_in: object) -> Fault:
+    """Return the fault of an image that a file lists and that is not there."""
+    return Fault(
+        "listed images that are not there",
         f"{path}: expected this image, listed in {listed_in}, found no such file; "
-        "unpack the whole archive"
+        "unpack the whole archive",
     )
 
 

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -23,6 +23,18 @@ MAP_PIXELS = 96 * 128
 VALIDATION_PERCENT = 15
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+
+
+class Fault(NamedTuple):
+    """Something in the files of a data set that is not as it should be.
+
+    Attributes:
+        kind: what there may be several of, such as `fixations that are no numbers`.
+        message: what was expected, got, where, and what to do.
+    """
+
+    kind: str
+    message: str
 
 
 @dataclass(frozen=True)
@@ -52,6 +64,7 @@ class Dataset:
         mapped: photos with a density only: they can be learned from, but neither validated nor
             scored on, as every score needs fixations.
         excluded_count: fixations left out: blinks, NaN, outside the photo, on a filled-up border.
+        faults: what stands in the way of using the set; the rest was read without it.
     """
 
     name: str
@@ -60,6 +73,7 @@ class Dataset:
     unseen: tuple[str, ...] = ()
     excluded_count: int = 0
     mapped: tuple[MappedPhoto, ...] = ()
+    faults: tuple[Fault, ...] = ()
 
     def describe(self) -> str:
         """Return one line for the log: counts, and what was moved or left out."""
@@ -150,7 +164,10 @@ def load_map(path: Path, *, width: int, height: int) -> Float32[ndarray, "rows c
     """
     levels = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH)
     if levels is None:
-        raise DatasetError(f"{path}: expected a picture of a density, got none that can be read")
+        raise DatasetError(
+            f"{path}: expected a picture of a density, got none that can be read; "
+            "unpack or download it again"
+        )
     if levels.shape != (height, width):
         raise DatasetError(
             f"{path}: expected a map of {width}x{height} like its photo, got "
@@ -160,7 +177,10 @@ def load_map(path: Path, *, width: int, height: int) -> Float32[ndarray, "rows c
     size = max(1, round(width * factor)), max(1, round(height * factor))
     density = cv2.resize(levels.astype(np.float32), size, interpolation=cv2.INTER_AREA)
     if not density.sum() > 0:
-        raise DatasetError(f"{path}: expected a density, got a picture that is black all over")
+        raise DatasetError(
+            f"{path}: expected a density, got a picture that is black all over; replace or "
+            "remove it"
+        )
     return np.asarray(density / density.sum(dtype=np.float64), np.float32)
 
 

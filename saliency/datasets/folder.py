@@ -18,13 +18,14 @@ import csv
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from saliency.datasets.dataset import Dataset, MappedPhoto, list_images, upright_size
+from saliency.datasets.collecting import Collector
+from saliency.datasets.dataset import Dataset, Fault, list_images
 from saliency.errors import DatasetError
-from saliency.fixations import Scene, bring_inside
 
 REQUIRED_COLUMNS = ("image", "x", "y")
 OPTIONAL_COLUMNS = ("observer", "duration_ms")
@@ -46,91 +47,84 @@ def read_folder(root: Path) -> Dataset:
     count as one observer's.
 
     Raises:
-        DatasetError: a file is missing or corrupt, or a row is not what its column promises.
+        DatasetError: a file is missing or corrupt, or the table has no header or no rows.
     """
     csv_path = root / "fixations.csv"
     images = root / "images"
     on_disk = set(list_images(images))
-    rows_of_image: dict[str, list[_Row]] = {}
-    number_of_observer: dict[str, int] = {}
-    maps = _maps_of(root / "maps", on_disk)
-    for row in _read_rows(csv_path) if csv_path.is_file() or not maps else ():
+    collector = Collector(root.resolve().name)
+    faults = collector.faults
+    maps = _maps_of(root / "maps", on_disk, faults)
+    rows_of: dict[str, list[_Row]] = {}
+    number_of: dict[str, int] = {}
+    has_maps = bool(maps or faults)
+    for row in _read_rows(csv_path, faults) if csv_path.is_file() or not has_maps else ():
         if row.image not in on_disk:
-            raise DatasetError(
-                f"{csv_path}, line {row.line}: expected the path of an image in {images}, got "
-                f"{row.image!r}, which is not there; add the image or remove its rows"
-            )
-        rows_of_image.setdefault(row.image, []).append(row)
-        number_of_observer.setdefault(row.observer, len(number_of_observer))
+            faults.append(_row_of_no_image(row, csv_path, images))
+            continue
+        rows_of.setdefault(row.image, []).append(row)
+        number_of.setdefault(row.observer, len(number_of))
 
-    name = root.resolve().name
-    scenes, clipped_count = [], 0
-    for image, rows in sorted(rows_of_image.items()):
-        scene, moved_count = _read_scene(
-            f"{name}/{image}",
+    for image, rows in sorted(rows_of.items()):
+        collector.add(
+            image,
             images / image,
-            rows,
-            csv_path=csv_path,
-            number_of_observer=number_of_observer,
+            np.array([(row.x, row.y) for row in rows], np.float64),
+            np.array([number_of[row.observer] for row in rows], np.int64),
+            first_pixel=0.5,
+            place=partial(_place, csv_path, rows),
         )
-        scenes.append(scene)
-        clipped_count += moved_count
-    unlisted = sorted(on_disk - set(rows_of_image))
-    mapped = [
-        MappedPhoto(f"{name}/{image}", images / image, maps[image])
-        for image in unlisted
-        if image in maps
-    ]
-    unseen = tuple(image for image in unlisted if image not in maps)
-    return Dataset(name, tuple(scenes), clipped_count, unseen, mapped=tuple(mapped))
+    for image in sorted(on_disk - set(rows_of)):
+        if image in maps:
+            collector.add_mapped(image, images / image, maps[image])
+        else:
+            collector.add_unseen([image])
+    return collector.dataset(root=root)
 
 
-def _maps_of(folder: Path, images: set[str]) -> dict[str, Path]:
+def _place(csv_path: Path, rows: list[_Row], index: int) -> str:
+    """Say where the row of an index stands in the table."""
+    return f"{csv_path}, line {rows[index].line} ({rows[index].image})"
+
+
+def _row_of_no_image(row: _Row, csv_path: Path, images: Path) -> Fault:
+    return Fault(
+        "rows of images that are not there",
+        f"{csv_path}, line {row.line}: expected the path of an image in {images}, got "
+        f"{row.image!r}, which is not there; add the image or remove its rows",
+    )
+
+
+def _maps_of(folder: Path, images: set[str], faults: list[Fault]) -> dict[str, Path]:
     """Return the map of each image that has one; none where there is no such folder.
 
-    Raises:
-        DatasetError: a map belongs to no image, or to several.
+    Args:
+        folder: of the maps.
+        images: all there are.
+        faults: gets one for each map that is not that of one image alone.
     """
     if not folder.is_dir():
         return {}
-    image_of: dict[str, str] = {}
+    images_of: dict[str, list[str]] = {}
     for image in sorted(images):
-        image_of[str(Path(image).with_suffix(""))] = image
+        images_of.setdefault(str(Path(image).with_suffix("")), []).append(image)
     maps: dict[str, Path] = {}
     for relative in list_images(folder):
-        image = image_of.get(str(Path(relative).with_suffix("")), "")
-        if not image or image in maps:
-            raise DatasetError(
-                f"{folder / relative}: expected the map of one image of the same name, got "
-                f"{'a second one' if image else 'none of that name'}; rename or remove it"
-            )
-        maps[image] = folder / relative
+        called = images_of.get(str(Path(relative).with_suffix("")), [])
+        if len(called) == 1 and called[0] not in maps:
+            maps[called[0]] = folder / relative
+            continue
+        got = "a second one" if len(called) == 1 else " and ".join(called) or "none of that name"
+        message = (
+            f"{folder / relative}: expected the map of one image of the same name, got {got}; "
+            "rename or remove all but one"
+        )
+        faults.append(Fault("maps that are not of one image", message))
     return maps
 
 
-def _read_scene(
-    name: str,
-    path: Path,
-    rows: list[_Row],
-    *,
-    csv_path: Path,
-    number_of_observer: dict[str, int],
-) -> tuple[Scene, int]:
-    """Return one photo's scene, and how many of its fixations were moved to the border."""
-    width, height = upright_size(path)
-    fixations, moved_count = bring_inside(
-        np.array([(row.x, row.y) for row in rows], np.float64),
-        width=width,
-        height=height,
-        first_pixel=0.5,
-        describe=lambda index: f"{csv_path}, line {rows[index].line} ({rows[index].image})",
-    )
-    observers = np.array([number_of_observer[row.observer] for row in rows], np.int64)
-    return Scene(name, path, width, height, fixations, observers), moved_count
-
-
-def _read_rows(csv_path: Path) -> Iterator[_Row]:
-    """Yield the rows of the table, each checked on its own."""
+def _read_rows(csv_path: Path, faults: list[Fault]) -> Iterator[_Row]:
+    """Yield the rows of the table, each checked on its own; a bad one is a fault."""
     if not csv_path.is_file():
         raise DatasetError(
             f"{csv_path}: expected a table of fixations, found no such file; write one with the "
@@ -146,7 +140,11 @@ def _read_rows(csv_path: Path) -> Iterator[_Row]:
             for values in reader:
                 if values:
                     has_rows = True
-                    yield _parse_row(values, columns, line=reader.line_num, csv_path=csv_path)
+                    row = _parse_row(values, columns, line=reader.line_num, csv_path=csv_path)
+                    if isinstance(row, Fault):
+                        faults.append(row)
+                    else:
+                        yield row
     except (UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(
             f"{csv_path}: expected a comma-separated table in UTF-8, got a file that cannot be "
@@ -170,38 +168,35 @@ def _check_header(columns: list[str], csv_path: Path) -> None:
         )
 
 
-def _parse_row(values: list[str], columns: list[str], *, line: int, csv_path: Path) -> _Row:
+def _parse_row(values: list[str], columns: list[str], *, line: int, csv_path: Path) -> _Row | Fault:
     where = f"{csv_path}, line {line}"
     if len(values) != len(columns):
-        raise DatasetError(
+        return Fault(
+            "rows of another length than the header",
             f"{where}: expected the {len(columns)} values {','.join(columns)}, got {len(values)}; "
-            "complete the row, or quote a value that holds a comma"
+            "complete the row, or quote a value that holds a comma",
         )
     cells = dict(zip(columns, (value.strip() for value in values), strict=True))
     for column in ("image", "observer"):
         if cells.get(column) == "":
-            raise DatasetError(
-                f"{where}: expected a value in the column {column}, got none; complete the row"
+            return Fault(
+                "rows without a value",
+                f"{where}: expected a value in the column {column}, got none; complete the row",
             )
-    if cells.get("duration_ms"):
-        _parse_number(cells["duration_ms"], "duration_ms", where)
-    return _Row(
-        line=line,
-        image=cells["image"],
-        x=_parse_number(cells["x"], "x", where),
-        y=_parse_number(cells["y"], "y", where),
-        observer=cells.get("observer", ""),
-    )
+    for column in ("x", "y", "duration_ms"):
+        text = cells.get(column, "")
+        if not _is_number(text) and (text or column in REQUIRED_COLUMNS):
+            return Fault(
+                "rows with a value that is no number",
+                f"{where}: expected a number in the column {column}, got {text!r}; "
+                "correct the value or remove the row",
+            )
+    x, y = float(cells["x"]), float(cells["y"])
+    return _Row(line, cells["image"], x, y, cells.get("observer", ""))
 
 
-def _parse_number(text: str, column: str, where: str) -> float:
+def _is_number(text: str) -> bool:
     try:
-        number = float(text)
+        return math.isfinite(float(text))
     except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise DatasetError(
-            f"{where}: expected a number in the column {column}, got {text!r}; "
-            "correct the value or remove the row"
-        )
-    return number
+        return False

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 from numpy import ndarray
 
-from saliency.datasets.dataset import Dataset, MappedPhoto, load_map, upright_size
+from saliency.datasets.dataset import Dataset, Fault, MappedPhoto, load_map, upright_size
 from saliency.datasets.expected import Expected
 from saliency.errors import SaliencyError
 from saliency.fixations import Scene
@@ -86,22 +86,17 @@ def _map_statistics(photos: Sequence[MappedPhoto]) -> list[tuple[str, str]]:
 def find_problems(
     dataset: Dataset, photos: Iterable[Scene | MappedPhoto], expected: Expected
 ) -> list[str]:
-    """Return what is wrong with what was read, most serious first: counts, remedies.
+    """Return what is wrong with a data set, each kind counted and its first case with a remedy.
 
     Args:
         dataset: what was read.
         photos: those that are to be decoded whole, and their maps.
         expected: what the set is said to hold.
     """
-    faults: dict[str, list[str]] = {}
-    for photo in photos:
-        for remedy, fault in _faults(photo):
-            faults.setdefault(remedy, []).append(fault)
-    problems = [
-        f"{len(found)} of {len(dataset.scenes) + len(dataset.mapped)} images, the first: "
-        f"{found[0]}; {remedy}"
-        for remedy, found in faults.items()
-    ]
+    messages: dict[str, list[str]] = {}
+    for fault in (*dataset.faults, *(fault for photo in photos for fault in _faults(photo))):
+        messages.setdefault(fault.kind, []).append(fault.message)
+    problems = [f"{len(found)} {kind}, the first: {found[0]}" for kind, found in messages.items()]
     missing = (expected.images or 0) - len(dataset.scenes) - len(dataset.mapped)
     if missing > 0:
         problems.append(
@@ -111,23 +106,24 @@ def find_problems(
     return problems + _frame_problems(dataset)
 
 
-def _faults(photo: Scene | MappedPhoto) -> Iterator[tuple[str, str]]:
-    """Yield (remedy, fault) for what keeps a photo or its map from being used."""
+def _faults(photo: Scene | MappedPhoto) -> Iterator[Fault]:
+    """Yield what keeps a photo or its map from being used."""
     try:
         height, width, _ = to_srgb(load_photo(photo.path)).shape
     except SaliencyError as error:
-        yield "unpack or download them again", str(error)
+        message = f"{error}; unpack or download it again"
+        yield Fault("images that cannot be decoded", message)
         return
     if isinstance(photo, MappedPhoto):
         try:
             load_map(photo.density, width=width, height=height)
         except SaliencyError as error:
-            yield "replace these maps", str(error)
+            yield Fault("maps that cannot be used", str(error))
     elif (width, height) != (photo.width, photo.height):
-        yield (
-            "download them again",
+        yield Fault(
+            "images of another size than their header says",
             f"{photo.path}: expected {photo.width}x{photo.height} as its header says, got "
-            f"{width}x{height}",
+            f"{width}x{height}; download it again",
         )
 
 

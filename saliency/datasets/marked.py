@@ -51,7 +51,8 @@ def read_toronto(root: Path) -> Dataset:
     for number, marks in enumerate(items(variable(mat, "white")), start=1):
         path = images / f"{number}.jpg"
         if not path.is_file():
-            raise missing_image(path, mat)
+            collector.faults.append(missing_image(path, mat))
+            continue
         marked = np.asarray(marks) > 0
         _check_size(marked, path, f"{mat}, image {number}")
         points = marked_pixels(marked)
@@ -72,7 +73,8 @@ def read_pascal_s(root: Path) -> Dataset:
     for number, listed in enumerate(items(variable(mat, "fixCell")), start=1):
         path = folder / "imgs" / "pascal" / f"{number}.jpg"
         if not path.is_file():
-            raise missing_image(path, mat)
+            collector.faults.append(missing_image(path, mat))
+            continue
         table = rows(listed, 3, f"{mat}, image {number}")
         observers = table[:, 2].astype(np.int64) - 1
         collector.add(path.name, path, table[:, 1::-1], observers, first_pixel=1.0)
@@ -85,9 +87,9 @@ def read_dut_omron(root: Path) -> Dataset:
     Raises:
         DatasetError: a file is missing or damaged.
     """
-    images = find_images([first_folder(root, "DUT-OMRON-image")])
-    mats = first_folder(root, "DUT-OMRON-eye-fixations/mat", "DUT-OMRON-eye-fixations")
     collector = Collector("dut-omron")
+    images = find_images([first_folder(root, "DUT-OMRON-image")], collector.faults)
+    mats = first_folder(root, "DUT-OMRON-eye-fixations/mat", "DUT-OMRON-eye-fixations")
     check_unpacked((mats / f"{path.stem}.mat" for path in images.values()), root=root)
     unlisted = sorted(
         set(mats.glob("*.mat")) - {mats / f"{Path(name).stem}.mat" for name in images}
@@ -106,17 +108,19 @@ def read_figrim(root: Path) -> Dataset:
     """Return FIGRIM (Bylinskii et al. 2015): 1000x1000 photos of scenes, their first viewings.
 
     Raises:
-        DatasetError: a file is missing or damaged, or a photo is not there.
+        DatasetError: a file is missing or damaged.
     """
-    images = find_images([first_folder(root, "Targets"), first_folder(root, "Fillers")])
     collector = Collector("figrim")
+    folders = [first_folder(root, "Targets"), first_folder(root, "Fillers")]
+    images = find_images(folders, collector.faults)
     listed: set[str] = set()
     for mat in (root / "allImages_release.mat", root / "allImages_fillers.mat"):
         for number, record in enumerate(items(variable(mat, "allImages")), start=1):
             where = f"{mat}, row {number}"
             name = str(field(record, "filename", where))
             if name not in images:
-                raise missing_image(Path(name), mat)
+                collector.faults.append(missing_image(root / name, mat))
+                continue
             listed.add(name)
             users = items(field(record, "userdata", where))
             points, observers = viewings(

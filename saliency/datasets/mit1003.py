@@ -56,8 +56,8 @@ def read_mit1003(root: Path) -> Dataset:
     Raises:
         DatasetError: a file is missing or damaged, or a map is not of its photo's size.
     """
-    images = find_images([root / "ALLSTIMULI"])
     collector = Collector("mit1003", degree_px=DEGREE_PX)
+    images = find_images([root / "ALLSTIMULI"], collector.faults)
     observers = sorted(path for path in (root / "DATA").glob("*") if path.is_dir())
     maps = root / "ALLFIXATIONMAPS"
     if not observers and not maps.is_dir():

@@ -13,7 +13,6 @@ counted from 0 could; and the authors' own `computeFixationMaps.m` gives each fi
 the first and last pixel, and rounding there is rounding down here.
 """
 
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,9 @@ from jaxtyping import Float64, Int64
 from numpy import ndarray
 from scipy.io import loadmat
 
-from saliency.datasets.dataset import Dataset, list_images, upright_size
+from saliency.datasets.collecting import Collector, missing_image
+from saliency.datasets.dataset import Dataset, Fault, list_images
 from saliency.errors import DatasetError
-from saliency.fixations import Scene, bring_inside
 
 MATLAB_FIRST_PIXEL = 1.0
 
@@ -48,36 +47,35 @@ def read_matlab_layout(root: Path, *, name: str, degree_px: float) -> Dataset:
         degree_px: pixels for one degree of visual angle; the authors' `config.m` states it.
 
     Raises:
-        DatasetError: a file is missing or corrupt, an image is listed twice or not there, or a
-            fixation is not a number or far outside its image.
+        DatasetError: a file is missing or corrupt.
     """
     mat_path = root / "data" / "eye" / "fixations.mat"
     stimuli = root / "data" / "stimuli"
-    on_disk = list_images(stimuli)
+    on_disk = set(list_images(stimuli))
     records = _read_records(mat_path)
-    listed = [_file_name(record, mat_path, row) for row, record in enumerate(records, start=1)]
-    _check_listed(listed, set(on_disk), mat_path=mat_path, stimuli=stimuli)
-
-    scenes, clipped_count = [], 0
-    unseen = sorted(set(on_disk) - set(listed))
-    for file_name, record in zip(listed, records, strict=True):
-        published, observers = _viewings(record, f"{mat_path}, image {file_name}")
-        if len(published) == 0:
-            unseen.append(file_name)
+    rows_of: dict[str, list[int]] = {}
+    for row, record in enumerate(records, start=1):
+        rows_of.setdefault(_file_name(record, mat_path, row), []).append(row)
+    collector = Collector(name, degree_px=degree_px)
+    for file_name, rows in rows_of.items():
+        if len(rows) > 1:
+            collector.faults.append(_listed_again(file_name, rows, mat_path))
+        if file_name not in on_disk:
+            listed_in = f"row {rows[0]} of {mat_path}"
+            collector.faults.append(missing_image(stimuli / file_name, listed_in))
             continue
-        path = stimuli / file_name
-        width, height = upright_size(path)
-        fixations, moved_count = bring_inside(
+        record = records[rows[0] - 1]
+        published, observers = _viewings(record, f"{mat_path}, image {file_name}")
+        collector.add(
+            file_name,
+            stimuli / file_name,
             published,
-            width=width,
-            height=height,
+            observers,
             first_pixel=MATLAB_FIRST_PIXEL,
-            describe=_Place(mat_path, file_name, observers),
+            place=_Place(mat_path, file_name, observers),
         )
-        clipped_count += moved_count
-        scene_name = f"{name}/{file_name}"
-        scenes.append(Scene(scene_name, path, width, height, fixations, observers, degree_px))
-    return Dataset(name, tuple(scenes), clipped_count, tuple(unseen))
+    collector.add_unseen(sorted(on_disk - set(rows_of)))
+    return collector.dataset(root=root)
 
 
 class _Place:
@@ -155,22 +153,12 @@ def _file_name(record: Any, mat_path: Path, row: int) -> str:
     return value.strip()
 
 
-def _check_listed(listed: list[str], on_disk: set[str], *, mat_path: Path, stimuli: Path) -> None:
-    for row, file_name in enumerate(listed, start=1):
-        if file_name not in on_disk:
-            missing_count = len(set(listed) - on_disk)
-            raise DatasetError(
-                f"{stimuli / file_name}: expected this image, listed in row {row} of {mat_path}, "
-                f"found no such file ({missing_count} of {len(listed)} images are missing); "
-                "unpack the whole archive"
-            )
-    file_name, count = Counter(listed).most_common(1)[0]
-    if count > 1:
-        rows = [row for row, other in enumerate(listed, start=1) if other == file_name]
-        raise DatasetError(
-            f"{mat_path}: expected each image once, got {file_name} in the rows {rows}; "
-            "join or remove them"
-        )
+def _listed_again(file_name: str, rows: list[int], mat_path: Path) -> Fault:
+    return Fault(
+        "images listed more than once",
+        f"{mat_path}: expected each image once, got {file_name} in the rows {rows}; "
+        "join or remove them",
+    )
 
 
 def _viewings(

@@ -38,8 +38,8 @@ def read_salicon(root: Path) -> Dataset:
     Raises:
         DatasetError: a file is missing or damaged.
     """
-    images = find_images([root / "images"])
     collector = Collector("salicon")
+    images = find_images([root / "images"], collector.faults)
     tables = sorted((*root.glob("fixations_*2014.json"), *root.glob("fixations/*2014.json")))
     mats = {path.stem: path for path in sorted((root / "fixations").rglob("*.mat"))}
     if not tables and not mats and not (root / "maps").is_dir():
@@ -50,12 +50,15 @@ def read_salicon(root: Path) -> Dataset:
     unlisted = set(images)
     if mats:
         for stem, mat in mats.items():
-            path = _image_of(stem, images, mat)
-            unlisted.discard(path.name)
+            name = f"{stem}.jpg"
+            if name not in images:
+                collector.faults.append(missing_image(root / "images" / name, mat))
+                continue
+            unlisted.discard(name)
             gaze = items(field(read_matlab(mat), "gaze", mat))
             each = [rows(field(one, "fixations", mat), 2, f"{mat}, gaze") for one in gaze]
             points, observers = viewings(list(enumerate(each)))
-            collector.add(path.name, path, points, observers, first_pixel=1.0)
+            collector.add(name, images[name], points, observers, first_pixel=1.0)
     else:
         for table in tables:
             unlisted -= _add_table(collector, table, images)
@@ -66,13 +69,6 @@ def read_salicon(root: Path) -> Dataset:
         else:
             collector.add_unseen([name])
     return collector.dataset(root=root)
-
-
-def _image_of(stem: str, images: dict[str, Path], listed_in: Path) -> Path:
-    path = images.get(f"{stem}.jpg")
-    if path is None:
-        raise missing_image(Path(f"{stem}.jpg"), listed_in)
-    return path
 
 
 def _add_table(collector: Collector, table: Path, images: dict[str, Path]) -> set[str]:
@@ -93,7 +89,8 @@ def _add_table(collector: Collector, table: Path, images: dict[str, Path]) -> se
         ) from error
     for name, each in seen.items():
         if name not in images:
-            raise missing_image(Path(name), table)
+            collector.faults.append(missing_image(table.parent / name, table))
+            continue
         points, observers = viewings(each)
         collector.add(name, images[name], points, observers, first_pixel=1.0)
     return set(seen)

@@ -28,7 +28,7 @@ def read_coco_freeview(root: Path) -> Dataset:
     """Return COCO-FreeView (Chen et al. 2022): 10 observers looking freely.
 
     Raises:
-        DatasetError: a file is missing or damaged, or a photo is not there.
+        DatasetError: a file is missing or damaged.
     """
     return _read_scanpaths(root, name="coco-freeview", tables="cocofreeview_fixations")
 
@@ -37,13 +37,14 @@ def read_coco_search18(root: Path) -> Dataset:
     """Return COCO-Search18 (Chen et al. 2021): 10 observers looking for one of 18 things.
 
     Raises:
-        DatasetError: a file is missing or damaged, or a photo is not there.
+        DatasetError: a file is missing or damaged.
     """
     return _read_scanpaths(root, name="coco-search18", tables="coco_search18_fixations")
 
 
 def _read_scanpaths(root: Path, *, name: str, tables: str) -> Dataset:
-    images = find_images([root])
+    collector = Collector(name)
+    images = find_images([root], collector.faults)
     paths = [path for path in sorted(root.rglob("*.json")) if path.name.lower().startswith(tables)]
     if not paths:
         raise DatasetError(
@@ -54,11 +55,12 @@ def _read_scanpaths(root: Path, *, name: str, tables: str) -> Dataset:
     for path in paths:
         for number, scanpath in enumerate(_read_table(path), start=1):
             file_name, subject, points = _parse(scanpath, f"{path}, scanpath {number}")
-            if file_name not in images:
-                raise missing_image(Path(file_name), path)
             seen.setdefault(file_name, []).append((subject, points))
-    collector = Collector(name)
     for file_name, each in sorted(seen.items()):
+        if file_name not in images:
+            listed_in = ", ".join(path.name for path in paths)
+            collector.faults.append(missing_image(root / file_name, listed_in))
+            continue
         points, observers = viewings(each)
         collector.add(file_name, images[file_name], points, observers, first_pixel=0.5)
     collector.add_unseen(name for name in images if name not in seen)

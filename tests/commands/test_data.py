@@ -46,11 +46,35 @@ def test_photos_that_are_cut_off_are_a_counted_problem_and_status_1(spots, tmp_p
     sheet = tmp_path / "sheet.png"
     assert data.main(["check", f"folder:{spots}", "--sheet", str(sheet)]) == 1
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "problem" in line]
-    assert "2 of 5 images, the first: " in line
+    assert "2 images that cannot be decoded, the first: " in line
     assert "03.png" in line
-    assert "download them again" in line
+    assert "download it again" in line
     with Image.open(sheet) as picture:
         assert picture.getpixel((3 * 280 + 1, 1)) == (150, 0, 0)
+
+
+def test_faults_are_counted_by_kind_with_the_first_place_and_a_remedy(spots, tmp_path, capsys):
+    with (spots / "fixations.csv").open("a") as table:
+        table.write("01.png,nan,4\n01.png,,4\n02.png,5000,4\n09.png,1,1\n")
+    (spots / "images" / "04.png").write_text("no image")
+    sheet = tmp_path / "sheet.png"
+    assert data.main(["check", f"folder:{spots}", "--sheet", str(sheet)]) == 1
+    printed = capsys.readouterr().out
+    lines = [line.split(maxsplit=1)[1] for line in printed.splitlines() if "problem" in line]
+    numbers, missing, outside, unread = lines
+    assert numbers.startswith("2 rows with a value that is no number, the first: ")
+    assert "line 77: expected a number in the column x, got 'nan'; correct the value" in numbers
+    assert missing.startswith("1 rows of images that are not there, the first: ")
+    assert outside.startswith("1 fixations far outside their images, the first: ")
+    assert unread.startswith("1 images that cannot be read, the first: ")
+    assert sheet.exists()
+
+
+def test_set_of_nothing_but_faults_is_checked_too(tmp_path, capsys):
+    root = write_spots(tmp_path / "spots", count=2)
+    (root / "fixations.csv").write_text("image,x,y\n00.png,nan,1\n01.png,1,nan\n")
+    assert data.main(["check", f"folder:{root}"]) == 1
+    assert "2 rows with a value that is no number" in capsys.readouterr().out
 
 
 def test_counts_stand_beside_the_expected_ones(spots):
@@ -115,7 +139,7 @@ def test_maps_of_another_size_are_a_counted_problem(mapped, tmp_path, capsys):
     sheet = tmp_path / "sheet.png"
     assert data.main(["check", f"folder:{mapped}", "--sheet", str(sheet)]) == 1
     printed = capsys.readouterr().out
-    assert "2 of 2 images, the first: " in printed
+    assert "2 maps that cannot be used, the first: " in printed
     assert "expected a map of 64x48 like its photo, got 32x24" in printed
 
 

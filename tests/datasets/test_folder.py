@@ -1,5 +1,7 @@
 """Facts about the plain form: images and one table."""
 
+from collections import Counter
+
 import cv2
 import numpy as np
 import pytest
@@ -85,7 +87,10 @@ def test_first_corner_of_the_image_is_zero_and_its_far_border_is_clipped(tmp_pat
             r"line 3: expected the path of an image in .*'c.png'",
         ),
         ("image,x,y\n../a.png,1,2\n", r"line 2: expected the path of an image"),
-        ("image,x,y\na.png,1,2\na.png,900,2\n", r"line 3 \(a\.png\): .*got \(900, 2\)"),
+        (
+            "image,x,y\na.png,1,2\na.png,900,2\na.png,1,999\n",
+            r"line 3 \(a\.png\): .*got \(900, 2\).*`saliency data check folder:.*all 2 faults",
+        ),
         ("image,x,y\na.png,left,2\n", r"line 2: expected a number in the column x, got 'left'"),
         ("image,x,y\na.png,1,nan\n", r"line 2: expected a number in the column y, got 'nan'"),
         ("image,x,y\na.png,1,\n", r"line 2: expected a number in the column y, got ''"),
@@ -108,6 +113,22 @@ def test_first_corner_of_the_image_is_zero_and_its_far_border_is_clipped(tmp_pat
 def test_faulty_table_is_refused_with_its_line(tmp_path, table, message):
     with pytest.raises(DatasetError, match=rf"fixations\.csv.*{message}"):
         read(write_folder(tmp_path, table))
+
+
+def test_every_faulty_row_is_counted_where_none_is_refused(tmp_path):
+    rows = ("a.png,1,nan", "a.png,5,6", "b.png,,2", "c.png,1,2", "a.png,-900,2", "a.png,1", ",1,2")
+    root = write_folder(tmp_path, "\n".join(("image,x,y", *rows)) + "\n")
+    dataset = read_dataset(f"folder:{root}", refuse_faults=False)
+    assert Counter(fault.kind for fault in dataset.faults) == {
+        "rows with a value that is no number": 2,
+        "rows of images that are not there": 1,
+        "fixations far outside their images": 1,
+        "rows of another length than the header": 1,
+        "rows without a value": 1,
+    }
+    (scene,) = dataset.scenes
+    np.testing.assert_array_equal(scene.fixations, [(5, 6)])
+    assert dataset.unseen == ("b.png",)
 
 
 def test_table_in_another_encoding_is_refused(tmp_path):
@@ -160,6 +181,13 @@ def test_map_of_no_photo_is_refused(tmp_path):
     root = write_folder(tmp_path, "image,x,y\na.png,1,2\n")
     write_map(root, "c.png", BRIGHT_RIGHT.astype(np.uint8))
     with pytest.raises(DatasetError, match=r"c\.png: expected the map of one image .* none"):
+        read(root)
+
+
+def test_map_of_two_photos_of_one_name_is_refused(tmp_path):
+    root = write_folder(tmp_path, "image,x,y\na.png,1,2\n", images=["a.png", "b.png", "b.jpg"])
+    write_map(root, "b.png", BRIGHT_RIGHT.astype(np.uint8))
+    with pytest.raises(DatasetError, match=r"b\.png: expected the map of one .* b\.jpg and b\.png"):
         read(root)
 
 

@@ -1,5 +1,7 @@
 """Facts about the layout of OSIE and EyeCrowd, on files in the exact published structure."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import scipy.io
@@ -142,7 +144,7 @@ class TestFaults:
         viewings = {"1.png": TWO_VIEWINGS, "2.png": TWO_VIEWINGS}
         root = write_dataset(tmp_path, viewings, on_disk=["1.png"])
         with pytest.raises(
-            DatasetError, match=r"2\.png: .*row 2 of .*fixations\.mat.*1 of 2 images.*unpack"
+            DatasetError, match=r"2\.png: expected this image, .*row 2 of .*fixations\.mat.*unpack"
         ):
             read(root)
 
@@ -167,6 +169,29 @@ class TestFaults:
         with pytest.raises(
             DatasetError, match=rf"image 1\.png, observer 2, fixation 2: .*got \({value:g}, 30\)"
         ):
+            read(root)
+
+    def test_all_are_counted_where_none_is_refused(self, tmp_path):
+        nan = float("nan")
+        viewings = {"1.png": [[(nan, 5), (5, 5), (5, nan)], [(900, 5)]], "2.png": [[(nan, nan)]]}
+        root = write_dataset(tmp_path, {**viewings, "3.png": TWO_VIEWINGS, "4.png": TWO_VIEWINGS})
+        records = scipy.io.loadmat(root / "data" / "eye" / "fixations.mat")["fixations"]
+        twin = {"img": "3.png", "subjects": cells([viewing([(1, 1)])])}
+        save_structs(root, cells([*records.ravel(), twin]))
+        (root / "data" / "stimuli" / "4.png").unlink()
+        dataset = read_dataset(f"osie:{root}", refuse_faults=False)
+        assert Counter(fault.kind for fault in dataset.faults) == {
+            "fixations that are no numbers": 3,
+            "fixations far outside their images": 1,
+            "images listed more than once": 1,
+            "listed images that are not there": 1,
+        }
+        first, third = dataset.scenes
+        np.testing.assert_array_equal(first.fixations, [(4.5, 4.5)])
+        np.testing.assert_array_equal(first.observers, [0])
+        assert len(third.fixations) == 3
+        assert dataset.unseen == ("2.png",)
+        with pytest.raises(DatasetError, match=r"fixation 1: .*`saliency data check osie:.*all 6"):
             read(root)
 
     def test_vectors_of_unequal_length(self, tmp_path):

@@ -260,11 +260,20 @@ class TestScanpaths:
         np.testing.assert_array_equal(dataset.scenes[0].fixations, [(7, 7)])
         assert dataset.excluded_count == 3
 
-    def test_two_pictures_of_one_name_are_refused(self, tmp_path):
-        photo(tmp_path / "images" / "bottle" / "a.jpg")
-        photo(tmp_path / "images" / "car" / "a.jpg", colour=(0, 0, 0))
+    def test_pictures_of_one_name_and_missing_ones_are_refused_or_counted(self, tmp_path):
+        for name in ("a.jpg", "b.jpg"):
+            photo(tmp_path / "images" / "bottle" / name)
+            photo(tmp_path / "images" / "car" / name, colour=(0, 0, 0))
+        names = ("a.jpg", "b.jpg", "c.jpg", "c.jpg", "d.jpg")
+        table = [self.scanpath(name, 1, [2], [3]) for name in names]
+        (tmp_path / "COCOFreeView_fixations_trainval.json").write_text(json.dumps(table))
         with pytest.raises(DatasetError, match=r"expected one picture of this name, got another"):
             read_dataset(f"coco-freeview:{tmp_path}")
+        dataset = read_dataset(f"coco-freeview:{tmp_path}", refuse_faults=False)
+        kinds = [fault.kind for fault in dataset.faults]
+        assert kinds == 2 * ["different images of one name"] + 2 * [
+            "listed images that are not there"
+        ]
 
     @pytest.mark.parametrize(
         ("content", "message"),
