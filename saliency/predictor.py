@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import os
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +20,7 @@ from saliency.metadata import METADATA_KEY, parse_metadata
 DEFAULT_MODEL = Path(__file__).with_name("weights") / "default.onnx"
 
 _AREA_TOLERANCE = 0.15
+_MOST_THREADS = 4
 
 
 class Predictor:
@@ -35,8 +37,8 @@ class Predictor:
         Args:
             model: an .onnx file of `saliency train`, `prune` or `export`; None for the model that
                 comes with the package, which is checked against its SHA-256 first.
-            threads: how many processor threads one prediction may use; None leaves it to ONNX
-                Runtime, which takes one per core.
+            threads: how many processor threads one prediction may use; None for one per core, at
+                most 4, as the layers are too short to be shared among more.
 
         Raises:
             CheckpointError: there is no such file, it is damaged, or it is no model of this format.
@@ -228,6 +230,13 @@ def _check_sha256(content: bytes, path: Path) -> None:
         )
 
 
+def _usable_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def _start_session(content: bytes, path: Path, *, threads: int | None) -> Any:
     """Hand a model to ONNX Runtime."""
     import onnxruntime  # noqa: PLC0415  slow, and wanted only here
@@ -240,8 +249,9 @@ def _start_session(content: bytes, path: Path, *, threads: int | None) -> Any:
     options.add_session_config_entry("session.intra_op.spin_duration_us", "50")
     options.add_session_config_entry("session.intra_op.spin_backoff_max", "16")
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    if threads is not None:
-        options.intra_op_num_threads = threads
+    # Always a number: without one each thread is bound to a core, and has to wait where the thread
+    # that asks for the prediction runs on the same one.
+    options.intra_op_num_threads = threads or min(_usable_cores(), _MOST_THREADS)
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exception classes are not public and derive from Exception

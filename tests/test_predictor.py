@@ -118,6 +118,11 @@ def test_grid_without_cells_is_refused(predictor, size):
         predictor.density(np.zeros((8, 8, 3), dtype=np.uint8), size=size)
 
 
+def test_threads_are_not_bound_to_cores(model):
+    # ONNX Runtime binds them when it is left to choose how many there are (0).
+    assert Predictor(model)._session.get_session_options().intra_op_num_threads >= 1
+
+
 def test_no_threads_are_refused(model):
     with pytest.raises(ValueError, match="at least 1 thread"):
         Predictor(model, threads=0)

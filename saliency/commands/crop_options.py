@@ -153,8 +153,8 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "--threads",
         metavar="N",
         type=whole_number,
-        help="threads of the model for one photo (default: one per core for a single worker, "
-        "else 1)",
+        help="threads of the model for one photo (default: one per core, at most 4, for a single "
+        "worker, else 1)",
     )
 
 
