@@ -1,5 +1,6 @@
 """Read eye-tracking data sets in their published layouts, and split them by image."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,6 +80,7 @@ def read_dataset(spec: str, *, refuse_faults: bool = True) -> Dataset:
     dataset = LAYOUTS[layout](root)
     if dataset.faults and refuse_faults:
         count = len(dataset.faults)
-        more = f" (`saliency data check {spec}` counts all {count} faults)" if count > 1 else ""
+        command = f"saliency data check {shlex.quote(spec)}"
+        more = f" (`{command}` tells all {count} faults)" if count > 1 else ""
         raise DatasetError(dataset.faults[0].message + more)
     return dataset

@@ -97,13 +97,7 @@ def find_problems(
     for fault in (*dataset.faults, *(fault for photo in photos for fault in _faults(photo))):
         messages.setdefault(fault.kind, []).append(fault.message)
     problems = [f"{len(found)} {kind}, the first: {found[0]}" for kind, found in messages.items()]
-    missing = (expected.images or 0) - len(dataset.scenes) - len(dataset.mapped)
-    if missing > 0:
-        problems.append(
-            f"{missing} of {expected.images} published images with fixations are not there; "
-            "unpack the whole archive, or go on with those that are"
-        )
-    return problems + _frame_problems(dataset)
+    return problems + _count_problems(dataset, expected) + _frame_problems(dataset)
 
 
 def _faults(photo: Scene | MappedPhoto) -> Iterator[Fault]:
@@ -125,6 +119,22 @@ def _faults(photo: Scene | MappedPhoto) -> Iterator[Fault]:
             f"{photo.path}: expected {photo.width}x{photo.height} as its header says, got "
             f"{width}x{height}; download it again",
         )
+
+
+def _count_problems(dataset: Dataset, expected: Expected) -> list[str]:
+    """Return what the number of images says: the set is not whole, or it is another set."""
+    count = len(dataset.scenes) + len(dataset.mapped)
+    if expected.images is None or count == expected.images:
+        return []
+    if count > expected.images:
+        return [
+            f"{count} images with fixations are more than the {expected.images} published ones; "
+            "check that the layout before the colon is that of this set"
+        ]
+    return [
+        f"{expected.images - count} of {expected.images} published images with fixations are not "
+        "there or cannot be used; unpack the whole archive, or go on with those that can"
+    ]
 
 
 def _frame_problems(dataset: Dataset) -> list[str]:

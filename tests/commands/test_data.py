@@ -87,8 +87,14 @@ def test_counts_stand_beside_the_expected_ones(spots):
 def test_missing_images_are_a_problem_with_a_remedy(spots):
     dataset = read_dataset(f"folder:{spots}")
     (problem,) = find_problems(dataset, dataset.scenes, Expected(images=7))
-    assert problem.startswith("2 of 7 published images with fixations are not there; unpack")
+    assert problem.startswith("2 of 7 published images with fixations are not there or cannot")
     assert find_problems(dataset, dataset.scenes, Expected(images=5)) == []
+
+
+def test_more_images_than_published_hint_at_another_set(spots):
+    dataset = read_dataset(f"folder:{spots}")
+    (problem,) = find_problems(dataset, (), Expected(images=4))
+    assert problem.startswith("5 images with fixations are more than the 4 published ones; check")
 
 
 def test_fixations_outside_by_the_score_hint_at_photos_of_another_size(spots):
