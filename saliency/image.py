@@ -22,7 +22,7 @@ from saliency.deep import is_deep, read_deep
 from saliency.errors import PhotoError, first_line
 from saliency.jpeg_pixels import decode_jpeg
 from saliency.photo_format import HEAD_BYTES, photo_format
-from saliency.pixels import Pixels, as_image, shrunk_by_whole_factor, turned_upright
+from saliency.pixels import Pixels, as_image, shrunk, turned_upright
 
 MOST_PIXELS = 178_000_000
 """A larger photo is refused before it is decoded: it would take gigabytes of memory.
@@ -137,27 +137,27 @@ def decode_photo(
     )
 
 
-def to_srgb(photo: LoadedPhoto, least_size: Size | None = None) -> NDArray[np.uint8]:
+def to_srgb(photo: LoadedPhoto, most_size: Size | None = None) -> NDArray[np.uint8]:
     """Return a decoded photo as uint8 (height, width, 3), sRGB; transparent parts are white.
 
     16-bit values keep their upper half. A colour profile that cannot be used is passed over.
 
     Args:
         photo: from `load_photo`.
-        least_size: when given, a larger photo is first shrunk by a whole factor, averaging
-            squares of pixels, to a size that is no smaller than this (width, height).
+        most_size: when given, a photo larger than this (width, height) is first averaged down to
+            it (`pixels.shrunk`).
     """
-    return pixels_to_srgb(photo.pixels, photo.carried.icc_profile, least_size)
+    return pixels_to_srgb(photo.pixels, photo.carried.icc_profile, most_size)
 
 
 def pixels_to_srgb(
-    pixels: Pixels, icc_profile: bytes | None, least_size: Size | None = None
+    pixels: Pixels, icc_profile: bytes | None, most_size: Size | None = None
 ) -> NDArray[np.uint8]:
     """Return pixels of any kind as uint8 (height, width, 3), sRGB, as `to_srgb` does."""
     if isinstance(pixels, Image.Image):
         pixels = eight_bits(pixels)
-    if least_size is not None:
-        pixels = shrunk_by_whole_factor(pixels, least_size)
+    if most_size is not None:
+        pixels = shrunk(pixels, most_size)
     if isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8 and icc_profile is None:
         return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
     return np.asarray(over_colour(convert_to_srgb(as_image(pixels), icc_profile)))

@@ -95,7 +95,7 @@ def resampled(pixels: Pixels, box: Box, size: Size) -> Pixels:
         left, top, right, bottom = (round(edge) for edge in box)
         inside = pixels[top : max(bottom, top + 1), left : max(right, left + 1)]
         fit = cv2.INTER_CUBIC if max(x_step, y_step) <= 2 else cv2.INTER_AREA
-        return _with_channels(cv2.resize(inside, size, interpolation=fit), pixels)
+        return _scaled(inside, size, fit)
     # From the middle of a pixel of the result to the place of it in the source.
     places = np.array(
         [
@@ -110,23 +110,40 @@ def resampled(pixels: Pixels, box: Box, size: Size) -> Pixels:
     return _with_channels(warped, pixels)
 
 
-def shrunk_by_whole_factor(pixels: Pixels, least_size: Size) -> Pixels:
-    """Return pixels shrunk by averaging squares of them, to a size no smaller than asked for.
+def shrunk(pixels: Pixels, size: Size) -> Pixels:
+    """Return pixels averaged down to a size; as they are where a side is smaller than that.
 
-    An array loses up to one row and column at each halving.
+    Every pixel counts, and what lies in the middle stays there. Areas are averaged by halving,
+    which OpenCV has a fast path for: first what can be halved evenly, then, interpolated to a size
+    that can, the rest. On a grainy photo that is off by 1 of 255 in the mean.
+
+    Args:
+        pixels: neither bits nor a palette, which cannot be averaged.
+        size: width and height wanted.
     """
+    width, height = pixel_size(pixels)
+    if size == (width, height) or width < size[0] or height < size[1]:
+        return pixels
     if isinstance(pixels, Image.Image):
-        factor = min(pixels.width // least_size[0], pixels.height // least_size[1])
-        return pixels.reduce(factor) if factor > 1 else pixels
-    halved = pixels
-    height, width, _ = pixels.shape
-    while width >= 2 * least_size[0] and height >= 2 * least_size[1]:
+        values = shrunk(np.asarray(pixels).reshape(height, width, -1), size)
+        return Image.frombytes(pixels.mode, size, np.asarray(values).tobytes())
+    while width % 2 == height % 2 == 0 and min(width // size[0], height // size[1]) >= 4:
         width, height = width // 2, height // 2
-        # Halving is what OpenCV has a fast path for.
-        even = halved[: 2 * height, : 2 * width]
-        means = cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA)
-        halved = _with_channels(means, pixels)
-    return halved
+        pixels = _scaled(pixels, (width, height), cv2.INTER_AREA)
+    factor = 1
+    while width >= 2 * factor * size[0] or height >= 2 * factor * size[1]:
+        factor *= 2
+    if factor > 1:
+        pixels = _scaled(pixels, (factor * size[0], factor * size[1]), cv2.INTER_LINEAR)
+    while factor > 2:
+        factor //= 2
+        pixels = _scaled(pixels, (factor * size[0], factor * size[1]), cv2.INTER_AREA)
+    return _scaled(pixels, size, cv2.INTER_AREA)
+
+
+def _scaled(pixels: NDArray[Any], size: Size, interpolation: int) -> NDArray[Any]:
+    """Return an array at another size."""
+    return _with_channels(cv2.resize(pixels, size, interpolation=interpolation), pixels)
 
 
 def _with_channels(result: NDArray[Any], source: NDArray[Any]) -> NDArray[Any]:

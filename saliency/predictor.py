@@ -16,6 +16,7 @@ from saliency.aspect import Size
 from saliency.confidence import read_calibration
 from saliency.errors import CheckpointError, first_line
 from saliency.metadata import METADATA_KEY, parse_metadata
+from saliency.pixels import shrunk
 
 DEFAULT_MODEL = Path(__file__).with_name("weights") / "default.onnx"
 
@@ -171,9 +172,10 @@ def resize_photo(photo: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
     """Return the photo at another (width, height).
 
     Averages over the area where it shrinks (nothing is skipped, so fine texture does not turn
-    into a false pattern) and interpolates cubically where it grows, each axis by itself.
+    into a false pattern; `pixels.shrunk`) and interpolates cubically where it grows, each axis by
+    itself.
     """
-    return _resize(photo, size, enlarging=cv2.INTER_CUBIC).astype(np.uint8, copy=False)
+    return _resize(np.asarray(shrunk(photo, size)), size, enlarging=cv2.INTER_CUBIC)
 
 
 def _resize(values: NDArray[Any], size: Size, *, enlarging: int) -> NDArray[Any]:

@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -7,7 +8,7 @@ from saliency.pixels import (
     cropped,
     pixel_size,
     resampled,
-    shrunk_by_whole_factor,
+    shrunk,
     turned_upright,
 )
 
@@ -59,13 +60,42 @@ def test_array_and_image_show_the_same_place(size):
     assert abs(from_array - from_image)[1:-1, 1:-1].max() <= 2
 
 
-def test_shrinking_averages_squares_and_stays_large_enough():
-    shrunk = shrunk_by_whole_factor(VALUES, (9, 6))
-    assert shrunk.shape == (6, 9, 3)
-    expected = VALUES.reshape(6, 4, 9, 4, 3).mean(axis=(1, 3))
-    assert abs(shrunk - expected).max() <= 1.5  # rounded at each halving
+@pytest.mark.parametrize("size", [(9, 6), (12, 8), (20, 13), (3, 2), (4, 12)])
+@pytest.mark.parametrize("kind", [np.asarray, Image.fromarray])
+def test_shrinking_averages_areas(kind, size):
+    smooth = cv2.GaussianBlur(VALUES, (0, 0), 1.5)
+    means = cv2.resize(smooth.astype(np.float64), size, interpolation=cv2.INTER_AREA)
+    result = shrunk(kind(smooth), size)
+    assert pixel_size(result) == size
+    assert abs(np.asarray(result) - means).max() <= 4  # interpolated once, and rounded a few times
+
+
+@pytest.mark.parametrize("kind", [np.asarray, Image.fromarray])
+@pytest.mark.parametrize("size", [(36, 24), (35, 23), (143, 95), (145, 97)])
+def test_mirrored_pixels_shrink_to_the_mirrored_ones(kind, size):
+    values = np.random.default_rng(1).integers(0, 256, size=(*size[::-1], 3), dtype=np.uint8)
+    result = np.asarray(shrunk(kind(values), (9, 6)))
+    mirrored = np.asarray(shrunk(kind(np.ascontiguousarray(values[:, ::-1])), (9, 6)))
+    np.testing.assert_array_equal(mirrored, result[:, ::-1])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_shrinking_keeps_the_kind_of_array(channels, dtype):
+    deep = np.full((24, 36, channels), 77, dtype=dtype)
+    result = shrunk(deep, (9, 6))
+    assert (result.shape, result.dtype, set(result.flat)) == ((6, 9, channels), dtype, {77})
 
 
 @pytest.mark.parametrize("kind", [np.asarray, Image.fromarray])
 def test_photo_that_is_small_already_is_not_shrunk(kind):
-    assert pixel_size(shrunk_by_whole_factor(kind(VALUES), (19, 1))) == (36, 24)
+    assert pixel_size(shrunk(kind(VALUES), (37, 1))) == (36, 24)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "CMYK"])
+def test_image_shrinks_in_its_own_mode(mode):
+    image = Image.fromarray(VALUES).convert(mode)
+    result = shrunk(image, (9, 6))
+    assert result.mode == mode
+    expected = np.asarray(shrunk(np.asarray(image).reshape(24, 36, -1), (9, 6)))
+    np.testing.assert_array_equal(np.asarray(result).reshape(expected.shape), expected)

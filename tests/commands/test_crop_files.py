@@ -61,7 +61,7 @@ def test_crop_holds_what_is_looked_at(photo, run):
     status, (line,), err = run(photo)
     crop = photo.with_name("photo-1x1.jpg")
     assert (status, err) == (0, [])
-    assert line.startswith(f"{crop}  200x200+186+0  keeps ")
+    assert line.startswith(f"{crop}  200x200+185+0  keeps ")
     assert opened(crop).size == (200, 200)
     assert brightest(crop) == pytest.approx((0.775, 0.4), abs=0.03)
 
