@@ -29,6 +29,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from saliency.choice_options import ChoiceOptions
 from saliency.crop_file import Output
 from saliency.crop_plan import CropOptions
 from saliency.crop_run import crop_all
@@ -64,7 +65,12 @@ def median_times_ms(jobs: dict[str, Callable[[], object]], rounds: int) -> dict[
 
 def cropper(model: Path | None, threads: int | None, **options: object) -> Cropper:
     """Return a cropper to squares."""
-    wanted = CropOptions(aspects={"1:1": Fraction(1)}, overwrite=True, **options)  # type: ignore[arg-type]
+    wanted = CropOptions(
+        aspects={"1:1": Fraction(1)},
+        choice=ChoiceOptions(candidates=1),  # as the command, which names others in --json only
+        overwrite=True,
+        **options,  # type: ignore[arg-type]
+    )
     return Cropper(Predictor(model, threads=threads), wanted)
 
 

@@ -117,7 +117,8 @@ class Cropper:
                 for one in _views(photo)
             ]
         with clock.part("network"):
-            density = np.mean([predictor.density(view) for view in views], axis=0)
+            first, *others = (predictor.density(view) for view in views)
+            density = np.mean([first, *others], axis=0) if others else first
         with clock.part("window"):
             choices = choose(
                 density, options.aspects, photo.size, options.choice, predictor.calibration

@@ -117,7 +117,7 @@ def predict_alike(
     columns = sums.reshape(width, 3).sum(axis=1, dtype=np.int64)
     if (columns * (2 * np.arange(width) - (width - 1))).sum() <= 0:
         return predict(photo)
-    return predict(np.ascontiguousarray(photo[:, ::-1]))[:, ::-1]
+    return predict(np.asarray(cv2.flip(photo, 1)))[:, ::-1]
 
 
 def to_density(log_density: NDArray[np.floating], size: Size | None = None) -> NDArray[np.float32]:
