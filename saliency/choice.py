@@ -206,7 +206,7 @@ def _doubt(
     if confidence is None:
         too_little = least > 0 and gain < LEAST_GAIN
         return f"it gains {gain:.1%}, the model has no calibration" if too_little else None
-    return f"confidence {confidence:.0%}, below {least:.0%}" if confidence < least else None
+    return f"confidence {confidence:.1%}, below {least:.1%}" if confidence < least else None
 
 
 def _fall_back(

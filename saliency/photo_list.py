@@ -10,7 +10,7 @@ from saliency.errors import PhotoError
 from saliency.naming import crop_name
 from saliency.photo_format import PHOTO_SUFFIXES
 
-_NUMBER = re.compile(r"-\d+\Z")  # of a candidate
+_NUMBER = re.compile(r"-\d+\Z")  # of a candidate, or of a page
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ def find_photos(
     *,
     is_recursive: bool = False,
     output_dir: Path | None = None,
+    contact_sheet: Path | None = None,
 ) -> list[ListedPhoto]:
     """Return the photos that paths stand for: a file for itself, a folder for the photos in it.
 
@@ -46,6 +47,8 @@ def find_photos(
         is_recursive: folders inside of folders too, without hidden ones and the output folder;
             links to folders are not followed.
         output_dir: folder of the crops.
+        contact_sheet: first page of a sheet; pages that are there already are no photos of a
+            folder.
     """
     photos: list[ListedPhoto] = []
     for path in paths:
@@ -57,6 +60,7 @@ def find_photos(
             ListedPhoto(file, folder.relative_to(path))
             for folder in folders
             for file in _photos_in(folder, labels)
+            if not _is_page(file, contact_sheet)
         ]
         photos += found or [ListedPhoto(path)]
     return photos
@@ -106,3 +110,12 @@ def _photos_in(folder: Path, labels: Sequence[str]) -> list[Path]:
     made = {crop_name(file, label, "x").stem for file in files for label in labels}
     made |= {f"{file.stem}-overlay" for file in files}
     return [file for file in files if not {file.stem, _NUMBER.sub("", file.stem)} & made]
+
+
+def _is_page(file: Path, contact_sheet: Path | None) -> bool:
+    """Return whether a file is a page of a contact sheet that is there already."""
+    if contact_sheet is None or not contact_sheet.exists():
+        return False
+    first = file.with_name(_NUMBER.sub("", file.stem) + file.suffix)
+    sheet = contact_sheet.resolve()
+    return sheet in (file.resolve(), first.resolve())

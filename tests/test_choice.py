@@ -45,7 +45,7 @@ def test_unsure_window_is_left_for_the_middle_and_named_as_alternative():
     choice = choose_one(left_heavy(), NEVER)
     assert (choice.outcome, choice.window) == ("centred", MIDDLE)
     assert choice.share == choice.centre_share
-    assert choice.reason == "confidence 0%, below 50%"
+    assert choice.reason == "confidence 0.0%, below 50.0%"
     assert choice.gain == pytest.approx(choice.alternatives[0].share - choice.share)
 
 

@@ -15,6 +15,7 @@ from saliency.commands.crop import build_parser, parse_arguments
         ["a.jpg", "--scale", "0"],
         ["a.jpg", "--lossless", "--max-size", "9"],
         ["a.jpg", "--resume", "--overwrite"],
+        ["a.jpg", "--margin", "0.1"],
         ["a.jpg", "--name", "{width}.jpg"],
         ["a.jpg", "--name", "../{stem}.jpg"],
         ["a.jpg", "--name", "/tmp/{stem}.jpg"],

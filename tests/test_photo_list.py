@@ -37,6 +37,18 @@ def test_output_folder_is_not_searched(folder):
     assert photos == [("a.JPG", "."), ("b.png", ".")]
 
 
+def test_pages_of_an_earlier_contact_sheet_are_no_photos(folder):
+    for name in ("sheet.jpg", "sheet-2.jpg", "sheet-2b.jpg"):
+        (folder / name).touch()
+    photos = found(folder, contact_sheet=folder / "sheet.jpg")
+    assert photos == [("a.JPG", "."), ("b.png", "."), ("sheet-2b.jpg", ".")]
+
+
+def test_photo_called_like_a_page_is_one_while_there_is_no_sheet(folder):
+    (folder / "sheet-2.jpg").touch()
+    assert ("sheet-2.jpg", ".") in found(folder, contact_sheet=folder / "sheet.jpg")
+
+
 def test_link_to_a_folder_is_not_followed(folder):
     (folder / "inner" / "up").symlink_to(folder)
     assert len(found(folder, is_recursive=True)) == 3

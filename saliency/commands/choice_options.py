@@ -69,8 +69,9 @@ def add_choice_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=_count,
         help="make a crop of up to N windows of each ratio, called NAME-WxH-1.EXT, NAME-WxH-2.EXT, "
-        "… (see --name); 1 is the chosen one, each other shows most of what those before it do "
-        f"not (default: one crop, and up to {ChoiceOptions.candidates} windows in --json)",
+        "… (see --name); 1 is the chosen one, 2 the best one where that was not taken, each other "
+        "shows most of what those before it do not (default: one crop, and up to "
+        f"{ChoiceOptions.candidates} windows in --json)",
     )
 
 

@@ -87,6 +87,8 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     is_resized = any(value is not None for value in (options.size, options.scale, options.max_size))
     if options.lossless and is_resized:
         parser.error("argument --lossless: not allowed with --size, --scale or --max-size")
+    if options.margin and options.zoom is None:
+        parser.error("argument --margin: needs --zoom, whose windows it makes larger")
     if options.overwrite and options.resume:
         parser.error("argument --resume: not allowed with --overwrite")
     if STREAM in options.photos:

@@ -195,7 +195,9 @@ def _factor(text: str) -> float:
     except ValueError:
         factor = 0.0
     if not 0 < factor <= 100:
-        raise argparse.ArgumentTypeError(f"expected a factor such as 0.5 or 50%, got '{text}'")
+        raise argparse.ArgumentTypeError(
+            f"expected a factor above 0 and up to 100, such as 0.5 or 50%, got '{text}'"
+        )
     return factor
 
 

@@ -55,7 +55,7 @@ def crop_files(options: argparse.Namespace, choice: ChoiceOptions) -> int:
     """Crop every photo, going on after those that fail."""
     photos = _photos(options)
     wanted = _read(options, choice)
-    _check_lists(options)
+    _check_lists(options, photos)
     workers = min(options.workers or os.cpu_count() or 1, max(len(photos), 1))
     threads = options.threads or (1 if workers > 1 else None)
     with _quiet_libraries(single_threaded=workers > 1):
@@ -117,6 +117,7 @@ def _photos(options: argparse.Namespace) -> list[ListedPhoto]:
         list(options.aspect),
         is_recursive=options.recursive,
         output_dir=options.output_dir,
+        contact_sheet=options.contact_sheet,
     )
     return list({photo.path: photo for photo in found}.values())
 
@@ -126,7 +127,8 @@ def _read_list_file(name: str) -> bytes:
     try:
         return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except (OSError, ValueError) as error:
-        raise PhotoError(f"cannot read the list {name}: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise PhotoError(f"cannot read the list {name}: {reason}") from error
 
 
 def _read(options: argparse.Namespace, choice: ChoiceOptions) -> CropOptions:
@@ -191,10 +193,14 @@ def _show(outcome: Outcome, options: argparse.Namespace, emit: Callable[..., Non
     sys.stdout.flush()  # whoever reads along sees each photo when it is done
 
 
-def _check_lists(options: argparse.Namespace) -> None:
-    """Refuse, before anything is done, to replace a file by a list or a sheet."""
+def _check_lists(options: argparse.Namespace, photos: Sequence[ListedPhoto]) -> None:
+    """Refuse, before anything is done, to replace a file by a list or a sheet; a photo ever."""
     for file in (options.rejects, options.contact_sheet):
-        if file is not None and file.exists() and not _may_replace(options):
+        if file is None or not file.exists():
+            continue
+        if any(file.resolve() == photo.path.resolve() for photo in photos):
+            raise PhotoError(f"expected another file than a photo that is cropped, got {file}")
+        if not _may_replace(options):
             raise PhotoError(f"{file} exists already; --overwrite replaces it")
 
 

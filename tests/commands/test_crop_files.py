@@ -327,6 +327,15 @@ def test_many_photos_are_reported_in_their_order(tmp_path, run, workers):
     assert (status, len(err)) == (1, 1)
 
 
+@pytest.mark.parametrize("option", ["--contact-sheet", "--rejects"])
+def test_no_list_replaces_a_photo(photo, run, option):
+    before = photo.read_bytes()
+    status, out, (line,) = run(photo, option, photo, "--overwrite")
+    assert (status, out) == (1, [])
+    assert line.endswith(f"expected another file than a photo that is cropped, got {photo}")
+    assert photo.read_bytes() == before
+
+
 def test_contact_sheet_shows_every_photo(tmp_path, run):
     photos = [save(tmp_path / f"{number}.jpg") for number in range(3)]
     assert run(*photos, "--contact-sheet", tmp_path / "sheet.png")[0] == 0
