@@ -5,35 +5,35 @@
 Every validation photo is mirrored, resized, stored as JPEG of another quality, given an opaque
 alpha channel, or padded on the right and below by repeating its last pixels, and the windows of
 most density of four ratios are compared with those of the photo as it is (of the mirrored photo:
-with the mirrored ones; of a padded one in pixels, as shares of the photo's side). Printed are the
-share of windows that move by at most 1 % of the photo's side, and quantiles of how far they move,
-in percent of the side.
+with the mirrored ones; of a padded one in pixels, as shares of the side without the padding).
+A padded photo is larger, and so are its windows; those of `density alone` are found without the
+padding, in what the density of the padded photo is there. Printed are the share of windows that
+move by at most 1 % of the photo's side, and quantiles of how far they move, in percent of the side;
+and what those that move further lose, of the density that is expected on the photo as it is.
 """
 
 import argparse
 import io
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from saliency.aspect import largest_size, parse_aspect
 from saliency.datasets import read_dataset, split_scenes
 from saliency.image import load_photo, pixels_to_srgb
 from saliency.pixels import as_image
 from saliency.predictor import Predictor
-from saliency.window import Window, best_windows
+from saliency.window import ShareTable, Window, best_windows
 
-RATIOS = ("1:1", "9:16", "16:9", "4:5")
+RATIOS = tuple(parse_aspect(text) for text in ("1:1", "9:16", "16:9", "4:5"))
 
 
-def resized(factor: float) -> Callable[[Image.Image], Image.Image]:
-    """Return what resizes a photo by a factor."""
-
-    def change(image: Image.Image) -> Image.Image:
-        size = (round(image.width * factor), round(image.height * factor))
-        return image.resize(size, Image.Resampling.LANCZOS)
-
-    return change
+def resized(image: Image.Image, factor: float) -> Image.Image:
+    """Return a photo resized by a factor."""
+    size = (round(image.width * factor), round(image.height * factor))
+    return image.resize(size, Image.Resampling.LANCZOS)
 
 
 def stored_again(image: Image.Image) -> Image.Image:
@@ -43,41 +43,73 @@ def stored_again(image: Image.Image) -> Image.Image:
     return Image.open(buffer).convert("RGB")
 
 
-def padded(count: int) -> Callable[[Image.Image], Image.Image]:
-    """Return what repeats the last column and row of a photo, as encoders do to fill blocks."""
-
-    def change(image: Image.Image) -> Image.Image:
-        wider = np.pad(np.asarray(image), ((0, count), (0, count), (0, 0)), mode="edge")
-        return Image.fromarray(wider)
-
-    return change
+def padded(image: Image.Image, count: int) -> Image.Image:
+    """Return a photo with its last column and row repeated, as encoders do to fill blocks."""
+    wider = np.pad(np.asarray(image), ((0, count), (0, count), (0, 0)), mode="edge")
+    return Image.fromarray(wider)
 
 
-FORMS: dict[str, Callable[[Image.Image], Image.Image]] = {
-    "mirrored": ImageOps.mirror,
-    "half the size": resized(0.5),
-    "0.77 times the size": resized(0.77),
-    "1.7 times the size": resized(1.7),
-    "JPEG, quality 60": stored_again,
-    "alpha channel": lambda image: image.convert("RGBA"),
-    "padded by 1 pixel": padded(1),
-    "padded by 8 pixels": padded(8),
-    "padded by 31 pixels": padded(31),
+@dataclass(frozen=True)
+class Form:
+    """How a picture may come.
+
+    Attributes:
+        change: makes it of the photo as it is, before padding.
+        padding: pixels added on the right and below.
+        is_mirrored: left is right in it.
+        is_cut_off: windows are found without the padding, after the density.
+    """
+
+    change: Callable[[Image.Image], Image.Image] = lambda image: image
+    padding: int = 0
+    is_mirrored: bool = False
+    is_cut_off: bool = False
+
+
+FORMS = {
+    "mirrored": Form(ImageOps.mirror, is_mirrored=True),
+    "half the size": Form(lambda image: resized(image, 0.5)),
+    "0.77 times the size": Form(lambda image: resized(image, 0.77)),
+    "1.7 times the size": Form(lambda image: resized(image, 1.7)),
+    "JPEG, quality 60": Form(stored_again),
+    "alpha channel": Form(lambda image: image.convert("RGBA")),
+    "padded by 1 pixel": Form(padding=1),
+    "padded by 8 pixels": Form(padding=8),
+    "padded by 31 pixels": Form(padding=31),
+    "by 1, density alone": Form(padding=1, is_cut_off=True),
+    "by 8, density alone": Form(padding=8, is_cut_off=True),
+    "by 31, density alone": Form(padding=31, is_cut_off=True),
+    "4 times the size": Form(lambda image: resized(image, 4)),
+    "4 times, by 1": Form(lambda image: resized(image, 4), padding=1),
+    "4 times, by 8": Form(lambda image: resized(image, 4), padding=8),
+    "4 times, by 31": Form(lambda image: resized(image, 4), padding=31),
 }
 
 
-def windows(image: Image.Image, predictor: Predictor) -> list[Window]:
-    """Return the windows of most density."""
-    return best_windows(predictor.density(pixels_to_srgb(image, None)), RATIOS, image.size)
+def corners(image: Image.Image, predictor: Predictor, form: Form) -> np.ndarray:
+    """Return (x, y) of each window of a photo in a form, in shares of the sides of the content."""
+    changed = form.change(image)
+    width, height = content = changed.size
+    if form.padding:
+        changed = padded(changed, form.padding)
+    photo = pixels_to_srgb(changed, None)
+    if form.is_cut_off:
+        density = predictor.density(photo, size=changed.size)[:height, :width]
+        found = best_windows(density, RATIOS, content)
+    else:
+        found = best_windows(predictor.density(photo), RATIOS, changed.size)
+    lefts = [changed.width - one.x - one.width if form.is_mirrored else one.x for one in found]
+    return np.array([lefts, [one.y for one in found]]).T / content
 
 
-def corners(
-    image: Image.Image, predictor: Predictor, *, sides: tuple[int, int], is_mirrored: bool = False
-) -> np.ndarray:
-    """Return (x, y) of each window in shares of the sides; a mirrored photo's are turned back."""
-    found = windows(image, predictor)
-    lefts = [image.width - one.x - one.width if is_mirrored else one.x for one in found]
-    return np.array([lefts, [one.y for one in found]]).T / sides
+def shares_at(table: ShareTable, places: np.ndarray) -> np.ndarray:
+    """Return what windows of each ratio hold whose corners are given in shares of the sides."""
+    sizes = [largest_size(table.photo_size, ratio) for ratio in RATIOS]
+    last = np.array(table.photo_size) - sizes
+    xy = np.clip(np.rint(places * table.photo_size), 0, last).astype(int)
+    return np.array(
+        [table.share(Window(int(x), int(y), *size)) for (x, y), size in zip(xy, sizes, strict=True)]
+    )
 
 
 def main() -> None:
@@ -89,19 +121,21 @@ def main() -> None:
     predictor = Predictor(arguments.model)
     datasets = [read_dataset(spec) for spec in arguments.data]
     moves: dict[str, list[np.ndarray]] = {name: [] for name in FORMS}
+    losses: dict[str, list[np.ndarray]] = {name: [] for name in FORMS}
     for scene in (one for data in datasets for one in split_scenes(data.scenes, "validation")):
         photo = as_image(load_photo(scene.path).pixels).convert("RGB")
-        before = corners(photo, predictor, sides=photo.size)
-        for name, change in FORMS.items():
-            changed, is_mirrored = change(photo), name == "mirrored"
-            sides = photo.size if name.startswith("padded") else changed.size
-            after = corners(changed, predictor, sides=sides, is_mirrored=is_mirrored)
+        table = ShareTable(predictor.density(pixels_to_srgb(photo, None)), photo.size)
+        before = corners(photo, predictor, Form())
+        for name, form in FORMS.items():
+            after = corners(photo, predictor, form)
             moves[name].append(np.abs(after - before).max(axis=1))
-    print("form                  within 1 %  median    90 %    99 %    most")
+            losses[name].append(shares_at(table, before) - shares_at(table, after))
+    print("form                  within 1 %  median    90 %    99 %    most    loss of the others")
     for name, found in moves.items():
-        every = np.concatenate(found)
+        every, lost = np.concatenate(found), np.concatenate(losses[name])
         quantiles = " ".join(f"{np.quantile(every, part):7.2%}" for part in (0.5, 0.9, 0.99, 1))
-        print(f"{name:<20} {np.mean(every <= 0.01):11.1%} {quantiles}")
+        loss = f"{lost[every > 0.01].mean():21.2%}" if (every > 0.01).any() else ""
+        print(f"{name:<20} {np.mean(every <= 0.01):11.1%} {quantiles} {loss}".rstrip())
 
 
 if __name__ == "__main__":
