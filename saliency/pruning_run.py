@@ -126,10 +126,18 @@ class PruningRun:
         return self.learner.copy()
 
     def _has_arrived(self) -> bool:
-        """Whether the target is met, by the table and then by measurement."""
-        if self.options.beta is not None or self.predicted_ms > self.target_ms:
+        """Whether the target is met, by the table and by measurement.
+
+        Where only one of them says so, what is there is measured (again): the correction of the
+        table may be late, and one measurement may have met an idle moment.
+        """
+        if self.options.beta is not None:
             return False
-        if self.points[-1]["removals"] != self.removals:
+        last, is_predicted = self.points[-1], self.predicted_ms <= self.target_ms
+        is_noted = last["removals"] == self.removals
+        if not is_predicted and not (is_noted and last["measured_ms"] <= self.target_ms):
+            return False
+        if not (is_predicted and is_noted):
             self._note()
         self.passes += 1
         return self.predicted_ms <= self.target_ms or self.passes > PASSES_FOR_MEASURED
@@ -196,6 +204,8 @@ class PruningRun:
         self.ratios.append(point["measured_ms"] / self.latency.total(self.sizes))
 
     def _add(self, point: Point) -> None:
+        if self.removals and self.points[-1]["removals"] == self.removals:
+            self.points.pop()  # measured once more
         channels = float(sum(self.sizes.values()))
         self.points.append({"removals": float(self.removals), "channels": channels, **point})
         shown = ", ".join(f"{name} {value:.4g}" for name, value in self.points[-1].items())
