@@ -29,6 +29,13 @@ ASPECTS = ((4 / 3, 0.55), (1.0, 0.15), (3 / 4, 0.1), (3 / 2, 0.1), (16 / 9, 0.05
 SCALES = (0.7, 1.0, 1.0, 1.3)
 """Factors on the training area, drawn evenly: one network serves photos of every detail."""
 
+WINDOW_SHARE = 0.77
+"""Geometric mean share of a 4:3 photo's area in an example, by `ASPECTS` and the random windows.
+
+By this share an example is smaller than the photo that the network will look at, so that things are
+on average as large in both (Touvron et al. 2019, "Fixing the train-test resolution discrepancy").
+"""
+
 
 @dataclass(frozen=True, eq=False)
 class Source:
@@ -189,7 +196,7 @@ class Batches(Sampler[list[Draw]]):
         Args:
             source_count: how many sources there are.
             batch_size: examples of one step, over all processes.
-            pixels: area of an example, before the random scale.
+            pixels: area at which the network looks at whole photos.
             size_multiple: of which heights and widths are multiples.
             seed: of the run.
             first_step: where to go on.
@@ -235,7 +242,7 @@ class Batches(Sampler[list[Draw]]):
     def _size(self, generator: np.random.Generator) -> tuple[int, int]:
         aspects, shares = zip(*ASPECTS, strict=True)
         aspect = generator.choice(aspects, p=shares)
-        area = self.pixels * generator.choice(SCALES)
+        area = self.pixels * WINDOW_SHARE * generator.choice(SCALES)
         height, width = math.sqrt(area / aspect), math.sqrt(area * aspect)
         return self._to_multiple(height), self._to_multiple(width)
 

@@ -44,9 +44,18 @@ class Guide:
 
     @classmethod
     def load(
-        cls, path: Path | None, fabric: Fabric, *, share: float, feature_weight: float = 0.0
+        cls,
+        path: Path | None,
+        fabric: Fabric,
+        *,
+        share: float,
+        feature_weight: float = 0.0,
+        pixels: int | None = None,
     ) -> "Guide | None":
         """Return the guide of a `.safetensors` file, on a run's device; None without a file.
+
+        With `pixels`, it looks at photos of that area and not of its own: a network that sees
+        things a little larger than those it learned from expects more of what people look at.
 
         Raises:
             CheckpointError: it cannot be read.
@@ -54,6 +63,8 @@ class Guide:
         if path is None:
             return None
         model: Any = load_model(path)
+        if pixels is not None:
+            model.config = dataclasses.replace(model.config, input_pixels=pixels)
         model = model.to(fabric.device).to(memory_format=torch.channels_last)
         return cls(model, share=share, feature_weight=feature_weight)
 

@@ -65,7 +65,12 @@ class PruningLearner:
         self.groups = find_groups(start, EXAMPLE)
         self.sources = gather_sources(data, cache=run.teacher)
         self.fabric = launch_fabric(training)
-        self.guide = Guide.load(data.guide, self.fabric, share=training.teacher_weight)
+        self.guide = Guide.load(
+            data.guide,
+            self.fabric,
+            share=training.teacher_weight,
+            pixels=training.teacher_pixels,
+        )
         self.photos: deque[Tensor] = deque(maxlen=COMPENSATING_BATCHES)
         pixels = example_pixels(start, self.guide)
         self.training = dataclasses.replace(training, input_pixels=pixels)

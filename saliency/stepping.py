@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from saliency.cache import PhotoCache
-from saliency.examples import Batches, Draw, Examples, Source, cache_side
+from saliency.examples import WINDOW_SHARE, Batches, Draw, Examples, Source, cache_side
 from saliency.guide import Guide
 from saliency.kept_batches import KeptBatches
 from saliency.losses import cross_entropy
@@ -159,6 +159,7 @@ def _made_of(
         "size_multiple": size_multiple,
         "devices": world_size,
         "input_pixels": options.pixels,
+        "window_share": WINDOW_SHARE,
         **{name: getattr(options, name) for name in fields},
     }
 

@@ -114,6 +114,7 @@ class _Run:
             self.fabric,
             share=options.teacher_weight,
             feature_weight=options.feature_weight,
+            pixels=options.teacher_pixels,
         )
         pixels = example_pixels(self.model, self.guide)
         self.options = options = dataclasses.replace(options, input_pixels=pixels)

@@ -16,7 +16,7 @@ CHOICES = {
 NEW_INPUT_PIXELS = 384 * 288
 """Area to which photos are resized before a new network."""
 
-_COUNTS = ("input_pixels", "epochs", "batch_size", "patience", "devices")
+_COUNTS = ("input_pixels", "teacher_pixels", "epochs", "batch_size", "patience", "devices")
 _INTERVALS = ("save_steps", "picture_epochs")
 _MAY_BE_ZERO = (
     "workers",
@@ -58,6 +58,7 @@ class TrainingOptions:
         ema_decay: of the moving average of the weights, which is what is kept.
         patience: epochs without a gain on the validation images after which to stop.
         teacher_weight: share of the teachers in the target of images with fixations.
+        teacher_pixels: area to which photos are resized before a guide; None for its own.
         feature_weight: weight of a guide's features, beside the cross-entropy in nats.
         variants: of each photo, which are made once, kept with what a guide expects of them, and
             shown again in later epochs; 0 makes new ones in each epoch.
@@ -89,6 +90,7 @@ class TrainingOptions:
     ema_decay: float = 0.99
     patience: int = 4
     teacher_weight: float = 0.25
+    teacher_pixels: int | None = None
     feature_weight: float = 2.0
     variants: int = 0
     blur: float = 0.015

@@ -4,8 +4,9 @@ import torch
 from PIL import Image
 from runtime_fixtures import opened
 
+from saliency.augmentation import Augmentation
 from saliency.errors import PhotoError
-from saliency.examples import Draw, Examples, Source
+from saliency.examples import Batches, Draw, Examples, Source
 
 WIDTH, HEIGHT = 96, 64
 NO_FIXATIONS = np.zeros((0, 2))
@@ -151,3 +152,18 @@ def test_photo_that_cannot_be_read_is_named(tmp_path, content):
         (tmp_path / "broken.jpg").write_bytes(content)
     with pytest.raises(PhotoError, match=r"broken\.jpg"):
         example(source(tmp_path / "broken.jpg", fixations=fixations()))
+
+
+def test_things_are_on_average_as_large_as_in_whole_photos():
+    photo = np.zeros((300, 400, 3), np.uint8)
+    fixations = np.array([(190.0, 150.0), (200.0, 150.0), (210.0, 150.0)])
+    whole_photo = np.sqrt(384 * 288 / (300 * 400))
+    planned = Batches(4, batch_size=4, pixels=384 * 288, size_multiple=8, seed=0, last_step=200)
+    augmentation, enlarged = Augmentation(strength=0.0), []
+    for draw in (draw for drawn in planned for draw in drawn):
+        varied = augmentation(
+            photo, fixations, size=draw.size, generator=np.random.default_rng(draw.seed)
+        )
+        assert len(varied.fixations) == 3
+        enlarged.append(abs(varied.fixations[2, 0] - varied.fixations[0, 0]) / 20 / whole_photo)
+    assert np.exp(np.mean(np.log(enlarged))) == pytest.approx(1, abs=0.03)

@@ -133,6 +133,16 @@ def test_a_guide_comes_from_a_file_if_one_is_named(fabric, model, tmp_path):
     assert Guide.load(None, fabric, share=0.5) is None
 
 
+def test_a_guide_may_look_at_more_pixels_than_it_was_trained_for(fabric, model, tmp_path):
+    save_model(model, tmp_path / "guide.safetensors")
+    pixels = 2 * model.config.input_pixels
+    guide = Guide.load(tmp_path / "guide.safetensors", fabric, share=0.5, pixels=pixels)
+    assert guide is not None
+    assert example_pixels(model, guide) == pixels
+    with torch.no_grad():
+        assert torch.equal(guide.model(PHOTOS), model(PHOTOS))
+
+
 def test_kept_batches_and_features_alone_make_the_whole_loss(fabric, model):
     guide = Guide(copy.deepcopy(model), share=0.4, feature_weight=1.0)
     learning = fabric.setup_module(pruned_of(model, share=0.3))

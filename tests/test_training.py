@@ -226,6 +226,19 @@ def test_a_model_may_go_on_with_fewer_pixels_than_its_guide(data, learned, tmp_p
     assert load_model(path / "model.safetensors").config.input_pixels == 32 * 64
 
 
+def test_a_guide_is_shown_as_many_pixels_as_are_asked_for(data, learned, tmp_path):
+    guide = learned[0] / "model.safetensors"
+    pixels = 4 * OPTIONS.pixels
+    options = dataclasses.replace(OPTIONS, teacher_pixels=pixels, epochs=1, variants=1)
+    folder = RunFolder(tmp_path / "run")
+    folder.start(options)
+    given = dataclasses.replace(data, teachers=(guide,))
+    training.train(given, options, folder, start=load_model(guide))
+    made_of = json.loads((folder.examples / "made-of.json").read_text())
+    assert made_of["input_pixels"] == pixels
+    assert load_model(folder.model).config.input_pixels == OPTIONS.pixels
+
+
 def test_a_model_goes_on_with_its_own_input_size_unless_told_otherwise(data, learned, tmp_path):
     start = load_model(learned[0] / "model.safetensors")
     start.config = dataclasses.replace(start.config, input_pixels=48 * 64)

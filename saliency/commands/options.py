@@ -139,6 +139,13 @@ def add_fitting_options(parser: argparse.ArgumentParser, defaults: Any = Trainin
     add(fit, "ema_decay", "decay of the moving average of the weights", "SHARE")
     add(fit, "patience", "epochs without a gain after which to stop", "N")
     add(fit, "teacher_weight", "share of the teachers beside fixations", "SHARE")
+    add(
+        fit,
+        "teacher_pixels",
+        "area at which a .safetensors teacher looks at photos (default: its own)",
+        "N",
+        type=int,
+    )
     add(fit, "feature_weight", "weight of the features of a .safetensors teacher", "WEIGHT")
     add(fit, "variants", "of each photo, made once and shown again; 0: always new ones", "N")
     add(fit, "blur", "error of measured fixations, share of the area's square root", "X")
