@@ -20,6 +20,7 @@ from saliency.commands.crop import build_parser, parse_arguments
         ["a.jpg", "--name", "../{stem}.jpg"],
         ["a.jpg", "--name", "/tmp/{stem}.jpg"],
         ["a.jpg", "--background", "??"],
+        ["a.jpg", "--background", "whyte"],
         ["a.jpg", "--aspect", "16"],
         ["-", "a.jpg"],
         ["-", "--json"],

@@ -14,7 +14,7 @@ QUALITY = 92
 
 _MOST_SIDE_PX = 65_535
 _SIZE = re.compile(r"(\d+)x(\d+)")
-_COLOUR = re.compile(r"#[0-9a-fA-F]{6}|#[0-9a-fA-F]{3}|[a-z]+")
+DEFAULT_COLOUR = "white"
 
 
 def add_input_options(parser: argparse.ArgumentParser) -> None:
@@ -80,7 +80,7 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
         "--background",
         metavar="COLOUR",
         type=_colour,
-        default="white",
+        default=DEFAULT_COLOUR,
         help="of transparent parts in a JPEG, and of borders (--fallback pad): a name or #rrggbb "
         "(default: %(default)s)",
     )
@@ -202,9 +202,14 @@ def _factor(text: str) -> float:
 
 
 def _colour(text: str) -> str:
-    """Return a colour as CSS writes it; its name is looked up when it is used."""
-    if _COLOUR.fullmatch(text) is None:
-        raise argparse.ArgumentTypeError(
-            f"expected a colour such as white or #202020, got '{text}'"
-        )
+    """Return a colour as CSS writes it."""
+    if text != DEFAULT_COLOUR:  # which needs no library
+        from PIL import ImageColor  # noqa: PLC0415
+
+        try:
+            ImageColor.getrgb(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(
+                f"expected a colour such as white or #202020, got '{text}'"
+            ) from None
     return text

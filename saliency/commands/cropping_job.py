@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-from PIL import ImageColor
 
 from saliency.atomic import write_whole
 from saliency.choice_options import ChoiceOptions
@@ -133,10 +132,6 @@ def _read_list_file(name: str) -> bytes:
 
 def _read(options: argparse.Namespace, choice: ChoiceOptions) -> CropOptions:
     """Return the options of a command line as those of the cropper."""
-    try:
-        ImageColor.getrgb(options.background)
-    except ValueError as error:
-        raise PhotoError(f"unknown colour for --background: {options.background}") from error
     pattern = options.name
     if pattern is None:
         has_several = options.candidates is not None and options.candidates > 1
