@@ -26,15 +26,15 @@ from saliency.fixations import Scene, pixel_indexes, rescale_fixations
 ASPECTS = ((4 / 3, 0.55), (1.0, 0.15), (3 / 4, 0.1), (3 / 2, 0.1), (16 / 9, 0.05), (2.2, 0.05))
 """(width / height, share of the batches): photos of all proportions are to be predicted."""
 
-SCALES = (0.7, 1.0, 1.0, 1.3)
-"""Factors on the training area, drawn evenly: one network serves photos of every detail."""
-
 WINDOW_SHARE = 0.77
 """Geometric mean share of a 4:3 photo's area in an example, by `ASPECTS` and the random windows.
 
 By this share an example is smaller than the photo that the network will look at, so that things are
 on average as large in both (Touvron et al. 2019, "Fixing the train-test resolution discrepancy").
 """
+
+SCALES = tuple(WINDOW_SHARE * scale for scale in (0.7, 1.0, 1.0, 1.3))
+"""Factors on the area of whole photos, drawn evenly: one network serves photos of every detail."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,7 +242,7 @@ class Batches(Sampler[list[Draw]]):
     def _size(self, generator: np.random.Generator) -> tuple[int, int]:
         aspects, shares = zip(*ASPECTS, strict=True)
         aspect = generator.choice(aspects, p=shares)
-        area = self.pixels * WINDOW_SHARE * generator.choice(SCALES)
+        area = self.pixels * generator.choice(SCALES)
         height, width = math.sqrt(area / aspect), math.sqrt(area * aspect)
         return self._to_multiple(height), self._to_multiple(width)
 

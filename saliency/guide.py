@@ -54,8 +54,8 @@ class Guide:
     ) -> "Guide | None":
         """Return the guide of a `.safetensors` file, on a run's device; None without a file.
 
-        With `pixels`, it looks at photos of that area and not of its own: a network that sees
-        things a little larger than those it learned from expects more of what people look at.
+        With `pixels`, it looks at photos of that area and not of its own: it takes longer, and
+        may tell more.
 
         Raises:
             CheckpointError: it cannot be read.

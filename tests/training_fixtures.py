@@ -33,7 +33,7 @@ OPTIONS = TrainingOptions(
 COMMAND_LINE = tuple(
     f"--{field.name.replace('_', '-')}={getattr(OPTIONS, field.name)}"
     for field in dataclasses.fields(OPTIONS)
-    if field.name not in ("levels", "cache")
+    if field.name != "levels" and getattr(OPTIONS, field.name) is not None
 )
 """The same options, as `saliency train` takes them."""
 
