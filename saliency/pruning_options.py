@@ -50,10 +50,10 @@ class PruningOptions:
     beta: float | None = None
     cost: Literal["latency", "flops", "params", "none"] = "latency"
     signal: Literal["fisher", "taylor", "magnitude", "activation", "random"] = "fisher"
-    steps: int = 10
-    time_share: float = 0.03
+    steps: int = 40
+    time_share: float = 0.04
     forget: float = 0.5
-    rate_share: float = 0.1
+    rate_share: float = 0.4
     least: int = 1
     engine: str = "onnxruntime"
     threads: int = 1

@@ -40,7 +40,14 @@ from saliency.run_folder import RunFolder
 from saliency.training_options import TrainingOptions
 
 TUNING = TrainingOptions(
-    weights="none", epochs=8, readout_rate=1e-3, teacher_weight=0.65, patience=8
+    weights="none",
+    epochs=24,
+    batch_size=8,
+    backbone_rate=4e-4,
+    readout_rate=1e-3,
+    teacher_weight=0.65,
+    feature_weight=0.0,
+    patience=8,
 )
 """How a pruned model is fine-tuned unless options say otherwise."""
 
