@@ -1,6 +1,6 @@
 """How well a latency table predicts the time of whole networks.
 
-    python benchmarks/latency.py --size 240x320 --table table.json
+    python benchmarks/latency.py --size 240x320 --table table.json --plot latency.png
 
 Prunes the default network at random, a fifth to nine tenths of its channels, measures the table of
 the default network (or reads it), and between the table's rounds the pruned networks, and compares
@@ -11,11 +11,14 @@ Weights are arbitrary: time does not depend on them. Run it on a machine that do
 """
 
 import argparse
+from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
+from matplotlib.figure import Figure as Canvas
 from scipy.stats import spearmanr
 
 from saliency.atomic import write_whole
@@ -31,6 +34,9 @@ from saliency.pruning.network_graph import find_operations, simplify
 from saliency.pruning.surgery import remove_channels
 from saliency.pruning.timing import NetworkTimes
 from saliency.pruning_job import measure_graph
+
+Times = tuple[list[float], list[float]]
+"""Milliseconds of networks, the unpruned one first: predicted, corrected by it, and measured."""
 
 
 def random_networks(*, count: int, step: int) -> list[onnx.ModelProto]:
@@ -54,10 +60,10 @@ def random_networks(*, count: int, step: int) -> list[onnx.ModelProto]:
     return graphs
 
 
-def compare(table: LatencyTable, times: NetworkTimes, networks: list[onnx.ModelProto]) -> None:
+def compare(table: LatencyTable, times: NetworkTimes, networks: list[onnx.ModelProto]) -> Times:
     """Print predicted and measured times of pruned networks, and how well they agree.
 
-    The first network, the unpruned one, gives the correction.
+    The first network, the unpruned one, gives the correction. What is drawn is returned.
     """
     shape = (1, *table.setting.input_size, 3)
     predicted = [table.network_latency_ms(find_operations(n, input_shape=shape)) for n in networks]
@@ -73,6 +79,35 @@ def compare(table: LatencyTable, times: NetworkTimes, networks: list[onnx.ModelP
         f"median error {errors[0]:.1%}, corrected by the unpruned network {errors[1]:.1%}, "
         f"rank correlation {rank:.3f}, {table.setting.device}"
     )
+    return [correction * expected for expected in predicted], list(measured)
+
+
+def draw(compared: Mapping[str, Times]) -> bytes:
+    """Return a PNG of the predicted against the measured times."""
+    canvas = Canvas(figsize=(5, 5), layout="constrained")
+    axes = canvas.subplots()
+    axes.axline((2, 2), (40, 40), color="#bbbbbb", linewidth=1, zorder=0)
+    for (label, (predicted, measured)), marker, colour in zip(
+        compared.items(), "os", ("#0072b2", "#d55e00"), strict=True
+    ):
+        axes.plot(measured, predicted, marker, color=colour, markersize=5, label=label)
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlim=(2, 40),
+        ylim=(2, 40),
+        xlabel="measured, ms",
+        ylabel="predicted, ms, corrected by the unpruned network",
+    )
+    ticks = [2, 3, 5, 10, 20, 40]
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.set_yticks(ticks, [str(tick) for tick in ticks])
+    axes.minorticks_off()
+    axes.grid(color="#eeeeee")
+    axes.legend(title="channels left")
+    buffer = BytesIO()
+    canvas.savefig(buffer, format="png", dpi=100, metadata={"Software": None})
+    return buffer.getvalue()
 
 
 def main() -> None:
@@ -84,6 +119,7 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=12)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--table", type=Path, help="read from here if there, else written")
+    parser.add_argument("--plot", type=Path, help="where to draw the comparison, as PNG")
     arguments = parser.parse_args()
     engine, size = ENGINES[arguments.engine](threads=arguments.threads), arguments.size
     inputs = {"photos": np.zeros((1, *size, 3), np.uint8)}
@@ -110,9 +146,13 @@ def main() -> None:
         table = measure_graph(graph, engine, size, rounds=arguments.rounds, after_round=visit)
         if arguments.table is not None:
             write_whole(table_to_json(table).encode(), arguments.table, overwrite=True)
+    compared = {}
     for step, graphs in networks.items():
         print(f"channels in multiples of {step}")
-        compare(table, times[step], graphs)
+        name = "any number" if step == 1 else f"multiples of {step}"
+        compared[name] = compare(table, times[step], graphs)
+    if arguments.plot is not None:
+        write_whole(draw(compared), arguments.plot, overwrite=True)
 
 
 if __name__ == "__main__":
