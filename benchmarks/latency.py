@@ -36,7 +36,7 @@ from saliency.pruning.timing import NetworkTimes
 from saliency.pruning_job import measure_graph
 
 Times = tuple[list[float], list[float]]
-"""Milliseconds of networks, the unpruned one first: predicted, corrected by it, and measured."""
+"""Milliseconds of networks, the unpruned one first: predicted (and corrected by it), measured."""
 
 
 def random_networks(*, count: int, step: int) -> list[onnx.ModelProto]:
