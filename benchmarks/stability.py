@@ -3,24 +3,26 @@
     python benchmarks/stability.py saliency/weights/default.onnx --data osie:PATH
 
 Every validation photo is mirrored, resized, stored as JPEG of another quality, given an opaque
-alpha channel, or padded on the right and below by repeating its last pixels, and the windows of
-most density of four ratios are compared with those of the photo as it is (of the mirrored photo:
-with the mirrored ones; of a padded one in pixels, as shares of the side without the padding).
-A padded photo is larger, and so are its windows; those of `density alone` are found without the
-padding, in what the density of the padded photo is there. Printed are the share of windows that
-move by at most 1 % of the photo's side, and quantiles of how far they move, in percent of the side;
-and what those that move further lose, of the density that is expected on the photo as it is.
+alpha channel, padded on the right and below by repeating its last pixels or with white, or framed
+in black by 8 pixels, and the windows of most density of four ratios are compared with those of the
+photo as it is (of the mirrored photo: with the mirrored ones; of a padded one in pixels, as shares
+of the side without the padding). Borders are left out as `saliency crop` does, but for `border
+kept`. Printed are the share of windows that move by at most 1 % of the photo's side, and quantiles
+of how far they move, in percent of the side; and what those that move further lose, of the density
+that is expected on the photo as it is.
 """
 
 import argparse
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from saliency.aspect import largest_size, parse_aspect
+from saliency.content import find_content
 from saliency.datasets import read_dataset, split_scenes
 from saliency.image import load_photo, pixels_to_srgb
 from saliency.pixels import as_image
@@ -36,10 +38,10 @@ def resized(image: Image.Image, factor: float) -> Image.Image:
     return image.resize(size, Image.Resampling.LANCZOS)
 
 
-def stored_again(image: Image.Image) -> Image.Image:
-    """Return a photo as a JPEG of quality 60 brings it back."""
+def stored_again(image: Image.Image, quality: int = 60) -> Image.Image:
+    """Return a photo as a JPEG brings it back."""
     buffer = io.BytesIO()
-    image.save(buffer, "jpeg", quality=60)
+    image.save(buffer, "jpeg", quality=quality)
     return Image.open(buffer).convert("RGB")
 
 
@@ -49,57 +51,69 @@ def padded(image: Image.Image, count: int) -> Image.Image:
     return Image.fromarray(wider)
 
 
+def filled(image: Image.Image, count: int) -> Image.Image:
+    """Return a photo with white on its right and below."""
+    return ImageOps.expand(image, (0, 0, count, count), fill="white")
+
+
 @dataclass(frozen=True)
 class Form:
     """How a picture may come.
 
     Attributes:
-        change: makes it of the photo as it is, before padding.
-        padding: pixels added on the right and below.
+        change: makes it of the photo as it is, but for borders.
+        border: lays a border around what was changed.
+        offset: of the picture inside of the border, to the right and down.
         is_mirrored: left is right in it.
-        is_cut_off: windows are found without the padding, after the density.
+        has_borders_kept: the border counts as part of the photo.
     """
 
     change: Callable[[Image.Image], Image.Image] = lambda image: image
-    padding: int = 0
+    border: Callable[[Image.Image], Image.Image] = lambda image: image
+    offset: int = 0
     is_mirrored: bool = False
-    is_cut_off: bool = False
+    has_borders_kept: bool = False
+
+
+def framed(image: Image.Image) -> Image.Image:
+    """Return a photo in a black frame."""
+    return ImageOps.expand(image, 8)
 
 
 FORMS = {
     "mirrored": Form(ImageOps.mirror, is_mirrored=True),
-    "half the size": Form(lambda image: resized(image, 0.5)),
-    "0.77 times the size": Form(lambda image: resized(image, 0.77)),
-    "1.7 times the size": Form(lambda image: resized(image, 1.7)),
+    "half the size": Form(partial(resized, factor=0.5)),
+    "0.77 times the size": Form(partial(resized, factor=0.77)),
+    "1.7 times the size": Form(partial(resized, factor=1.7)),
+    "4 times the size": Form(partial(resized, factor=4)),
     "JPEG, quality 60": Form(stored_again),
     "alpha channel": Form(lambda image: image.convert("RGBA")),
-    "padded by 1 pixel": Form(padding=1),
-    "padded by 8 pixels": Form(padding=8),
-    "padded by 31 pixels": Form(padding=31),
-    "by 1, density alone": Form(padding=1, is_cut_off=True),
-    "by 8, density alone": Form(padding=8, is_cut_off=True),
-    "by 31, density alone": Form(padding=31, is_cut_off=True),
-    "4 times the size": Form(lambda image: resized(image, 4)),
-    "4 times, by 1": Form(lambda image: resized(image, 4), padding=1),
-    "4 times, by 8": Form(lambda image: resized(image, 4), padding=8),
-    "4 times, by 31": Form(lambda image: resized(image, 4), padding=31),
+    "padded by 1 pixel": Form(border=partial(padded, count=1)),
+    "padded by 8 pixels": Form(border=partial(padded, count=8)),
+    "padded by 31 pixels": Form(border=partial(padded, count=31)),
+    "white, 1 pixel": Form(border=partial(filled, count=1)),
+    "white, 8 pixels": Form(border=partial(filled, count=8)),
+    "white, 31 pixels": Form(border=partial(filled, count=31)),
+    "framed in black": Form(border=framed, offset=8),
+    "framed, as a JPEG": Form(border=lambda image: stored_again(framed(image), 90), offset=8),
+    "by 1, border kept": Form(border=partial(padded, count=1), has_borders_kept=True),
+    "by 8, border kept": Form(border=partial(padded, count=8), has_borders_kept=True),
+    "by 31, border kept": Form(border=partial(padded, count=31), has_borders_kept=True),
 }
 
 
 def corners(image: Image.Image, predictor: Predictor, form: Form) -> np.ndarray:
-    """Return (x, y) of each window of a photo in a form, in shares of the sides of the content."""
+    """Return (x, y) of each window of a photo in a form, in shares of the sides of the picture."""
     changed = form.change(image)
-    width, height = content = changed.size
-    if form.padding:
-        changed = padded(changed, form.padding)
-    photo = pixels_to_srgb(changed, None)
-    if form.is_cut_off:
-        density = predictor.density(photo, size=changed.size)[:height, :width]
-        found = best_windows(density, RATIOS, content)
-    else:
-        found = best_windows(predictor.density(photo), RATIOS, changed.size)
-    lefts = [changed.width - one.x - one.width if form.is_mirrored else one.x for one in found]
-    return np.array([lefts, [one.y for one in found]]).T / content
+    photo = form.border(changed)
+    content = Window(0, 0, *photo.size) if form.has_borders_kept else find_content(photo)
+    density = predictor.density(pixels_to_srgb(photo.crop(content.box), None))
+    found = [
+        one.moved(content.x - form.offset, content.y - form.offset)
+        for one in best_windows(density, RATIOS, content.size)
+    ]
+    lefts = [photo.width - one.x - one.width if form.is_mirrored else one.x for one in found]
+    return np.array([lefts, [one.y for one in found]]).T / changed.size
 
 
 def shares_at(table: ShareTable, places: np.ndarray) -> np.ndarray:

@@ -35,7 +35,7 @@ Outcome = Literal["moved", "centred", "padded", "skipped"]
 
 _DIGITS = 6  # of a share in JSON
 _PLACED = "the subject is where it was asked to be, as far as the photo has room"
-_WHOLE = "it is the whole photo"
+_WHOLE = "it is the whole picture"
 _REASONS = {"moved": "most density is there", "centred": "most density is in the middle"}
 
 
@@ -116,22 +116,30 @@ def choose(
     photo_size: Size,
     options: ChoiceOptions,
     calibration: Calibration | None = None,
+    *,
+    content: Window | None = None,
 ) -> tuple[Choice, ...]:
     """Return the choice for each aspect ratio, in their order.
 
     Args:
-        density: what each cell of a grid over the whole photo holds, at least 0; any scale.
+        density: what each cell of a grid over the content holds, at least 0; any scale.
         aspects: how each ratio is written, and its value.
         photo_size: width and height of the upright photo, in pixels.
         options: how to choose.
         calibration: of the model that predicted the density (`Predictor.calibration`).
+        content: the part of the photo that is its picture, out of which no window reaches
+            (`content.find_content`); None for the whole photo.
 
     Raises:
         PhotoError: a box lies outside the photo.
         ValueError: the density or the photo's size is unusable.
     """
-    setting = read_setting(density, photo_size, options)
-    return tuple(_choose(setting, label, ratio, calibration) for label, ratio in aspects.items())
+    picture = content or Window(0, 0, *photo_size)
+    setting = read_setting(density, photo_size, options, picture)
+    return tuple(
+        _moved(_choose(setting, label, ratio, calibration), picture.x, picture.y)
+        for label, ratio in aspects.items()
+    )
 
 
 def _choose(
@@ -164,6 +172,18 @@ def _choose(
         padding=padding,
         alternatives=tuple(
             Alternative(other, setting.table.share(other)) for other in others[: max(count, 1)]
+        ),
+    )
+
+
+def _moved(choice: Choice, x: int, y: int) -> Choice:
+    """Return a choice on the content of a photo as one on the photo."""
+    return replace(
+        choice,
+        window=choice.window.moved(x, y),
+        centre=choice.centre.moved(x, y),
+        alternatives=tuple(
+            Alternative(one.window.moved(x, y), one.share) for one in choice.alternatives
         ),
     )
 

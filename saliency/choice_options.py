@@ -94,6 +94,7 @@ class ChoiceOptions:
         place: where in the window the subject is to sit; None for where most density is kept.
         min_size: least width and height of a window, in pixels.
         candidates: most windows to name for each ratio, the chosen one among them.
+        keep_borders: count a border around the picture (`content`) as part of the photo.
     """
 
     min_gain: float | None = None
@@ -106,6 +107,7 @@ class ChoiceOptions:
     place: Place | None = None
     min_size: Size | None = None
     candidates: int = 3
+    keep_borders: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant.

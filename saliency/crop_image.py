@@ -15,9 +15,11 @@ from PIL import Image, ImageOps
 
 from saliency.aspect import parse_aspect
 from saliency.choice import Choice, ChoiceOptions, Padding, choose
+from saliency.content import find_content
 from saliency.image import convert_to_srgb, eight_bits, load_photo, pixels_to_srgb
 from saliency.pixels import as_image
 from saliency.predictor import Predictor
+from saliency.window import Window
 
 Photo = str | Path | Image.Image | NDArray[np.uint8]
 
@@ -59,20 +61,19 @@ def crop(
     ratio = parse_aspect(aspect)
     image, icc_profile = _read(photo)
     model = predictor or _shipped_model()
-    rgb = pixels_to_srgb(image, icc_profile, model.input_size(image.size))
+    wanted = options or ChoiceOptions()
+    content = Window(0, 0, *image.size) if wanted.keep_borders else find_content(image)
+    rgb = pixels_to_srgb(image.crop(content.box), icc_profile, model.input_size(content.size))
+    density = model.density(rgb)
     (choice,) = choose(
-        model.density(rgb),
-        {aspect: ratio},
-        image.size,
-        options or ChoiceOptions(),
-        model.calibration,
+        density, {aspect: ratio}, image.size, wanted, model.calibration, content=content
     )
     if choice.outcome == "skipped":
         return Crop(None, choice)
+    inside = image.crop(choice.window.box)
     if choice.padding is not None:
-        return Crop(_padded(image, icc_profile, choice.padding), choice)
-    x, y, window = choice.window.x, choice.window.y, choice.window
-    return Crop(image.crop((x, y, x + window.width, y + window.height)), choice)
+        return Crop(_padded(inside, icc_profile, choice.padding), choice)
+    return Crop(inside, choice)
 
 
 @lru_cache(maxsize=1)

@@ -1,7 +1,7 @@
 """What was done with a photo, as JSON and as lines for people."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from saliency.aspect import Size
 from saliency.choice import Choice, candidates_of
 from saliency.focal_point import service_values
+from saliency.window import Window
 
 SCHEMA = 1
 """Version of the JSON; a later one may only add keys as long as this stays."""
@@ -24,6 +25,7 @@ class CropReport:
     Attributes:
         photo: its file.
         size: width and height of the upright photo.
+        content: the part of it that is its picture, without a border.
         choices: the window for each ratio.
         files: for each ratio the crop, then those of its alternatives where they were wanted; None
             where none was written.
@@ -34,6 +36,7 @@ class CropReport:
 
     photo: Path
     size: Size
+    content: Window
     choices: tuple[Choice, ...]
     files: tuple[tuple[Path | None, ...], ...]
     overlay: Path | None
@@ -53,6 +56,7 @@ class CropReport:
             "status": status,
             "width": self.size[0],
             "height": self.size[1],
+            "content": asdict(self.content),
             "windows": windows,
             "overlay": None if self.overlay is None else str(self.overlay),
             "timing_ms": timing if has_timing else None,

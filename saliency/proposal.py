@@ -24,7 +24,7 @@ class Setting:
     """A photo's density with the wishes that its windows are to meet.
 
     Attributes:
-        density: grid over the whole photo.
+        density: grid over the whole photo (here and below: without its border).
         table: the same, summed up.
         options: how to choose.
         wishes: the boxes of the options, on this photo.
@@ -42,18 +42,24 @@ class Setting:
 
 
 def read_setting(
-    density: NDArray[np.floating], photo_size: Size, options: ChoiceOptions
+    density: NDArray[np.floating],
+    photo_size: Size,
+    options: ChoiceOptions,
+    content: Window | None = None,
 ) -> Setting:
-    """Return a density with the wishes that the options mean on a photo.
+    """Return a density with the wishes that the options mean on the content of a photo.
 
     Raises:
         PhotoError: a box lies outside the photo.
         ValueError: the density or the photo's size is unusable.
     """
-    table = ShareTable(density, photo_size)
-    keep = tuple(_edges(box, photo_size, "keep") for box in options.keep)
-    avoid = tuple(_edges(box, photo_size, "avoid") for box in options.avoid)
-    return Setting(density, table, options, Wishes(keep, avoid))
+    picture = content or Window(0, 0, *photo_size)
+    table = ShareTable(density, picture.size)
+    keep = [_edges(box, photo_size, picture, "keep") for box in options.keep]
+    avoid = [_edges(box, photo_size, picture, "avoid") for box in options.avoid]
+    if None in keep:
+        raise PhotoError("a box to keep lies in the border of the photo; --keep-borders shows it")
+    return Setting(density, table, options, Wishes(_found(keep), _found(avoid)))
 
 
 def propose(setting: Setting, ratio: Fraction) -> Window:
@@ -149,12 +155,20 @@ def _covered(count: int, start: int, length: int, full: int) -> NDArray[np.float
     return np.asarray(np.clip(overlap * (count / full), 0.0, 1.0))
 
 
-def _edges(box: Box, photo_size: Size, option: str) -> Edges:
-    """Return a box on a photo."""
+def _found(boxes: list[Edges | None]) -> tuple[Edges, ...]:
+    """Return the boxes that are there."""
+    return tuple(box for box in boxes if box is not None)
+
+
+def _edges(box: Box, photo_size: Size, content: Window, option: str) -> Edges | None:
+    """Return the part of a box that lies on the content of a photo, in pixels of that, if any."""
     edges = box.edges(photo_size)
     if edges is None:
         raise PhotoError(
             f"expected the box to {option} to reach into the {photo_size[0]}x{photo_size[1]} "
             f"photo, got {box}; give it in percent, or leave this photo out"
         )
-    return edges
+    left, top = max(edges[0] - content.x, 0), max(edges[1] - content.y, 0)
+    right = min(edges[2] - content.x, content.width)
+    bottom = min(edges[3] - content.y, content.height)
+    return (left, top, right, bottom) if left < right and top < bottom else None

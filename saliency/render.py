@@ -26,6 +26,7 @@ def draw_overlay(
     choices: Sequence[Choice],
     *,
     photo_size: Size,
+    content: Window | None = None,
 ) -> NDArray[np.uint8]:
     """Return the photo under its density, with the chosen windows and their figures below.
 
@@ -35,17 +36,26 @@ def draw_overlay(
 
     Args:
         photo: uint8 (height, width, 3), sRGB, at any size.
-        density: grid over the whole photo.
+        density: grid over the content.
         choices: the windows to draw.
         photo_size: width and height of the photo that the windows are in.
+        content: the part of the photo that is its picture; None for the whole photo.
 
     Returns:
         uint8 (height, width, 3), sRGB, whatever the photo's size 720 to 1600 pixels on the longest
         side of the photo, plus one line for each choice.
     """
     size = _canvas_size(photo_size)
-    canvas = _blend(photo, density, size)
     scale = (size[0] / photo_size[0], size[1] / photo_size[1])
+    left, top, right, bottom = _scaled(content or Window(0, 0, *photo_size), scale)
+    inside = cv2.resize(
+        np.sqrt(density / density.max()).astype(np.float32),
+        (right + 1 - left, bottom + 1 - top),
+        interpolation=cv2.INTER_LINEAR,
+    )
+    level = np.zeros(size[::-1], dtype=np.float32)
+    level[top : bottom + 1, left : right + 1] = np.clip(inside, 0, 1)
+    canvas = _blend(photo, level)
     for index, choice in enumerate(choices):
         colour = _COLOURS[index % len(_COLOURS)]
         _draw_dashed(canvas, _scaled(choice.centre, scale), colour)
@@ -62,15 +72,12 @@ def _canvas_size(photo_size: Size) -> Size:
     return max(1, round(photo_size[0] * factor)), max(1, round(photo_size[1] * factor))
 
 
-def _blend(
-    photo: NDArray[np.uint8], density: NDArray[np.floating], size: Size
-) -> NDArray[np.uint8]:
-    """Return the photo with the coloured density over it, at a size."""
+def _blend(photo: NDArray[np.uint8], level: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return the photo with colours for levels from 0 to 1 over it, at their size."""
+    size = level.shape[1], level.shape[0]
     is_smaller = size[0] * size[1] < photo.shape[0] * photo.shape[1]
     fit = cv2.INTER_AREA if is_smaller else cv2.INTER_CUBIC
     picture = cv2.resize(photo, size, interpolation=fit).astype(np.float32)
-    level = np.sqrt(density / density.max()).astype(np.float32)
-    level = np.clip(cv2.resize(level, size, interpolation=cv2.INTER_LINEAR), 0, 1)
     map_bgr = cv2.applyColorMap((255 * level).astype(np.uint8), cv2.COLORMAP_INFERNO)
     colours = cv2.cvtColor(map_bgr, cv2.COLOR_BGR2RGB).astype(np.float32)
     opacity = (0.35 + 0.35 * level)[..., np.newaxis]

@@ -43,6 +43,20 @@ class Window:
     width: int
     height: int
 
+    @property
+    def size(self) -> Size:
+        """Width and height."""
+        return self.width, self.height
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom edge; right and bottom are the first pixels outside."""
+        return self.x, self.y, self.x + self.width, self.y + self.height
+
+    def moved(self, x: int, y: int) -> "Window":
+        """Return the window so many pixels further to the right and down."""
+        return Window(self.x + x, self.y + y, self.width, self.height)
+
 
 class ShareTable:
     """A density summed up once, so that the shares of many windows are a few look-ups each.

@@ -57,7 +57,7 @@ def test_best_window_in_the_middle_is_taken_without_any_confidence():
 
 def test_window_that_is_the_whole_photo_says_so_and_has_no_confidence():
     choice = choose_one(left_heavy(), ALWAYS, aspects={"3:2": Fraction(3, 2)})
-    assert (choice.outcome, choice.reason) == ("centred", "it is the whole photo")
+    assert (choice.outcome, choice.reason) == ("centred", "it is the whole picture")
     assert (choice.share, choice.gain, choice.confidence) == (1, 0, None)
 
 

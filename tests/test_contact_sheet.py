@@ -14,7 +14,9 @@ from saliency.window import Window
 def report(name="photo.jpg", *, window=Window(0, 0, 200, 200), size=(400, 200), has_preview=True):  # noqa: B008
     choice = Choice("1:1", "moved", "", window, 0.9, window, 0.5, 0.4, None)
     preview = np.full((48, 96, 3), 200, dtype=np.uint8) if has_preview else None
-    return CropReport(Path(name), size, (choice,), ((None,),), None, {}, preview)
+    return CropReport(
+        Path(name), size, Window(0, 0, *size), (choice,), ((None,),), None, {}, preview
+    )
 
 
 def test_cell_is_darker_outside_of_the_window():

@@ -9,6 +9,7 @@ from saliency.crop_run import crop_all
 from saliency.cropping import Cropper
 from saliency.errors import PhotoError
 from saliency.photo_list import ListedPhoto
+from saliency.window import Window
 
 PHOTOS = [ListedPhoto(Path(f"{number}.jpg")) for number in range(9)]
 
@@ -30,7 +31,7 @@ class StandIn(Cropper):
         if plan.photo is PHOTOS[5]:
             raise PhotoError("it is damaged")
         self.cropped.append(plan.photo)
-        return CropReport(plan.photo.path, (1, 1), (), (), None, {}, None)
+        return CropReport(plan.photo.path, (1, 1), Window(0, 0, 1, 1), (), (), None, {}, None)
 
 
 @pytest.mark.parametrize("worker_count", [1, 2, 20])

@@ -73,6 +73,13 @@ def add_choice_options(parser: argparse.ArgumentParser) -> None:
         "shows most of what those before it do not (default: one crop, and up to "
         f"{ChoiceOptions.candidates} windows in --json)",
     )
+    add(
+        "--keep-borders",
+        action="store_true",
+        help="let crops show the border around a picture: lines of one colour that end at once, as "
+        "letter boxes and frames do, or that repeat the picture's outermost one (default: a crop "
+        "is of the picture inside)",
+    )
 
 
 def read_choice_options(namespace: argparse.Namespace) -> ChoiceOptions:
@@ -88,6 +95,7 @@ def read_choice_options(namespace: argparse.Namespace) -> ChoiceOptions:
         place=namespace.place,
         min_size=namespace.min_size,
         candidates=namespace.candidates or ChoiceOptions.candidates,
+        keep_borders=namespace.keep_borders,
     )
 
 

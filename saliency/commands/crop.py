@@ -33,8 +33,8 @@ STREAM = "-"
 
 _EPILOG = """\
 --json prints one object per photo and line, its keys always in this order:
-  {"schema": 1, "photo": FILE, "status": "cropped", "width": PX, "height": PX, "windows": [...],
-   "overlay": FILE or null, "timing_ms": {...} or null}
+  {"schema": 1, "photo": FILE, "status": "cropped", "width": PX, "height": PX,
+   "content": {...}, "windows": [...], "overlay": FILE or null, "timing_ms": {...} or null}
 README.md says what each key means. Photos that failed have "status": "failed" and "error"; with
 --dry-run the status is "analysed", with --resume "present" where there was nothing to do.
 

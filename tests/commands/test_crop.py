@@ -79,6 +79,7 @@ def test_json_tells_windows_shares_and_files(crop, photo, tmp_path, capsys):
         "status": "cropped",
         "width": 640,
         "height": 480,
+        "content": {"x": 0, "y": 0, "width": 640, "height": 480},
         "overlay": str(out / "photo-overlay.png"),
         "timing_ms": None,
     }

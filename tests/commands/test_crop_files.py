@@ -179,7 +179,8 @@ def test_json_has_its_keys_in_their_order(photo, run):
     _, (line,), _ = run(photo, "--json")
     report = json.loads(line)
     assert list(report) == [
-        *("schema", "photo", "status", "width", "height", "windows", "overlay", "timing_ms")
+        *("schema", "photo", "status", "width", "height", "content"),
+        *("windows", "overlay", "timing_ms"),
     ]
     assert list(report["windows"][0]) == [
         *("aspect", "outcome", "reason", "x", "y", "width", "height", "share", "centre_share"),
