@@ -61,6 +61,11 @@ def _inside(photo: NDArray[np.uint8], least_other: float) -> Window:
 
 def _sides(pixels: Pixels) -> Iterator[Lines]:
     """Yield the two outermost lines of each side, from outside inwards."""
+    if isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8:
+        rows: Lines = np.asarray(pixels, dtype=np.uint8)
+        columns = rows.transpose(1, 0, 2)
+        yield from (rows[:2], rows[:-3:-1], columns[:2], columns[:-3:-1])
+        return
     width, height = pixel_size(pixels)
     yield pixels_to_srgb(cropped(pixels, (0, 0, width, 2)), None)
     yield pixels_to_srgb(cropped(pixels, (0, height - 2, width, height)), None)[::-1]
@@ -70,10 +75,9 @@ def _sides(pixels: Pixels) -> Iterator[Lines]:
 
 
 def _may_be_border(side: Lines) -> bool:
-    """Return whether a side begins as a border does."""
-    outer, inner = side
-    some = outer[:: 1 + len(outer) // _SAMPLES]
-    is_plain = _part_beside(_colour(some), some) <= _MOST_STRANGE_SAMPLES
+    """Return whether a side begins as a border does, by some of its pixels."""
+    outer, inner = side[:, :: 1 + side.shape[1] // _SAMPLES]
+    is_plain = _part_beside(_colour(outer), outer) <= _MOST_STRANGE_SAMPLES
     return is_plain or np.array_equal(outer, inner)
 
 

@@ -217,7 +217,8 @@ def read_bytes(path: Path) -> bytes:
     """
     try:
         if path.is_dir():
-            raise PhotoError(f"expected a photo, got the folder {path}")
+            hint = "with --recursive, photos in the folders inside of it are found too"
+            raise PhotoError(f"expected a photo, got the folder {path}; {hint}")
         if path.exists() and not path.is_file():
             raise PhotoError(f"expected a photo, got a device or a pipe: {path}")
         if path.exists() and path.stat().st_size > MOST_BYTES:
