@@ -25,6 +25,7 @@ _MOST_STRANGE = 0.05  # part of a border's line that may be of another colour
 _SAMPLES, _MOST_STRANGE_SAMPLES = 64, 0.15  # the same at a first look
 _LEAST_OTHER = 0.6  # part of the picture's first line that is of another colour
 _LEAST_OTHER_OF_FRAME = 0.3  # the same where another side has a border
+_MOST_INNER_FRAMES = 2
 _MIXED_LINES = 2  # between the two, which JPEG mixes
 _LEAST_GRAIN = 0.1  # part of a line's pixels that differ from the one before, in a photo
 _LEAST_PART = 0.25  # of both sides, that has to be picture
@@ -44,8 +45,11 @@ def find_content(pixels: Pixels) -> Window:
         return whole
     photo = pixels_to_srgb(pixels, None)
     found = _inside(photo, _LEAST_OTHER)
-    if found != whole:  # then the other sides may well have one too
-        found = _inside(photo, _LEAST_OTHER_OF_FRAME)
+    if found != whole:  # then other sides may well have one too, and a frame another inside
+        for _ in range(_MOST_INNER_FRAMES):
+            left, top, right, bottom = found.box
+            inner = _inside(photo[top:bottom, left:right], _LEAST_OTHER_OF_FRAME)
+            found = inner.moved(left, top)
     is_picture = found.width >= _LEAST_PART * width and found.height >= _LEAST_PART * height
     return found if is_picture else whole
 

@@ -41,6 +41,20 @@ def test_border_of_one_colour_is_left_out(picture, edges, fill):
     assert find_content(np.asarray(bordered(picture, *edges, fill=fill))) == expected
 
 
+def test_frame_inside_of_a_frame_is_left_out_too(picture):
+    framed = bordered(bordered(picture, 3, 3, 3, 3, fill="white"), 12, 9, 12, 9)
+    assert find_content(framed) == Window(15, 12, *picture.size)
+
+
+def test_dark_side_is_left_out_with_the_others(picture):
+    values = np.array(picture)
+    values[:, :5] = 0
+    values[100:300, :5] = (200, 160, 90)
+    framed = bordered(Image.fromarray(values), 10, 10, 10, 10)
+    assert find_content(framed) == Window(10, 10, *picture.size)
+    assert find_content(bordered(Image.fromarray(values), 10, 0, 0, 0)).x == 0
+
+
 @pytest.mark.parametrize("quality", [95, 75])
 def test_border_in_a_jpeg_is_left_out_to_within_its_blur(picture, quality):
     found = find_content(stored(bordered(picture, 20, 13, 20, 0), quality))
