@@ -137,9 +137,8 @@ def to_density(log_density: NDArray[np.floating], size: Size | None = None) -> N
         _check_size(size)
         mass = _resize(mass, size, enlarging=cv2.INTER_LINEAR)
     # A cell too far from the peak for float32 stays above zero, as its logarithm is wanted.
-    floor = float(np.finfo(np.float32).tiny)
-    scale = np.float32(1 / mass.sum(dtype=np.float64))
-    return np.asarray(np.maximum(mass * scale, floor), dtype=np.float32)
+    mass *= np.float32(1 / mass.sum(dtype=np.float64))
+    return np.asarray(np.maximum(mass, np.finfo(np.float32).tiny, out=mass))
 
 
 @lru_cache(maxsize=256)

@@ -87,6 +87,8 @@ def nearest_place(
         min(max(place, 0), photo - side)
         for place, side, photo in zip(target, window_size, photo_size, strict=True)
     ]
+    if wishes == NO_WISHES:
+        return Window(wanted[0], wanted[1], *window_size)
     xs, ys = (
         _merged(own, np.array([place]))
         for own, place in zip(_crossings(window_size, photo_size, wishes), wanted, strict=True)
