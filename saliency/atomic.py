@@ -7,7 +7,9 @@ from pathlib import Path
 from saliency.errors import PhotoError
 
 
-def write_whole(data: bytes, path: Path, *, overwrite: bool = False) -> None:
+def write_whole(
+    data: bytes, path: Path, *, overwrite: bool = False, is_durable: bool = True
+) -> None:
     """Write a file whole or not at all.
 
     The bytes go into a hidden file in the same folder, onto the disk, and only then under the name.
@@ -16,6 +18,8 @@ def write_whole(data: bytes, path: Path, *, overwrite: bool = False) -> None:
         data: the content.
         path: the file; its folder exists.
         overwrite: replace a file of that name.
+        is_durable: wait until the bytes are on the disk. If not, a power cut in the next moments
+            may leave an empty file.
 
     Raises:
         PhotoError: it cannot be written, or is there already and is not to be replaced.
@@ -26,7 +30,8 @@ def write_whole(data: bytes, path: Path, *, overwrite: bool = False) -> None:
         with temporary.open("xb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if is_durable:
+                os.fsync(file.fileno())
         if overwrite:
             temporary.replace(path)
         else:

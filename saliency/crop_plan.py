@@ -108,7 +108,7 @@ class Planner:
         for file in outputs:
             self._take(file, path)
         told_by = [some[0] for some in files] + ([overlay] if overlay else [])
-        is_done = options.resume and all(is_there(file) for file in told_by)
+        is_done = options.resume and all(is_made(file) for file in told_by)
         return Plan(photo, as_format, files, overlay, is_done)
 
     def _take(self, file: Path, photo: Path) -> None:
@@ -123,12 +123,22 @@ class Planner:
             raise PhotoError(
                 f"the crops of {photo} and {other} would both be {file}; crop them into two folders"
             )
-        if is_there(file) and not (self._options.overwrite or self._options.resume):
+        if _is_there(file) and not (self._options.overwrite or self._options.resume):
             raise PhotoError(f"{file} exists already; --overwrite replaces it, --resume leaves it")
         self._taken[place] = photo
 
 
-def is_there(file: Path) -> bool:
+def is_made(file: Path) -> bool:
+    """Return whether a crop is there from an earlier run."""
+    return _is_there(file) and not is_empty(file)
+
+
+def is_empty(file: Path) -> bool:
+    """Return whether a file has nothing in it, as after a power cut."""
+    return file.is_file() and file.stat().st_size == 0
+
+
+def _is_there(file: Path) -> bool:
     """Return whether a name is taken, even by a link to nowhere."""
     return file.exists() or file.is_symlink()
 

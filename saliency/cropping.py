@@ -11,7 +11,7 @@ from saliency.analysis import Analysis, Analyst
 from saliency.atomic import write_whole
 from saliency.choice import Choice, candidates_of
 from saliency.crop_file import make_crop, make_lossless_crop
-from saliency.crop_plan import CropOptions, Plan, Planner, is_there
+from saliency.crop_plan import CropOptions, Plan, Planner, is_empty, is_made
 from saliency.crop_report import CropReport
 from saliency.errors import PhotoError
 from saliency.image import LoadedPhoto, read_bytes
@@ -146,7 +146,7 @@ class Cropper:
         options = self._options
         if options.is_dry or choice.outcome == "skipped":
             return None
-        if options.resume and is_there(file):
+        if options.resume and is_made(file):
             return file
         with clock.part("encode"):
             data = self._encode(photo, choice, as_format)
@@ -162,11 +162,14 @@ class Cropper:
         except OSError as error:
             reason = error.strerror or error
             raise PhotoError(f"cannot create the folder {file.parent}: {reason}") from error
-        write_whole(data, file, overwrite=self._options.overwrite)
+        # Waiting for the disk would take longer than all else; what a power cut empties, --resume
+        # makes again.
+        may_replace = self._options.overwrite or (self._options.resume and is_empty(file))
+        write_whole(data, file, overwrite=may_replace, is_durable=False)
 
     def _write_overlay(self, file: Path, found: Analysis) -> None:
         """Draw the overlay of a photo and write it as PNG."""
-        if self._options.resume and is_there(file):
+        if self._options.resume and is_made(file):
             return
         buffer = BytesIO()
         Image.fromarray(found.drawn()).save(buffer, "png")

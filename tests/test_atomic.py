@@ -51,6 +51,15 @@ def test_nothing_is_left_when_the_program_is_stopped(tmp_path, monkeypatch, stop
     assert list(tmp_path.iterdir()) == []
 
 
+def test_disk_is_waited_for_unless_told_not_to(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    write_whole(b"crop", tmp_path / "crop.jpg", is_durable=False)
+    assert synced == []
+    write_whole(b"model", tmp_path / "model.onnx")
+    assert len(synced) == 1
+
+
 def test_full_disk_is_reported_and_leaves_nothing(tmp_path, monkeypatch):
     def fail(_):
         raise OSError(28, "No space left on device")

@@ -6,6 +6,7 @@ import sys
 import pytest
 from runtime_fixtures import dark_photo, opened, write_model
 
+from saliency import atomic
 from saliency.commands import crop as crop_command
 from saliency.predictor import Predictor
 
@@ -153,7 +154,7 @@ def test_interruption_is_status_130_and_leaves_no_half_file(crop, tmp_path, monk
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(os, "fsync", interrupt)
+    monkeypatch.setattr(atomic, "_name_unless_taken", interrupt)
     assert crop(save(tmp_path / "a.jpg"), "--output-dir", tmp_path / "out") == 130
     assert names(tmp_path / "out") == []
     assert error_lines(capsys) == ["saliency crop: error: interrupted"]

@@ -286,6 +286,14 @@ def test_existing_crop_is_left_alone(photo, run):
     assert photo.with_name("photo-1x1.jpg").read_bytes() != b"mine"
 
 
+def test_resume_makes_again_what_a_power_cut_left_empty(photo, run):
+    crop = photo.with_name("photo-1x1.jpg")
+    crop.touch()
+    assert run(photo, "--aspect", "1:1")[0] == 1
+    assert run(photo, "--aspect", "1:1", "--resume")[0] == 0
+    assert opened(crop).size == (200, 200)
+
+
 def test_resume_makes_what_is_missing_only(photo, run):
     photo.with_name("photo-1x1.jpg").write_bytes(b"mine")
     assert run(photo, "--aspect", "1:1", "2:3", "--resume")[0] == 0
