@@ -63,7 +63,8 @@ def crop(
     model = predictor or _shipped_model()
     wanted = options or ChoiceOptions()
     content = Window(0, 0, *image.size) if wanted.keep_borders else find_content(image)
-    rgb = pixels_to_srgb(image.crop(content.box), icc_profile, model.input_size(content.size))
+    picture = image if content.size == image.size else image.crop(content.box)
+    rgb = pixels_to_srgb(picture, icc_profile, model.input_size(content.size))
     density = model.density(rgb)
     (choice,) = choose(
         density, {aspect: ratio}, image.size, wanted, model.calibration, content=content
