@@ -57,10 +57,16 @@ def find_content(pixels: Pixels) -> Window:
 def _inside(photo: NDArray[np.uint8], least_other: float) -> Window:
     """Return what is inside of the borders on all sides."""
     height, width, _ = photo.shape
-    top, bottom = _border(photo, least_other), _border(photo[::-1], least_other)
+    top, bottom = _borders(photo, least_other)
     columns = photo[top : height - bottom].transpose(1, 0, 2)
-    left, right = _border(columns, least_other), _border(columns[::-1], least_other)
+    left, right = _borders(columns, least_other)
     return Window(left, top, width - left - right, height - top - bottom)
+
+
+def _borders(lines: Lines, least_other: float) -> tuple[int, int]:
+    """Return how many lines are border on either side; none where nothing would be left."""
+    one, other = _border(lines, least_other), _border(lines[::-1], least_other)
+    return (one, other) if one + other < len(lines) else (0, 0)
 
 
 def _may_have_border(pixels: Pixels) -> bool:

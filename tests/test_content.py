@@ -105,6 +105,13 @@ def test_what_is_of_one_colour_is_all_picture(size):
     assert find_content(Image.new("RGB", size, "green")) == Window(0, 0, *size)
 
 
+@pytest.mark.parametrize("edges", [(0, 0, 40, 100), (0, 0, 100, 40), (0, 0, 40, 40)])
+def test_two_colours_side_by_side_are_no_border_of_each_other(edges):
+    image = Image.new("RGB", (100, 100), "white")
+    image.paste("black", edges)
+    assert find_content(image) == Window(0, 0, 100, 100)
+
+
 def test_sliver_between_wide_borders_is_no_picture(picture):
     sliver = picture.crop((0, 200, picture.width, 220))
     image = bordered(sliver, 0, 200, 0, 200)
