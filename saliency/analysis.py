@@ -173,10 +173,8 @@ def _on_blocks(choice: Choice, photo: LoadedPhoto, content: Window, table: Share
     """
 
     def share(window: Window) -> float:
-        left, top = max(window.x - content.x, 0), max(window.y - content.y, 0)
-        right = min(window.box[2] - content.x, content.width)
-        bottom = min(window.box[3] - content.y, content.height)
-        return table.share(Window(left, top, right - left, bottom - top))
+        inside = window.common(content)
+        return 0.0 if inside is None else table.share(inside.moved(-content.x, -content.y))
 
     window = snapped(photo, choice.window)
     others = [snapped(photo, one.window) for one in choice.alternatives]

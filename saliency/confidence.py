@@ -58,13 +58,9 @@ class Calibration:
 def gather_evidence(table: ShareTable, window: Window, other: Window) -> Evidence:
     """Return what speaks for a window beside another, both in the photo of the table."""
     share, other_share = table.share(window), table.share(other)
-    left, top = max(window.x, other.x), max(window.y, other.y)
-    right = min(window.x + window.width, other.x + other.width)
-    bottom = min(window.y + window.height, other.y + other.height)
-    common = 0.0
-    if left < right and top < bottom:
-        common = table.share(Window(left, top, right - left, bottom - top))
-    return Evidence(gain=share - other_share, given_up=max(other_share - common, 0.0))
+    common = window.common(other)
+    common_share = 0.0 if common is None else table.share(common)
+    return Evidence(gain=share - other_share, given_up=max(other_share - common_share, 0.0))
 
 
 def read_calibration(metadata: Mapping[str, Any]) -> Calibration | None:

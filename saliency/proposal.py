@@ -168,7 +168,6 @@ def _edges(box: Box, photo_size: Size, content: Window, option: str) -> Edges | 
             f"expected the box to {option} to reach into the {photo_size[0]}x{photo_size[1]} "
             f"photo, got {box}; give it in percent, or leave this photo out"
         )
-    left, top = max(edges[0] - content.x, 0), max(edges[1] - content.y, 0)
-    right = min(edges[2] - content.x, content.width)
-    bottom = min(edges[3] - content.y, content.height)
-    return (left, top, right, bottom) if left < right and top < bottom else None
+    left, top, right, bottom = edges
+    inside = Window(left, top, right - left, bottom - top).common(content)
+    return None if inside is None else inside.moved(-content.x, -content.y).box

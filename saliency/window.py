@@ -57,6 +57,14 @@ class Window:
         """Return the window so many pixels further to the right and down."""
         return Window(self.x + x, self.y + y, self.width, self.height)
 
+    def common(self, other: "Window") -> "Window | None":
+        """Return the part that lies in another window too, None where there is none."""
+        left, top = max(self.x, other.x), max(self.y, other.y)
+        right, bottom = min(self.box[2], other.box[2]), min(self.box[3], other.box[3])
+        if left >= right or top >= bottom:
+            return None
+        return Window(left, top, right - left, bottom - top)
+
 
 class ShareTable:
     """A density summed up once, so that the shares of many windows are a few look-ups each.

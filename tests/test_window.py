@@ -135,3 +135,19 @@ def test_window_that_does_not_fit_is_refused(size):
 def test_share_of_a_window_outside_the_photo_is_refused():
     with pytest.raises(ValueError, match="inside the 10x10 photo"):
         share(np.ones((2, 2)), Window(5, 5, 6, 5), (10, 10))
+
+
+@pytest.mark.parametrize(
+    ("other", "common"),
+    [
+        (Window(0, 0, 20, 20), Window(5, 5, 15, 5)),
+        (Window(6, 6, 2, 2), Window(6, 6, 2, 2)),
+        (Window(0, 0, 100, 100), Window(5, 5, 30, 5)),
+        (Window(35, 5, 9, 9), None),
+        (Window(5, 10, 30, 5), None),
+    ],
+)
+def test_common_part_of_two_windows_is_the_same_from_both_sides(other, common):
+    window = Window(5, 5, 30, 5)
+    assert window.common(other) == common
+    assert other.common(window) == common
