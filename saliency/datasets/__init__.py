@@ -13,6 +13,7 @@ from saliency.datasets.dataset import (
     split_folds,
     split_scenes,
 )
+from saliency.datasets.fixatons import read_fixatons
 from saliency.datasets.folder import read_folder
 from saliency.datasets.marked import (
     read_dut_omron,
@@ -45,6 +46,7 @@ LAYOUTS: dict[str, Callable[[Path], Dataset]] = {
     "dut-omron": read_dut_omron,
     "eyecrowd": read_eyecrowd,
     "figrim": read_figrim,
+    "fixatons": read_fixatons,
     "folder": read_folder,
     "mit1003": read_mit1003,
     "osie": read_osie,
