@@ -4,7 +4,7 @@
     SCANPATHS/<image>/<observer>    a row for each fixation, x y start end: pixels from the corner
                                     of the photo, seconds since it was shown
 
-The first row of a viewing is where the observer was made to look before the photo was shown, so it is
+The first row of a viewing is where the observer was made to look before the photo was shown; it is
 left out. So are fixations outside the photo, which are counted.
 """
 
