@@ -14,13 +14,13 @@ import argparse
 import numpy as np
 from numpy.typing import NDArray
 
-from saliency.aspect import Size, largest_size, parse_aspect
-from saliency.calibration import kept_share
+from saliency.crop_windows.best_windows import ShareTable, Window, largest
 from saliency.datasets import read_dataset, split_scenes
-from saliency.fixations import Scene
-from saliency.image import read_photo
-from saliency.predictor import Predictor
-from saliency.window import ShareTable, Window, largest
+from saliency.evaluation.calibration.fit import kept_share
+from saliency.fixations.scene import Scene
+from saliency.geometry import Size, largest_size, parse_aspect
+from saliency.photo.reading import read_photo
+from saliency.prediction.predictor import Predictor
 
 RATIOS = tuple(parse_aspect(text) for text in ("1:1", "9:16", "16:9", "4:5", "1.91:1"))
 WEIGHTS = (0.0, 0.1, 0.2, 0.5, 1.0)

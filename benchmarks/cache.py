@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from saliency.cache import PhotoCache, decode
 from saliency.datasets import read_dataset
-from saliency.examples import cache_side
-from saliency.training_options import TrainingOptions
+from saliency.training.inputs.example_dataset import cache_side
+from saliency.training.inputs.photo_cache import PhotoCache, decode
+from saliency.training.options import TrainingOptions
 
 
 def main() -> None:

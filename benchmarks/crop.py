@@ -29,13 +29,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from saliency.choice_options import ChoiceOptions
-from saliency.crop_file import Output
-from saliency.crop_plan import CropOptions
-from saliency.crop_run import crop_all
-from saliency.cropping import Cropper
-from saliency.photo_list import ListedPhoto
-from saliency.predictor import Predictor
+from saliency.batch.cropper import Cropper
+from saliency.batch.listing import ListedPhoto
+from saliency.batch.plan import CropOptions
+from saliency.batch.workers import crop_all
+from saliency.crop_windows.options import ChoiceOptions
+from saliency.cropping.cutting import Output
+from saliency.prediction.predictor import Predictor
 
 SOURCE = Path(__file__).parents[1] / "data" / "photos" / "china.jpg"
 SIDE_PX = 512

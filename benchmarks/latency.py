@@ -21,19 +21,19 @@ import torch
 from matplotlib.figure import Figure as Canvas
 from scipy.stats import spearmanr
 
-from saliency.atomic import write_whole
 from saliency.commands.prune import image_size
-from saliency.export import saliency_graph
-from saliency.model import ModelConfig, SaliencyModel
-from saliency.pruning.engines import ENGINES
+from saliency.compression.compress import measure_graph
+from saliency.files import write_whole
+from saliency.model.export import saliency_graph
+from saliency.model.network import ModelConfig, SaliencyModel
 from saliency.pruning.groups import find_groups
-from saliency.pruning.latency import LatencyTable
-from saliency.pruning.latency_file import read_table, table_to_json
-from saliency.pruning.measuring import setting_of
-from saliency.pruning.network_graph import find_operations, simplify
+from saliency.pruning.latency.engines import ENGINES
+from saliency.pruning.latency.measuring import setting_of
+from saliency.pruning.latency.onnx_graph import find_operations, simplify
+from saliency.pruning.latency.pace import NetworkTimes
+from saliency.pruning.latency.table import LatencyTable
+from saliency.pruning.latency.table_file import read_table, table_to_json
 from saliency.pruning.surgery import remove_channels
-from saliency.pruning.timing import NetworkTimes
-from saliency.pruning_job import measure_graph
 
 Times = tuple[list[float], list[float]]
 """Milliseconds of networks, the unpruned one first: predicted (and corrected by it), measured."""

@@ -17,12 +17,12 @@ from pathlib import Path
 
 from torch import Tensor
 
-from saliency.allocator import keep_freed_memory
 from saliency.datasets import read_dataset, split_scenes
-from saliency.run_folder import RunFolder
-from saliency.training import _Run
-from saliency.training_data import TrainingData
-from saliency.training_options import TrainingOptions
+from saliency.memory import reuse_large_blocks
+from saliency.training.data import TrainingData
+from saliency.training.options import TrainingOptions
+from saliency.training.run import _Run
+from saliency.training.run_folder import RunFolder
 
 Batch = tuple[Tensor, Tensor]
 
@@ -80,7 +80,7 @@ def main() -> None:
         default = getattr(TrainingOptions(), name)
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
     arguments = parser.parse_args()
-    keep_freed_memory()
+    reuse_large_blocks()
     with tempfile.TemporaryDirectory() as folder:
         run = build_run(arguments, Path(folder))
         print("round    with loading    without")

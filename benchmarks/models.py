@@ -14,17 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from saliency.center_bias import fit_center_bias
-from saliency.checkpoint import load_model
-from saliency.commands.training_input import read_training_data
-from saliency.export import saliency_graph
-from saliency.model import SaliencyModel
-from saliency.predictor import working_size
-from saliency.pruning.engines import OnnxRuntimeEngine
-from saliency.pruning.network_graph import simplify
-from saliency.pruning.timing import measure_networks_ms
-from saliency.training_data import TrainingData
-from saliency.validation import validate
+from saliency.fixations.center_bias import fit_center_bias
+from saliency.model.checkpoint import load_model
+from saliency.model.export import saliency_graph
+from saliency.model.network import SaliencyModel
+from saliency.prediction.predictor import working_size
+from saliency.pruning.latency.engines import OnnxRuntimeEngine
+from saliency.pruning.latency.onnx_graph import simplify
+from saliency.pruning.latency.pace import measure_networks_ms
+from saliency.training.data import TrainingData, read_training_data
+from saliency.training.validation import validate
 
 SIZE = (288, 384)
 """Of the photo, and of what most networks look at."""

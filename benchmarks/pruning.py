@@ -24,23 +24,22 @@ from typing import Any
 import torch
 from models import HEADER, SIZE, graph_of, measured_ms, scored, show, speedup_of
 
-from saliency.atomic import write_whole
-from saliency.checkpoint import load_model
 from saliency.commands.prune import TUNING
-from saliency.commands.training_input import read_training_data
-from saliency.gauge import Gauge
-from saliency.guide import Guide
-from saliency.losses import cross_entropy
-from saliency.model import SaliencyModel
-from saliency.pruning.engines import OnnxRuntimeEngine
-from saliency.pruning.latency_file import read_table
-from saliency.pruning_options import PruningOptions
-from saliency.pruning_run import PruningRun
-from saliency.run_folder import RunFolder
-from saliency.stepping import launch_fabric, load_batches
-from saliency.training import train
-from saliency.training_data import TrainingData, gather_sources
-from saliency.training_options import TrainingOptions
+from saliency.compression.comparison import Gauge
+from saliency.compression.options import PruningOptions
+from saliency.compression.pruning_run import PruningRun
+from saliency.files import write_whole
+from saliency.model.checkpoint import load_model
+from saliency.model.network import SaliencyModel
+from saliency.pruning.latency.engines import OnnxRuntimeEngine
+from saliency.pruning.latency.table_file import read_table
+from saliency.training.data import TrainingData, gather_sources, read_training_data
+from saliency.training.distillation import Guide
+from saliency.training.losses import cross_entropy
+from saliency.training.options import TrainingOptions
+from saliency.training.run import train
+from saliency.training.run_folder import RunFolder
+from saliency.training.step import launch_fabric, load_batches
 
 OURS = {
     "Fisher, measured time": {"signal": "fisher", "cost": "latency"},

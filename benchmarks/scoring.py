@@ -12,8 +12,8 @@ import time
 import numpy as np
 
 from saliency.datasets import read_dataset
-from saliency.evaluation import evaluate_scenes
-from saliency.reference import DatasetReference
+from saliency.evaluation.reference import DatasetReference
+from saliency.evaluation.scoring import evaluate_scenes
 
 
 def main() -> None:

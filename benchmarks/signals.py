@@ -13,11 +13,11 @@ from contextlib import AbstractContextManager, nullcontext
 import numpy as np
 import torch
 
-from saliency.allocator import keep_freed_memory
-from saliency.losses import cross_entropy
-from saliency.model import ModelConfig, SaliencyModel
+from saliency.memory import reuse_large_blocks
+from saliency.model.network import ModelConfig, SaliencyModel
 from saliency.pruning.groups import find_groups
 from saliency.pruning.signals import SignalCollector
+from saliency.training.losses import cross_entropy
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, nargs=2, default=(288, 384))
     parser.add_argument("--rounds", type=int, default=12)
     arguments = parser.parse_args()
-    keep_freed_memory()
+    reuse_large_blocks()
     torch.manual_seed(0)
     model = SaliencyModel(ModelConfig()).train().to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)

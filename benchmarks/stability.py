@@ -21,13 +21,13 @@ from functools import partial
 import numpy as np
 from PIL import Image, ImageOps
 
-from saliency.aspect import largest_size, parse_aspect
-from saliency.content import find_content
+from saliency.crop_windows.best_windows import ShareTable, Window, best_windows
 from saliency.datasets import read_dataset, split_scenes
-from saliency.image import load_photo, pixels_to_srgb
-from saliency.pixels import as_image
-from saliency.predictor import Predictor
-from saliency.window import ShareTable, Window, best_windows
+from saliency.geometry import largest_size, parse_aspect
+from saliency.photo.borders import find_content
+from saliency.photo.pixels import as_image
+from saliency.photo.reading import load_photo, pixels_to_srgb
+from saliency.prediction.predictor import Predictor
 
 RATIOS = tuple(parse_aspect(text) for text in ("1:1", "9:16", "16:9", "4:5"))
 

@@ -23,15 +23,15 @@ from fractions import Fraction
 
 import numpy as np
 
-from saliency.aspect import parse_aspect
-from saliency.calibration import fit_without_own, gather_cases, kept_share
-from saliency.choice import ChoiceOptions, choose
-from saliency.confidence import Calibration
+from saliency.crop_windows.best_windows import best_windows
+from saliency.crop_windows.choice import ChoiceOptions, choose
+from saliency.crop_windows.confidence import Calibration
 from saliency.datasets import read_dataset, split_scenes
-from saliency.fixations import Scene, empirical_density
-from saliency.image import read_photo
-from saliency.predictor import Predictor
-from saliency.window import best_windows
+from saliency.evaluation.calibration.fit import fit_without_own, gather_cases, kept_share
+from saliency.fixations.scene import Scene, empirical_density
+from saliency.geometry import parse_aspect
+from saliency.photo.reading import read_photo
+from saliency.prediction.predictor import Predictor
 
 RATIOS = {text: parse_aspect(text) for text in ("1:1", "9:16", "16:9", "4:5", "1.91:1")}
 HEADER = (

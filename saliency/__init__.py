@@ -16,13 +16,13 @@ __version__ = "0.1.0"
 __all__ = ["Choice", "ChoiceOptions", "Crop", "Predictor", "Window", "best_windows", "crop"]
 
 _HOMES = {
-    "Choice": "saliency.choice",
-    "ChoiceOptions": "saliency.choice_options",
-    "Crop": "saliency.crop_image",
-    "Predictor": "saliency.predictor",
-    "Window": "saliency.window",
-    "best_windows": "saliency.window",
-    "crop": "saliency.crop_image",
+    "Choice": "saliency.crop_windows.choice",
+    "ChoiceOptions": "saliency.crop_windows.options",
+    "Crop": "saliency.cropping.crop",
+    "Predictor": "saliency.prediction.predictor",
+    "Window": "saliency.crop_windows.best_windows",
+    "best_windows": "saliency.crop_windows.best_windows",
+    "crop": "saliency.cropping.crop",
 }
 
 

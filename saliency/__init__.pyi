@@ -1,10 +1,10 @@
-from saliency.choice import Choice as Choice
-from saliency.choice_options import ChoiceOptions as ChoiceOptions
-from saliency.crop_image import Crop as Crop
-from saliency.crop_image import crop as crop
-from saliency.predictor import Predictor as Predictor
-from saliency.window import Window as Window
-from saliency.window import best_windows as best_windows
+from saliency.crop_windows.best_windows import Window as Window
+from saliency.crop_windows.best_windows import best_windows as best_windows
+from saliency.crop_windows.choice import Choice as Choice
+from saliency.crop_windows.options import ChoiceOptions as ChoiceOptions
+from saliency.cropping.crop import Crop as Crop
+from saliency.cropping.crop import crop as crop
+from saliency.prediction.predictor import Predictor as Predictor
 
 __version__: str
 __all__ = ["Choice", "ChoiceOptions", "Crop", "Predictor", "Window", "best_windows", "crop"]

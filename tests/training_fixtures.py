@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from saliency.center_bias import GRID_SHAPE
 from saliency.datasets import read_dataset, split_scenes
-from saliency.model import ModelConfig, SaliencyModel
-from saliency.training_data import TrainingData
-from saliency.training_options import TrainingOptions
+from saliency.fixations.center_bias import GRID_SHAPE
+from saliency.model.network import ModelConfig, SaliencyModel
+from saliency.training.data import TrainingData
+from saliency.training.options import TrainingOptions
 
 TINY = ModelConfig(backbone="test_efficientnet", readout_channels=8, input_pixels=64 * 64)
 

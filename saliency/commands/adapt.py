@@ -50,10 +50,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _adapt(arguments: argparse.Namespace) -> int:
     """Fit each data set, report and write."""
     # Here and not above, so that --help answers at once, and without the training extra.
-    from saliency.adaptation import fit_numbers  # noqa: PLC0415
     from saliency.datasets import read_dataset, split_scenes  # noqa: PLC0415
-    from saliency.predictions import load_look  # noqa: PLC0415
-    from saliency.set_numbers import write_numbers  # noqa: PLC0415
+    from saliency.model.dataset_bias_file import write_numbers  # noqa: PLC0415
+    from saliency.model.loading import load_look  # noqa: PLC0415
+    from saliency.training.adaptation import fit_numbers  # noqa: PLC0415
 
     if arguments.out.exists() and not arguments.overwrite:
         raise DatasetError(f"{arguments.out} exists already; --overwrite replaces it")
@@ -78,11 +78,11 @@ def _adapt(arguments: argparse.Namespace) -> int:
 
 def _describe_gain(dataset: Any, look: Any, own: Any) -> str:
     """Return what the numbers of a data set bring on its validation images, in words."""
-    from saliency.adaptation import information_gains  # noqa: PLC0415
-    from saliency.bootstrap import interval, resampled_means  # noqa: PLC0415
     from saliency.datasets import split_scenes  # noqa: PLC0415
-    from saliency.predictions import at_photo_size  # noqa: PLC0415
-    from saliency.reference import DatasetReference  # noqa: PLC0415
+    from saliency.evaluation.bootstrap import interval, resampled_means  # noqa: PLC0415
+    from saliency.evaluation.reference import DatasetReference  # noqa: PLC0415
+    from saliency.model.loading import at_photo_size  # noqa: PLC0415
+    from saliency.training.adaptation import information_gains  # noqa: PLC0415
 
     scenes = split_scenes(dataset.scenes, "validation")
     predictions = [at_photo_size(look), at_photo_size(own.adapt(look))]

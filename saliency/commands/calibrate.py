@@ -17,9 +17,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from saliency.atomic import write_whole
 from saliency.commands import run_reporting
 from saliency.errors import DatasetError
+from saliency.files import write_whole
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -64,15 +64,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _calibrate(arguments: argparse.Namespace) -> int:
     """Gather the cases, fit, report and write."""
     # Here and not above, so that --help answers at once, and without the training extra.
-    from saliency.calibration import (  # noqa: PLC0415
+    from saliency.datasets import read_dataset, split_scenes  # noqa: PLC0415
+    from saliency.evaluation.calibration.fit import (  # noqa: PLC0415
         cross_validate,
         fit_calibration,
         gather_cases,
         store_calibration,
     )
-    from saliency.calibration_report import describe_fit, summarise_fit  # noqa: PLC0415
-    from saliency.datasets import read_dataset, split_scenes  # noqa: PLC0415
-    from saliency.predictor import Predictor  # noqa: PLC0415
+    from saliency.evaluation.calibration.report import describe_fit, summarise_fit  # noqa: PLC0415
+    from saliency.prediction.predictor import Predictor  # noqa: PLC0415
 
     datasets = [read_dataset(spec) for spec in arguments.data]
     scenes = [
@@ -87,7 +87,7 @@ def _calibrate(arguments: argparse.Namespace) -> int:
     probabilities = cross_validate(cases)
     print(describe_fit(cases, probabilities))
     if arguments.plot is not None:
-        from saliency.calibration_plot import draw_reliability  # noqa: PLC0415  for --plot only
+        from saliency.evaluation.calibration.plot import draw_reliability  # noqa: PLC0415  for --plot only
 
         write_whole(draw_reliability(cases, probabilities), arguments.plot, overwrite=True)
         print(f"written: {arguments.plot}")

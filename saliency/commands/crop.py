@@ -17,16 +17,16 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from saliency.aspect import aspect_name, parse_aspect
 from saliency.commands import run_reporting
-from saliency.commands.choice_options import add_choice_options, read_choice_options
-from saliency.commands.crop_options import (
+from saliency.commands.arguments.choice import add_choice_options, read_choice_options
+from saliency.commands.arguments.cropping import (
     add_file_options,
     add_input_options,
     add_report_options,
     add_run_options,
     add_size_options,
 )
+from saliency.geometry import aspect_name, parse_aspect
 
 STREAM = "-"
 """In place of a photo: standard input, and standard output for its crop."""
@@ -139,7 +139,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _crop_photos(options: argparse.Namespace) -> int:
     """Crop the photos that the options name."""
     # Here and not above, so that --help and a wrong command line answer at once.
-    from saliency.commands.cropping_job import crop_files, crop_stream  # noqa: PLC0415
+    from saliency.commands.crop_job import crop_files, crop_stream  # noqa: PLC0415
 
     choice = read_choice_options(options)
     if options.photos == [Path(STREAM)]:

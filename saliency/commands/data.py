@@ -15,9 +15,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from saliency.atomic import write_whole
 from saliency.commands import run_reporting
 from saliency.errors import DatasetError
+from saliency.files import write_whole
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -58,13 +58,13 @@ def _check(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm  # noqa: PLC0415
 
     from saliency.datasets import MappedPhoto, read_dataset  # noqa: PLC0415
-    from saliency.datasets.expected import EXPECTED, Expected  # noqa: PLC0415
     from saliency.datasets.inspection import (  # noqa: PLC0415
         contact_sheet,
         find_problems,
         statistics,
     )
-    from saliency.fixations import Scene  # noqa: PLC0415
+    from saliency.datasets.published_counts import EXPECTED, Expected  # noqa: PLC0415
+    from saliency.fixations.scene import Scene  # noqa: PLC0415
 
     dataset = read_dataset(arguments.data, refuse_faults=False)
     expected = EXPECTED.get(arguments.data.partition(":")[0], Expected())
@@ -93,7 +93,7 @@ def _check(arguments: argparse.Namespace) -> int:
 def _export(arguments: argparse.Namespace) -> int:
     """Write a data set as pysaliency's files."""
     from saliency.datasets import read_dataset  # noqa: PLC0415
-    from saliency.datasets.pysaliency_files import write_pysaliency  # noqa: PLC0415
+    from saliency.datasets.layouts.pysaliency_hdf5 import write_pysaliency  # noqa: PLC0415
 
     for name in ("stimuli.hdf5", "fixations.hdf5"):
         if (arguments.out / name).exists() and not arguments.overwrite:

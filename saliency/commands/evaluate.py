@@ -30,9 +30,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from saliency.atomic import write_whole
 from saliency.commands import run_reporting
-from saliency.commands.options import add_fold_options, chosen_fold
+from saliency.commands.arguments.training import add_fold_options, chosen_fold
+from saliency.files import write_whole
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -134,7 +134,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _report(arguments: argparse.Namespace) -> int:
     """Evaluate, print the table and write the files."""
     # Here and not above, so that --help answers at once, and without the training extra.
-    from saliency.score_report import (  # noqa: PLC0415
+    from saliency.evaluation.run import (  # noqa: PLC0415
         Choices,
         evaluate_all,
         format_table,
@@ -165,7 +165,7 @@ def _report(arguments: argparse.Namespace) -> int:
         text = json.dumps(report, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
         write_whole(text.encode(), arguments.json, overwrite=True)
     if arguments.html is not None:
-        from saliency.html_report import render_report  # noqa: PLC0415  matplotlib takes a second
+        from saliency.evaluation.report.html import render_report  # noqa: PLC0415  matplotlib takes a second
 
         page = render_report(results, asked)
         write_whole(page.encode(), arguments.html, overwrite=True)

@@ -60,8 +60,8 @@ def _export(arguments: argparse.Namespace) -> int:
         raise CheckpointError(f"expected a file with the ending .onnx to write to, got {out}")
     if out.exists() and not arguments.overwrite:
         raise CheckpointError(f"{out} exists already; --overwrite replaces it")
-    from saliency.checkpoint import load_model, read_metadata  # noqa: PLC0415  torch takes seconds
-    from saliency.export import export_onnx  # noqa: PLC0415
+    from saliency.model.checkpoint import load_model, read_metadata  # noqa: PLC0415  torch takes seconds
+    from saliency.model.export import export_onnx  # noqa: PLC0415
 
     model = load_model(arguments.model)
     scores = read_metadata(arguments.model)["scores"]

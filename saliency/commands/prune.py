@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from saliency.commands import run_reporting
-from saliency.commands.options import (
+from saliency.commands.arguments.training import (
     add_field,
     add_fitting_options,
     add_run_options,
@@ -33,11 +33,10 @@ from saliency.commands.options import (
     given_fields,
     refuse_beside_resume,
 )
-from saliency.commands.training_input import read_training_data
+from saliency.compression.options import PRUNING_CHOICES, PruningOptions
 from saliency.errors import CheckpointError
-from saliency.pruning_options import PRUNING_CHOICES, PruningOptions
-from saliency.run_folder import RunFolder
-from saliency.training_options import TrainingOptions
+from saliency.training.options import TrainingOptions
+from saliency.training.run_folder import RunFolder
 
 TUNING = TrainingOptions(
     weights="none",
@@ -234,7 +233,7 @@ def _measure(arguments: argparse.Namespace) -> int:
     _log_to_terminal()
 
     def run() -> int:
-        from saliency.pruning_job import measure  # noqa: PLC0415  torch takes many seconds
+        from saliency.compression.compress import measure  # noqa: PLC0415  torch takes many seconds
 
         table = measure(
             arguments.model,
@@ -257,6 +256,8 @@ def _log_to_terminal() -> None:
 
 def _prune(asked: RunOptions | None, folder: RunFolder) -> int:
     """Start the run that is asked for, or go on with the one in the folder."""
+    from saliency.training.data import read_training_data  # noqa: PLC0415  scipy takes a second
+
     options = asked or _options_of_run(folder)
     unpruned = folder.path / "unpruned.safetensors"
     data = read_training_data(
@@ -267,7 +268,7 @@ def _prune(asked: RunOptions | None, folder: RunFolder) -> int:
     )
     if asked:
         _start(folder, asked)
-    from saliency.pruning_job import prune  # noqa: PLC0415  torch and timm take many seconds
+    from saliency.compression.compress import prune  # noqa: PLC0415  torch and timm take many seconds
 
     outcome = prune(
         Path(options.model),

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from saliency.commands import run_reporting
-from saliency.commands.options import (
+from saliency.commands.arguments.training import (
     add_field,
     add_fitting_options,
     add_fold_options,
@@ -32,10 +32,9 @@ from saliency.commands.options import (
     given_fields,
     refuse_beside_resume,
 )
-from saliency.commands.training_input import read_training_data
 from saliency.errors import CheckpointError
-from saliency.run_folder import RunFolder
-from saliency.training_options import CHOICES, NEW_INPUT_PIXELS, TrainingOptions
+from saliency.training.options import CHOICES, NEW_INPUT_PIXELS, TrainingOptions
+from saliency.training.run_folder import RunFolder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,6 +127,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _train(asked: RunOptions | None, folder: RunFolder) -> int:
     """Start the run that is asked for, or go on with the one in the folder."""
+    from saliency.training.data import read_training_data  # noqa: PLC0415  scipy takes a second
+
     options = asked or _options_of_run(folder)
     data = read_training_data(
         options.data,
@@ -138,8 +139,8 @@ def _train(asked: RunOptions | None, folder: RunFolder) -> int:
     )
     if asked:
         folder.start(asked)
-    from saliency.checkpoint import load_model  # noqa: PLC0415  torch and timm take many seconds
-    from saliency.training import train  # noqa: PLC0415  likewise
+    from saliency.model.checkpoint import load_model  # noqa: PLC0415  torch and timm take many seconds
+    from saliency.training.run import train  # noqa: PLC0415  likewise
 
     start = None if options.start is None else load_model(options.start)
     figures = train(data, options.training, folder, start=start)

@@ -4,7 +4,6 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
-from saliency.datasets.cat2000 import read_cat2000
 from saliency.datasets.dataset import (
     Dataset,
     Fault,
@@ -13,19 +12,20 @@ from saliency.datasets.dataset import (
     split_folds,
     split_scenes,
 )
-from saliency.datasets.fixatons import read_fixatons
-from saliency.datasets.folder import read_folder
-from saliency.datasets.marked import (
+from saliency.datasets.layouts.cat2000 import read_cat2000
+from saliency.datasets.layouts.coco_scanpaths import read_coco_freeview, read_coco_search18
+from saliency.datasets.layouts.fixation_matrices import (
     read_dut_omron,
     read_figrim,
     read_pascal_s,
     read_toronto,
 )
-from saliency.datasets.mit1003 import read_mit1003
-from saliency.datasets.osie import read_eyecrowd, read_osie
-from saliency.datasets.pysaliency_files import read_pysaliency
-from saliency.datasets.salicon import read_salicon
-from saliency.datasets.scanpaths import read_coco_freeview, read_coco_search18
+from saliency.datasets.layouts.fixatons import read_fixatons
+from saliency.datasets.layouts.folder import read_folder
+from saliency.datasets.layouts.mit1003 import read_mit1003
+from saliency.datasets.layouts.osie import read_eyecrowd, read_osie
+from saliency.datasets.layouts.pysaliency_hdf5 import read_pysaliency
+from saliency.datasets.layouts.salicon import read_salicon
 from saliency.errors import DatasetError
 
 __all__ = [

@@ -13,7 +13,7 @@ from numpy import ndarray
 from PIL import Image
 
 from saliency.errors import DatasetError
-from saliency.fixations import Scene
+from saliency.fixations.scene import Scene
 
 Part = Literal["train", "validation", "all"]
 

@@ -9,10 +9,10 @@ from jaxtyping import Float32, Float64, UInt8
 from numpy import ndarray
 
 from saliency.datasets.dataset import Dataset, Fault, MappedPhoto, load_map, upright_size
-from saliency.datasets.expected import Expected
+from saliency.datasets.published_counts import Expected
 from saliency.errors import SaliencyError
-from saliency.fixations import Scene
-from saliency.image import load_photo, to_srgb
+from saliency.fixations.scene import Scene
+from saliency.photo.reading import load_photo, to_srgb
 
 SHEET_SCENES = 24
 SHEET_COLUMNS = 6

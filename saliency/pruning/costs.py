@@ -10,8 +10,8 @@ from jaxtyping import Float64
 from numpy import ndarray
 
 from saliency.pruning.groups import ChannelGroups
-from saliency.pruning.latency import LatencyTable
-from saliency.pruning.operations import Operation, Template
+from saliency.pruning.latency.operations import Operation, Template
+from saliency.pruning.latency.table import LatencyTable
 
 Cost = Literal["latency", "flops", "params", "none"]
 """Milliseconds from a table; multiplications and additions; weights; or one for every channel."""

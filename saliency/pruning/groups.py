@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from saliency.errors import PruningError
-from saliency.pruning.graph import ChannelTracer
 from saliency.pruning.layers import Side
+from saliency.pruning.tracing import ChannelTracer
 
 Places = dict[tuple[str, Side], list[int]]
 """The indexes of one channel on each side of each layer."""

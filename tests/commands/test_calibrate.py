@@ -5,7 +5,7 @@ from runtime_fixtures import opened, write_model
 from training_fixtures import write_spots
 
 from saliency.commands import calibrate
-from saliency.predictor import Predictor
+from saliency.prediction.predictor import Predictor
 
 
 @pytest.fixture(scope="module")

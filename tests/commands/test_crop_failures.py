@@ -6,9 +6,9 @@ import sys
 import pytest
 from runtime_fixtures import dark_photo, opened, write_model
 
-from saliency import atomic
+from saliency import files as atomic
 from saliency.commands import crop as crop_command
-from saliency.predictor import Predictor
+from saliency.prediction.predictor import Predictor
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from PIL import Image
 from runtime_fixtures import dark_photo, opened, write_model
 
 from saliency.commands.crop import main
-from saliency.photo_format import SUFFIXES
+from saliency.photo.formats import SUFFIXES
 
 BRIGHT = (300, 40, 380, 120)
 """The bright part of a photo of 400x200, which the model of the tests looks at."""

@@ -9,8 +9,8 @@ from training_fixtures import write_spots
 
 from saliency.commands import data
 from saliency.datasets import Dataset, read_dataset
-from saliency.datasets.expected import Expected
 from saliency.datasets.inspection import contact_sheet, find_problems, statistics
+from saliency.datasets.published_counts import Expected
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 from runtime_fixtures import write_model
 
-from saliency import score_report
 from saliency.commands import evaluate
 from saliency.datasets import read_dataset, split_folds, split_scenes
-from saliency.evaluation import METRICS, evaluate_scenes
-from saliency.predictions import load_predict
-from saliency.reference import DatasetReference
+from saliency.evaluation import run as score_report
+from saliency.evaluation.reference import DatasetReference
+from saliency.evaluation.scoring import METRICS, evaluate_scenes
+from saliency.model.loading import load_predict
 
 
 def write_dataset(root, *, count=6, seed=0):
@@ -234,9 +234,9 @@ def test_help_describes_every_option(capsys):
 def test_torch_and_onnx_files_of_one_model_predict_the_same(tmp_path):
     import torch
 
-    from saliency.checkpoint import save_model
-    from saliency.export import export_onnx
-    from saliency.model import ModelConfig, SaliencyModel
+    from saliency.model.checkpoint import save_model
+    from saliency.model.export import export_onnx
+    from saliency.model.network import ModelConfig, SaliencyModel
 
     torch.manual_seed(0)
     model = SaliencyModel(ModelConfig(input_pixels=96 * 128)).eval()

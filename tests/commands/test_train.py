@@ -5,15 +5,15 @@ import pytest
 from runtime_fixtures import dark_photo, write_model
 from training_fixtures import COMMAND_LINE, OPTIONS, random_model, write_spots
 
-from saliency.checkpoint import load_model, save_model
 from saliency.commands import crop, train
-from saliency.commands.training_input import read_training_data
 from saliency.datasets import read_dataset, split_folds
 from saliency.errors import DatasetError
-from saliency.predictor import Predictor
-from saliency.run_folder import RunFolder
-from saliency.set_numbers import read_numbers
-from saliency.training_options import CHOICES, TrainingOptions
+from saliency.model.checkpoint import load_model, save_model
+from saliency.model.dataset_bias_file import read_numbers
+from saliency.prediction.predictor import Predictor
+from saliency.training.data import read_training_data
+from saliency.training.options import CHOICES, TrainingOptions
+from saliency.training.run_folder import RunFolder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

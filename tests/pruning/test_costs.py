@@ -5,13 +5,13 @@ from latency_fixtures import Toy
 from torch import nn
 from training_fixtures import random_model
 
-from saliency.export import saliency_graph
+from saliency.model.export import saliency_graph
 from saliency.pruning.costs import ChannelCount, NetworkCost, create_cost, flops, parameters
-from saliency.pruning.engines import OnnxRuntimeEngine
 from saliency.pruning.groups import find_groups
-from saliency.pruning.latency import LatencyTable, Row
-from saliency.pruning.measuring import export_copy, setting_of
-from saliency.pruning.network_graph import find_operations, find_templates
+from saliency.pruning.latency.engines import OnnxRuntimeEngine
+from saliency.pruning.latency.measuring import export_copy, setting_of
+from saliency.pruning.latency.onnx_graph import find_operations, find_templates
+from saliency.pruning.latency.table import LatencyTable, Row
 from saliency.pruning.surgery import remove_channels
 
 SHAPE = (1, 3, 16, 24)

@@ -18,11 +18,11 @@ from pruning_fixtures import (
 )
 from torch import nn
 
-from saliency.model import ModelConfig, SaliencyModel
+from saliency.model.network import ModelConfig, SaliencyModel
+from saliency.model.readout import TopDownReadout
 from saliency.pruning.gates import gated, ones
 from saliency.pruning.groups import find_groups
 from saliency.pruning.surgery import channel_counts, remove_channels, resize_layers
-from saliency.readout import TopDownReadout
 
 TOYS = [
     *(Residual(), Concatenation(), SqueezeExcite(), Lateral(), Flattened(), Twice()),

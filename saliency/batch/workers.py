@@ -1,0 +1,64 @@
+"""Crop many photos in one process, several at a time, and report on them in their order."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from saliency.batch.cropper import Cropper
+from saliency.batch.listing import ListedPhoto
+from saliency.cropping.report import CropReport
+from saliency.errors import PhotoError
+
+_AHEAD = 2  # photos given to each worker before the oldest one is waited for
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a photo: a report, or an error, or neither where all was there before."""
+
+    photo: ListedPhoto
+    report: CropReport | None = None
+    error: str | None = None
+
+
+def crop_all(
+    cropper: Cropper, photos: Sequence[ListedPhoto], *, worker_count: int
+) -> Iterator[Outcome]:
+    """Crop photos and yield what became of each, in their order.
+
+    Decoding, prediction and encoding run outside of Python's lock, so threads share the work. When
+    the caller stops (Ctrl-C), photos that were begun are finished and no other is begun.
+    """
+    if worker_count == 1:
+        yield from (_named(cropper, photo)() for photo in photos)
+        return
+    from concurrent.futures import Future, ThreadPoolExecutor  # noqa: PLC0415  slow
+
+    waiting: deque[Future[Outcome]] = deque()
+    pool = ThreadPoolExecutor(worker_count)
+    try:
+        for photo in photos:
+            waiting.append(pool.submit(_named(cropper, photo)))
+            if len(waiting) >= _AHEAD * worker_count:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _named(cropper: Cropper, photo: ListedPhoto) -> Callable[[], Outcome]:
+    """Name a photo's crops, now, so that names do not depend on chance; return what crops it."""
+    try:
+        plan = cropper.plan(photo)
+    except PhotoError as error:
+        failed = Outcome(photo, error=str(error))
+        return lambda: failed
+
+    def crop() -> Outcome:
+        try:
+            return Outcome(photo, None if plan.is_done else cropper.crop(plan))
+        except PhotoError as error:
+            return Outcome(photo, error=str(error))
+
+    return crop

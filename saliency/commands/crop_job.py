@@ -1,0 +1,237 @@
+"""What `saliency crop` does once its command line is read."""
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from saliency.batch.contact_sheet import Cell, draw_sheets, encode_sheet, make_cell, page_name
+from saliency.batch.cropper import Cropper
+from saliency.batch.listing import ListedPhoto, find_photos, read_list, write_list
+from saliency.batch.naming import CANDIDATE_PATTERN, DEFAULT_PATTERN, names_candidates
+from saliency.batch.plan import CropOptions
+from saliency.batch.workers import Outcome, crop_all
+from saliency.commands import error_line
+from saliency.crop_windows.options import ChoiceOptions
+from saliency.cropping.cutting import Output
+from saliency.cropping.report import brief_json, json_line, printable
+from saliency.errors import PhotoError
+from saliency.files import write_whole
+from saliency.photo.writing import Encoding
+from saliency.prediction.predictor import Predictor
+
+_STDIN = Path("standard input")
+
+
+def crop_stream(options: argparse.Namespace, choice: ChoiceOptions) -> int:
+    """Crop the photo on standard input and write its crop to standard output."""
+    with _quiet_libraries():
+        data = sys.stdin.buffer.read()
+        if not data:
+            raise PhotoError("expected a photo on standard input, got nothing")
+        predictor = Predictor(options.model, threads=options.threads)
+        report, crops = Cropper(predictor, _read(options, choice)).crop_data(data, _STDIN)
+    if options.timing:
+        print(f"saliency crop: timing: {report.timing_line()}", file=sys.stderr)
+    if options.dry_run:
+        shown = report.to_json(status="analysed", has_timing=options.timing)
+        print(json_line(shown) if options.json else report.to_text())
+        return 0
+    if not crops:
+        raise PhotoError(f"no crop of {_STDIN}: {report.choices[0].reason}")
+    sys.stdout.buffer.write(crops[0])
+    return 0
+
+
+def crop_files(options: argparse.Namespace, choice: ChoiceOptions) -> int:
+    """Crop every photo, going on after those that fail."""
+    photos = _photos(options)
+    wanted = _read(options, choice)
+    _check_lists(options, photos)
+    workers = min(options.workers or os.cpu_count() or 1, max(len(photos), 1))
+    threads = options.threads or (1 if workers > 1 else None)
+    with _quiet_libraries(single_threaded=workers > 1):
+        cropper = Cropper(Predictor(options.model, threads=threads), wanted, photos)
+        summary = _Summary()
+        try:
+            with _progress_bar(len(photos)) as bar:
+                emit: Callable[..., None] = print if bar is None else bar.write
+                for outcome in crop_all(cropper, photos, worker_count=workers):
+                    summary.add(outcome, has_cells=options.contact_sheet is not None)
+                    _show(outcome, options, emit)
+                    if bar is not None:
+                        bar.update()
+        finally:
+            if options.rejects is not None:
+                listed = write_list(summary.rejects, is_null_separated=options.null)
+                write_whole(listed, options.rejects, overwrite=_may_replace(options))
+    if options.contact_sheet is not None:
+        _write_sheets(summary.cells, options)
+    if options.timing:
+        summary.show_timing()
+    return 1 if summary.rejects else 0
+
+
+@dataclass
+class _Summary:
+    """What is told when all photos are done."""
+
+    rejects: list[Path] = field(default_factory=list)
+    cells: list[Cell] = field(default_factory=list)
+    parts_ms: dict[str, list[float]] = field(default_factory=dict)
+
+    def add(self, outcome: Outcome, *, has_cells: bool) -> None:
+        """Take note of a photo."""
+        if outcome.error is not None:
+            self.rejects.append(outcome.photo.path)
+        if outcome.report is None:
+            return
+        if has_cells:
+            self.cells.append(make_cell(outcome.report))
+        for name, spent_ms in outcome.report.timing_ms.items():
+            self.parts_ms.setdefault(name, []).append(spent_ms)
+
+    def show_timing(self) -> None:
+        """Tell the mean times, if there were several photos."""
+        means = {name: sum(spent) / len(spent) for name, spent in self.parts_ms.items()}
+        if max((len(spent) for spent in self.parts_ms.values()), default=0) > 1:
+            parts = ", ".join(f"{name} {mean:.1f} ms" for name, mean in means.items())
+            print(f"saliency crop: timing: mean of all photos: {parts}", file=sys.stderr)
+
+
+def _photos(options: argparse.Namespace) -> list[ListedPhoto]:
+    """Return the photos that are to be cropped, each once."""
+    paths = list(options.photos)
+    if options.from_file is not None:
+        paths += read_list(_read_list_file(options.from_file), is_null_separated=options.null)
+    found = find_photos(
+        paths,
+        list(options.aspect),
+        is_recursive=options.recursive,
+        output_dir=options.output_dir,
+        contact_sheet=options.contact_sheet,
+    )
+    return list({photo.path: photo for photo in found}.values())
+
+
+def _read_list_file(name: str) -> bytes:
+    """Return the content of a list of photos."""
+    try:
+        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise PhotoError(f"cannot read the list {name}: {reason}") from error
+
+
+def _read(options: argparse.Namespace, choice: ChoiceOptions) -> CropOptions:
+    """Return the options of a command line as those of the cropper."""
+    pattern = options.name
+    if pattern is None:
+        has_several = options.candidates is not None and options.candidates > 1
+        pattern = CANDIDATE_PATTERN if has_several else DEFAULT_PATTERN
+    if not (options.json or names_candidates(pattern)):
+        choice = replace(choice, candidates=1)  # nobody is told of others
+    is_exact = options.size is not None and not options.has_aspect
+    return CropOptions(
+        aspects=options.aspect,
+        choice=choice,
+        output_dir=options.output_dir,
+        pattern=pattern,
+        output=Output(
+            max_size=options.max_size,
+            scale=options.scale,
+            exact_size=options.size if is_exact else None,
+            bounds=None if is_exact else options.size,
+        ),
+        as_format=options.format,
+        encoding=Encoding(
+            quality=options.quality,
+            subsampling=options.subsampling,
+            progressive=options.progressive,
+            lossless=options.lossless,
+            background=options.background,
+        ),
+        is_lossless=options.lossless,
+        is_stripped=options.strip,
+        overlay=options.overlay,
+        overwrite=options.overwrite,
+        resume=options.resume,
+        is_dry=options.dry_run,
+        has_preview=options.contact_sheet is not None,
+    )
+
+
+def _show(outcome: Outcome, options: argparse.Namespace, emit: Callable[..., None]) -> None:
+    """Print what became of a photo."""
+    path, report = outcome.photo.path, outcome.report
+    if outcome.error is not None:
+        message = outcome.error.replace(str(path), printable(path))
+        emit(error_line("crop", message), file=sys.stderr)
+        if options.json:
+            emit(json_line(brief_json(path, "failed", outcome.error)), file=sys.stdout)
+    elif report is None:
+        if options.json:
+            emit(json_line(brief_json(path, "present")), file=sys.stdout)
+    else:
+        status = "analysed" if options.dry_run else "cropped"
+        shown = report.to_json(status=status, has_timing=options.timing)
+        emit(json_line(shown) if options.json else report.to_text(), file=sys.stdout)
+        if options.timing:
+            emit(f"saliency crop: timing: {report.timing_line()}", file=sys.stderr)
+    sys.stdout.flush()  # whoever reads along sees each photo when it is done
+
+
+def _check_lists(options: argparse.Namespace, photos: Sequence[ListedPhoto]) -> None:
+    """Refuse, before anything is done, to replace a file by a list or a sheet; a photo ever."""
+    for file in (options.rejects, options.contact_sheet):
+        if file is None or not file.exists():
+            continue
+        if any(file.resolve() == photo.path.resolve() for photo in photos):
+            raise PhotoError(f"expected another file than a photo that is cropped, got {file}")
+        if not _may_replace(options):
+            raise PhotoError(f"{file} exists already; --overwrite replaces it")
+
+
+def _may_replace(options: argparse.Namespace) -> bool:
+    """Return whether lists and sheets of an earlier run may be replaced."""
+    return bool(options.overwrite or options.resume)
+
+
+def _write_sheets(cells: Sequence[Cell], options: argparse.Namespace) -> None:
+    """Write the pages of the contact sheet."""
+    for number, page in enumerate(draw_sheets(list(cells)), start=1):
+        file = page_name(options.contact_sheet, number)
+        write_whole(encode_sheet(page, file), file, overwrite=_may_replace(options))
+
+
+@contextmanager
+def _quiet_libraries(*, single_threaded: bool = False) -> Iterator[None]:
+    """Keep libraries from printing lines of their own, and from sharing out what workers share."""
+    logging: Any = cv2.utils.logging
+    before = cv2.getNumThreads(), logging.getLogLevel()
+    logging.setLogLevel(0)
+    if single_threaded:
+        cv2.setNumThreads(1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        cv2.setNumThreads(before[0])
+        logging.setLogLevel(before[1])
+
+
+def _progress_bar(photo_count: int) -> AbstractContextManager[Any]:
+    """Return a bar for a person who waits for several photos, and nothing for anybody else."""
+    if photo_count < 2 or not sys.stderr.isatty():
+        return nullcontext()
+    from tqdm import tqdm  # noqa: PLC0415  not for one photo
+
+    return tqdm(total=photo_count, unit="photo", file=sys.stderr, leave=False)

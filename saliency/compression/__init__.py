@@ -1,0 +1,1 @@
+"""A saliency model made small: pruned, fine-tuned, compared and reported."""

@@ -1,0 +1,210 @@
+"""The model of a pruning run: it trains on between removals and loses channels at them."""
+
+import copy
+import dataclasses
+import math
+import sys
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from saliency.compression.options import PruningOptions
+from saliency.model.network import SaliencyModel
+from saliency.pruning.compensation import remove_and_compensate
+from saliency.pruning.groups import ChannelGroups, find_groups, remaining_groups
+from saliency.pruning.layers import NORMS, channel_layers
+from saliency.pruning.optimizer_state import remove_moments
+from saliency.pruning.signals import SignalCollector, Signals
+from saliency.pruning.surgery import channel_counts, remaining_outputs, resize_layers
+from saliency.training.data import TrainingData, gather_sources
+from saliency.training.distillation import Guide, example_pixels
+from saliency.training.options import TrainingOptions
+from saliency.training.run_folder import RunFolder
+from saliency.training.step import (
+    create_optimizer,
+    launch_fabric,
+    load_batches,
+    shrunk_for,
+    take_step,
+)
+
+WARM_UP_STEPS = 50
+COMPENSATING_BATCHES = 4  # the last ones before a removal, by which the rest makes up for it
+EXAMPLE = torch.zeros(1, 64, 96, 3, dtype=torch.uint8)
+
+
+class PruningLearner:
+    """A model, what it learns from, and its channels' signals, which are collected meanwhile.
+
+    Attributes:
+        model: as it is at present.
+        groups: its channel groups.
+        step: training steps taken.
+    """
+
+    def __init__(
+        self,
+        start: SaliencyModel,
+        data: TrainingData,
+        *,
+        options: PruningOptions,
+        training: TrainingOptions,
+        run: RunFolder,
+    ) -> None:
+        """Begin with the unpruned model.
+
+        Args:
+            start: the unpruned model.
+            data: what to learn from.
+            options: how to prune.
+            training: how to train on.
+            run: where the whole run, fine-tuning too, keeps what it learns from.
+
+        Raises:
+            SaliencyError: the model has nothing to prune, or something cannot be read.
+        """
+        self.options = options
+        self.examples = data.examples or run.examples
+        self.groups = find_groups(start, EXAMPLE)
+        self.sources = gather_sources(data, cache=run.teacher)
+        self.fabric = launch_fabric(training)
+        self.guide = Guide.load(
+            data.guide,
+            self.fabric,
+            share=training.teacher_weight,
+            pixels=training.teacher_pixels,
+        )
+        self.photos: deque[Tensor] = deque(maxlen=COMPENSATING_BATCHES)
+        pixels = example_pixels(start, self.guide)
+        self.training = dataclasses.replace(training, input_pixels=pixels)
+        self.model = start.to(self.fabric.device).to(memory_format=torch.channels_last)
+        self.collector = SignalCollector(self.groups, options.signal, seed=training.seed)
+        self.step = 0
+        self._set_up(create_optimizer(self.model, training))
+        self._batches: Iterator[Sequence[Tensor]] | None = None
+
+    def signals(self) -> Signals:
+        """Return the signals of the channels at present."""
+        return self.collector.signals(self.model)
+
+    def copy(self) -> SaliencyModel:
+        """Return the model at present, on the CPU, in evaluation mode."""
+        return copy.deepcopy(self.model).cpu().eval()
+
+    def train(self, *, until: int) -> float:
+        """Take steps, which the signals are told by; return the mean loss."""
+        self.wrapped.train()
+        if self._batches is None:
+            self._batches = self._load_batches()
+        losses = []
+        while self.step < until:
+            self._set_rates()
+            batch = next(self._batches)
+            with self.collector.watch(self.model):
+                losses.append(
+                    take_step(
+                        self.fabric,
+                        self.wrapped,
+                        self.optimizer,
+                        batch,
+                        options=self.training,
+                        guide=None if self.training.variants else self.guide,
+                    )
+                )
+            self.photos.append(shrunk_for(self.model, batch[0], self.training))
+            self.step += 1
+        return float(torch.stack(losses).mean()) if losses else math.nan
+
+    def cut(self, removals: dict[str, list[int]]) -> None:
+        """Remove channels from the model and from all that goes with it."""
+        names = {parameter: name for name, parameter in self.model.named_parameters()}
+        states = {names[parameter]: state for parameter, state in self.optimizer.state.items()}
+        moments = remove_moments(states, self.model, self.groups, removals)
+        pruned = remove_and_compensate(self.model, self.groups, removals, self.photos)
+        assert isinstance(pruned, SaliencyModel)
+        pruned.origins = origins_after(self.model, self.groups, removals)
+        self.photos.clear()
+        self.model = pruned
+        self.groups = remaining_groups(self.groups, removals)
+        self.collector.remove(self.groups, removals)
+        self.collector.forget(self.options.forget)
+        self._set_up(self._optimizer_with(moments))
+
+    def state(self) -> dict[str, Any]:
+        """Return all that `restore` needs, right after a removal."""
+        names = {parameter: name for name, parameter in self.model.named_parameters()}
+        return {
+            "step": self.step,
+            "channels": channel_counts(self.model),
+            "origins": self.model.origins,
+            "model": self.model.state_dict(),
+            "moments": {names[key]: state for key, state in self.optimizer.state.items()},
+            "examples": self.collector.examples,
+            "seed": self.collector.seed,
+            "sums": {name: torch.from_numpy(x) for name, x in self.collector.sums.items()},
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a `state`, with a learner that has just begun."""
+        self.step = state["step"]
+        resized = resize_layers(self.model, state["channels"])
+        assert isinstance(resized, SaliencyModel)
+        resized.load_state_dict(state["model"])
+        resized.origins = state["origins"]
+        self.model = resized
+        self.groups = find_groups(resized.cpu(), EXAMPLE)
+        self.model.to(self.fabric.device)
+        self.collector.groups, self.collector.seed = self.groups, state["seed"]
+        self.collector.examples = state["examples"]
+        self.collector.sums = {name: values.numpy() for name, values in state["sums"].items()}
+        device = self.fabric.device
+        moments = {
+            name: {key: value.to(device) if key != "step" else value for key, value in s.items()}
+            for name, s in state["moments"].items()
+        }
+        self._set_up(self._optimizer_with(moments))
+
+    def _set_up(self, optimizer: torch.optim.Optimizer) -> None:
+        self.wrapped, self.optimizer = self.fabric.setup(self.model, optimizer)
+
+    def _set_rates(self) -> None:
+        warmth = min(1.0, (self.step + 1) / WARM_UP_STEPS)
+        greatest = self.training.backbone_rate, self.training.readout_rate
+        for group, rate in zip(self.optimizer.param_groups, greatest, strict=True):
+            group["lr"] = warmth * self.options.rate_share * rate
+
+    def _optimizer_with(self, moments: dict[str, dict[str, Any]]) -> torch.optim.Optimizer:
+        """Return an optimizer for the model at present that remembers these moments."""
+        optimizer = create_optimizer(self.model, self.training)
+        for name, parameter in self.model.named_parameters():
+            if name in moments:
+                optimizer.state[parameter] = moments[name]
+        return optimizer
+
+    def _load_batches(self) -> Iterator[Sequence[Tensor]]:
+        return load_batches(
+            self.fabric,
+            self.sources,
+            self.training,
+            size_multiple=self.model.size_multiple,
+            first_step=self.step,
+            last_step=sys.maxsize,
+            guide=self.guide,
+            examples=self.examples,
+        )
+
+
+def origins_after(
+    model: SaliencyModel, groups: ChannelGroups, removals: dict[str, list[int]]
+) -> dict[str, list[int]]:
+    """Return the `origins` of a model after a removal."""
+    left = remaining_outputs(model, groups, removals)
+    norms = {name for name, layer in channel_layers(model).items() if isinstance(layer, NORMS)}
+    return {
+        name: [model.origins[name][k] for k in channels] if name in model.origins else channels
+        for name, channels in left.items()
+        if name in norms
+    }

@@ -1,0 +1,239 @@
+"""Prune a trained model against measured time, while it trains on."""
+
+import logging
+import math
+import sys
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from saliency.compression.comparison import Gauge, Point
+from saliency.compression.learner import PruningLearner
+from saliency.compression.options import PruningOptions
+from saliency.errors import PruningError
+from saliency.memory import keep_kernels, reuse_large_blocks
+from saliency.model.network import SaliencyModel
+from saliency.pruning.costs import create_cost, latency_cost
+from saliency.pruning.latency.onnx_graph import find_templates
+from saliency.pruning.latency.table import LatencyTable
+from saliency.pruning.selection import Selection
+from saliency.training.data import TrainingData
+from saliency.training.options import TrainingOptions
+from saliency.training.run_folder import RunFolder
+
+log = logging.getLogger(__name__)
+
+NOTED_SHARE = 0.9  # a point is noted whenever the time has come down to this share of the last
+SPARE = 0.99  # of the time asked for: measured again, it never is the very same
+CORRECTING_POINTS = 3  # the last ones, whose median is believed: one may have met a busy machine
+PASSES_FOR_MEASURED = 5  # of removals beyond the predicted target, until the measured one is met
+
+
+class PruningRun:
+    """The moving parts of a run, which are saved and restored together.
+
+    Attributes:
+        learner: the model at present, and what it learns from.
+        points: how it did from the unpruned model on.
+        sizes: how many channels each group has.
+    """
+
+    def __init__(
+        self,
+        start: SaliencyModel,
+        data: TrainingData,
+        *,
+        options: PruningOptions,
+        training: TrainingOptions,
+        folder: RunFolder,
+        run: RunFolder,
+        table: LatencyTable,
+        gauge: Gauge,
+    ) -> None:
+        """Begin with the unpruned model, or where the folder's last state left off.
+
+        Raises:
+            SaliencyError: the model has nothing to prune, or something cannot be read.
+        """
+        reuse_large_blocks()
+        keep_kernels()
+        torch.manual_seed(training.seed)
+        self.options, self.folder, self.gauge = options, folder, gauge
+        self.learner = PruningLearner(start, data, options=options, training=training, run=run)
+        groups = self.learner.groups
+        templates = find_templates(gauge.graph, input_shape=gauge.shape)
+        self.latency = latency_cost(table, templates, groups)
+        self.cost = create_cost(options.cost, table, templates, groups)
+        self.sizes = {group.name: group.size for group in groups.prunable}
+        self.removals, self.passes = 0, 0
+        self.points: list[Point] = []
+        self.ratios: list[float] = []  # measured over predicted, at each point
+        state = folder.load_state()
+        if state is not None:
+            self._restore(state)
+
+    @property
+    def correction(self) -> float:
+        """What the table's times are to be multiplied by."""
+        return float(np.median(self.ratios[-CORRECTING_POINTS:])) if self.ratios else 1.0
+
+    @property
+    def predicted_ms(self) -> float:
+        """The time of the model at present, from the table, corrected by what was measured."""
+        return self.correction * self.latency.total(self.sizes)
+
+    @property
+    def target_ms(self) -> float:
+        """The time to come down to; 0 where β says how far to go."""
+        if self.options.beta is not None:
+            return 0.0
+        if self.options.target_ms is not None:
+            return SPARE * self.options.target_ms
+        assert self.options.speedup is not None
+        return SPARE * self.points[0]["measured_ms"] / self.options.speedup
+
+    def run(self) -> SaliencyModel:
+        """Prune to the target and return the model, on the CPU.
+
+        Raises:
+            PruningError: the target is below what one channel in each group would take.
+        """
+        if not self.points:
+            self._begin()
+        self._check_reach()
+        bar = tqdm(
+            total=self._planned(),
+            desc="pruning",
+            unit="removal",
+            mininterval=0.5 if sys.stderr.isatty() else 30,
+            disable=not self.learner.fabric.is_global_zero,
+        )
+        while not self._has_arrived():
+            loss = self.learner.train(until=(self.removals + 1) * self.options.steps)
+            if not self._remove():
+                break
+            if self.predicted_ms <= NOTED_SHARE * self.points[-1]["measured_ms"]:
+                self._note()
+            self._save()
+            bar.update()
+            bar.total = None if not self.target_ms else bar.n + self._planned()
+            bar.set_postfix_str(self._shown(loss), refresh=False)
+        bar.close()
+        if self.points[-1]["removals"] != self.removals:
+            self._note()
+        return self.learner.copy()
+
+    def _has_arrived(self) -> bool:
+        """Whether the target is met, by the table and by measurement.
+
+        Where only one of them says so, what is there is measured (again): the correction of the
+        table may be late, and one measurement may have met an idle moment.
+        """
+        if self.options.beta is not None:
+            return False
+        last, is_predicted = self.points[-1], self.predicted_ms <= self.target_ms
+        is_noted = last["removals"] == self.removals
+        if not is_predicted and not (is_noted and last["measured_ms"] <= self.target_ms):
+            return False
+        if not (is_predicted and is_noted):
+            self._note()
+        self.passes += 1
+        return self.predicted_ms <= self.target_ms or self.passes > PASSES_FOR_MEASURED
+
+    def _check_reach(self) -> None:
+        """Refuse a target that no removal of channels can reach."""
+        least = {name: min(size, self.options.least) for name, size in self.sizes.items()}
+        floor_ms = self.correction * self.latency.total(least)
+        if self.target_ms and self.target_ms < floor_ms:
+            raise PruningError(
+                f"expected a target of at least {floor_ms:.2f} ms, which the model takes with "
+                f"{self.options.least} channels in each group, got {self.target_ms:.2f} ms; "
+                "choose a later target, a smaller input or a smaller backbone"
+            )
+
+    def _planned(self) -> int:
+        """Return how many removals are likely still to come, 0 where only β knows."""
+        if not self.target_ms:
+            return 0
+        return max(1, math.ceil(math.log(self.predicted_ms / self.target_ms)
+                   / -math.log(1 - self.options.time_share)))  # fmt: skip
+
+    def _remove(self) -> bool:
+        """Remove channels for a share of the present time; return whether any went."""
+        selection = Selection(
+            self.learner.signals(),
+            self.cost,
+            sizes=self.sizes,
+            beta=self.options.beta,
+            least=self.options.least,
+        )
+        goal_ms = max(self.target_ms, (1 - self.options.time_share) * self.predicted_ms)
+        while self.correction * self.latency.total(selection.sizes) > goal_ms:
+            if selection.decide() is None:
+                break
+        removals = selection.removals
+        if removals:
+            self.learner.cut(removals)
+            self.sizes = dict(selection.sizes)
+            self.removals += 1
+        elif self.options.beta is None:
+            raise PruningError(
+                f"no channel is left to remove at {self.predicted_ms:.2f} ms, the target is "
+                f"{self.target_ms:.2f} ms; choose a later target"
+            )
+        return bool(removals)
+
+    def _begin(self) -> None:
+        """Measure and validate the unpruned model, and what it is with a smaller input."""
+        point = self.gauge.measure_unpruned()
+        self._add(point)
+        if self.gauge.is_smaller:
+            self._note()
+        else:
+            self._compare(point)
+
+    def _note(self) -> None:
+        """Measure and validate the model at present."""
+        point = self.gauge.measure(self.learner.copy())
+        self._compare(point)
+        self._add(point)
+
+    def _compare(self, point: Point) -> None:
+        self.ratios.append(point["measured_ms"] / self.latency.total(self.sizes))
+
+    def _add(self, point: Point) -> None:
+        if self.removals and self.points[-1]["removals"] == self.removals:
+            self.points.pop()  # measured once more
+        channels = float(sum(self.sizes.values()))
+        self.points.append({"removals": float(self.removals), "channels": channels, **point})
+        shown = ", ".join(f"{name} {value:.4g}" for name, value in self.points[-1].items())
+        log.info("while pruning: %s", shown)
+
+    def _shown(self, loss: float) -> str:
+        measured_ms = self.points[-1]["measured_ms"]
+        return (
+            f"predicted {self.predicted_ms:.2f} ms, last measured {measured_ms:.2f} ms, "
+            f"target {self.target_ms:.2f} ms, loss {loss:.3f}, {sum(self.sizes.values())} channels"
+        )
+
+    def _save(self) -> None:
+        self.folder.save_state(
+            {
+                "removals": self.removals,
+                "passes": self.passes,
+                "ratios": self.ratios,
+                "points": self.points,
+                "sizes": self.sizes,
+                "learner": self.learner.state(),
+            }
+        )
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.removals, self.passes = state["removals"], state["passes"]
+        self.ratios = state["ratios"]
+        self.points, self.sizes = state["points"], state["sizes"]
+        self.gauge.unpruned_ms = self.points[0]["measured_ms"]
+        self.learner.restore(state["learner"])
+        log.info("going on after removal %d", self.removals)

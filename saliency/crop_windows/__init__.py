@@ -1,0 +1,1 @@
+"""From a density and wishes to crop windows; pure arithmetic."""

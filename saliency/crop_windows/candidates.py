@@ -1,0 +1,180 @@
+"""The window that would be best for a photo, and others beside it, as the options ask for."""
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from saliency.crop_windows.best_windows import ShareTable, Window
+from saliency.crop_windows.composition import corner_for, find_subject
+from saliency.crop_windows.options import Box, ChoiceOptions
+from saliency.crop_windows.search import (
+    Edges,
+    Wishes,
+    best_place,
+    least_window,
+    nearest_place,
+    size_of_side,
+)
+from saliency.errors import PhotoError
+from saliency.geometry import Size, largest_size
+
+_LEAST_NEW_SHARE = 0.05  # of the density, that a further candidate shows and none before it
+_COARSE_SIDE = 96  # cells on the longer side of the grid on which further candidates are found
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """A photo's density with the wishes that its windows are to meet.
+
+    Attributes:
+        density: grid over the whole photo (here and below: without its border).
+        table: the same, summed up.
+        options: how to choose.
+        wishes: the boxes of the options, on this photo.
+    """
+
+    density: NDArray[np.floating]
+    table: ShareTable
+    options: ChoiceOptions
+    wishes: Wishes
+
+    @property
+    def photo_size(self) -> Size:
+        """Width and height of the photo, in pixels."""
+        return self.table.photo_size
+
+
+def read_setting(
+    density: NDArray[np.floating],
+    photo_size: Size,
+    options: ChoiceOptions,
+    content: Window | None = None,
+) -> Setting:
+    """Return a density with the wishes that the options mean on the content of a photo.
+
+    Raises:
+        PhotoError: a box lies outside the photo.
+        ValueError: the density or the photo's size is unusable.
+    """
+    picture = content or Window(0, 0, *photo_size)
+    table = ShareTable(density, picture.size)
+    keep = [_edges(box, photo_size, picture, "keep") for box in options.keep]
+    avoid = [_edges(box, photo_size, picture, "avoid") for box in options.avoid]
+    if None in keep:
+        raise PhotoError("a box to keep lies in the border of the photo; --keep-borders shows it")
+    return Setting(density, table, options, Wishes(_found(keep), _found(avoid)))
+
+
+def propose(setting: Setting, ratio: Fraction) -> Window:
+    """Return the window of a ratio that is wanted, be it worth leaving the middle or not.
+
+    It is the largest that fits, or the least that keeps the share to zoom to with its margin,
+    where most density is; then it is laid so that the subject is in its place.
+    """
+    options, table = setting.options, setting.table
+    size = largest_size(setting.photo_size, ratio)
+    if options.zoom is None:
+        window = best_place(table, size, setting.wishes)
+    else:
+        window = least_window(table, ratio, options.zoom, setting.wishes)
+        side = _roomy_side(max(window.width, window.height), ratio, options)
+        size = size_of_side(side, ratio, size)
+        window = _grown(window, size, setting)
+    if options.place is not None:
+        subject = find_subject(setting.density, window, setting.photo_size)
+        corner = corner_for(options.place, subject, window)
+        window = nearest_place(size, setting.photo_size, setting.wishes, target=corner)
+    return window
+
+
+def propose_middle(setting: Setting, size: Size) -> Window:
+    """Return the window of a size nearest the middle among those that meet the wishes best."""
+    x, y = ((photo - side) // 2 for photo, side in zip(setting.photo_size, size, strict=True))
+    return nearest_place(size, setting.photo_size, setting.wishes, target=(x, y))
+
+
+def propose_more(setting: Setting, best: Window, count: int) -> list[Window]:
+    """Return further windows of a window's size, at most so many.
+
+    Each is where most of the density is that no window before it shows (in whole cells of a
+    coarser grid), so none is a mere neighbour of another. There are fewer where what is left is
+    less than 5 % of the density.
+    """
+    windows = [best]
+    if count == 0:
+        return []
+    left = _coarse(setting.density)
+    while len(windows) <= count:
+        left = _without(left, windows[-1], setting.photo_size)
+        table = ShareTable(left, setting.photo_size) if left.any() else None
+        if table is None:
+            break
+        window = best_place(table, (best.width, best.height), setting.wishes)
+        if table.share(window) * left.sum() < _LEAST_NEW_SHARE:
+            break
+        windows.append(window)
+    return windows[1:]
+
+
+def _roomy_side(side: int, ratio: Fraction, options: ChoiceOptions) -> int:
+    """Return the longer side of a zoomed window with its margin, and of the least size."""
+    wanted = side * (1 + 2 * options.margin)
+    if options.min_size is not None:
+        width, height = options.min_size
+        shape = float(ratio)
+        wanted = max(wanted, *((width, height * shape) if ratio >= 1 else (width / shape, height)))
+    return math.ceil(wanted)
+
+
+def _grown(window: Window, size: Size, setting: Setting) -> Window:
+    """Return a window brought to a size about its middle, as far as the photo and wishes allow."""
+    x = window.x + (window.width - size[0]) // 2
+    y = window.y + (window.height - size[1]) // 2
+    return nearest_place(size, setting.photo_size, setting.wishes, target=(x, y))
+
+
+def _coarse(density: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return a density of sum 1 on a grid of at most so many cells on its longer side."""
+    rows, columns = density.shape
+    factor = min(1.0, _COARSE_SIDE / max(rows, columns))
+    size = max(1, round(columns * factor)), max(1, round(rows * factor))
+    values = np.asarray(density, dtype=np.float32)
+    cells = cv2.resize(values, size, interpolation=cv2.INTER_AREA).astype(np.float64)
+    return np.asarray(cells / cells.sum())
+
+
+def _without(cells: NDArray[np.float64], window: Window, photo_size: Size) -> NDArray[np.float64]:
+    """Return a density without what a window holds of each cell."""
+    rows, columns = cells.shape
+    across = _covered(columns, window.x, window.width, photo_size[0])
+    down = _covered(rows, window.y, window.height, photo_size[1])
+    return np.asarray(cells * (1 - np.outer(down, across)))
+
+
+def _covered(count: int, start: int, length: int, full: int) -> NDArray[np.float64]:
+    """Return which part of each cell along an axis of `full` pixels a stretch of it covers."""
+    borders = np.arange(count + 1) * (full / count)
+    overlap = np.minimum(borders[1:], start + length) - np.maximum(borders[:-1], start)
+    return np.asarray(np.clip(overlap * (count / full), 0.0, 1.0))
+
+
+def _found(boxes: list[Edges | None]) -> tuple[Edges, ...]:
+    """Return the boxes that are there."""
+    return tuple(box for box in boxes if box is not None)
+
+
+def _edges(box: Box, photo_size: Size, content: Window, option: str) -> Edges | None:
+    """Return the part of a box that lies on the content of a photo, in pixels of that, if any."""
+    edges = box.edges(photo_size)
+    if edges is None:
+        raise PhotoError(
+            f"expected the box to {option} to reach into the {photo_size[0]}x{photo_size[1]} "
+            f"photo, got {box}; give it in percent, or leave this photo out"
+        )
+    left, top, right, bottom = edges
+    inside = Window(left, top, right - left, bottom - top).common(content)
+    return None if inside is None else inside.moved(-content.x, -content.y).box

@@ -1,0 +1,258 @@
+"""Choose the window of each aspect ratio: where most density is, if it is worth leaving the middle.
+
+The rule. A window goes where it keeps the most of the predicted fixations; of subjects that cannot
+all fit, those win that together draw the most. Boxes to keep and to avoid come before that
+(`search`), a place for the subject after it. The window is compared with the one of the same size
+in the middle (with boxes: the one nearest the middle that meets them equally well), and is taken if
+it gains enough and people are likely enough to prefer it; else the fallback is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saliency.crop_windows.best_windows import Window
+from saliency.crop_windows.candidates import (
+    Setting,
+    propose,
+    propose_middle,
+    propose_more,
+    read_setting,
+)
+from saliency.crop_windows.confidence import Calibration, gather_evidence
+from saliency.crop_windows.options import LEAST_GAIN, ChoiceOptions
+from saliency.geometry import Size, largest_size
+
+__all__ = [
+    "Alternative",
+    "Choice",
+    "ChoiceOptions",
+    "Outcome",
+    "Padding",
+    "candidates_of",
+    "choose",
+]
+
+Outcome = Literal["moved", "centred", "padded", "skipped"]
+
+_DIGITS = 6  # of a share in JSON
+_PLACED = "the subject is where it was asked to be, as far as the photo has room"
+_WHOLE = "it is the whole picture"
+_REASONS = {"moved": "most density is there", "centred": "most density is in the middle"}
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """A window that was not chosen, and the share of the density that it would keep."""
+
+    window: Window
+    share: float
+
+
+@dataclass(frozen=True)
+class Padding:
+    """Borders that bring a whole photo to a ratio, in pixels of the photo."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A window chosen for an aspect ratio, and what it is worth.
+
+    Attributes:
+        aspect: the ratio as it was asked for, `16:9`.
+        outcome: `moved` for a window beside the middle, `centred` for one in the middle, `padded`
+            for the whole photo with borders, `skipped` where there is to be no crop.
+        reason: why, in a few words for people.
+        window: the window, inside the photo; the whole photo if padded; what would have been
+            taken if skipped.
+        share: of the density, in the window, 0 to 1.
+        centre: the window that it was compared with.
+        centre_share: of the density, in that one.
+        gain: what the best window keeps more than that one, whether or not it was taken.
+        confidence: probability that fixations prefer the best window to that one; None where
+            they are the same, and where the model has no calibration.
+        padding: the borders wanted if padded, else None.
+        alternatives: other windows, the best one first where it was not taken; with the one chosen
+            no more than the candidates asked for, but always the best one.
+    """
+
+    aspect: str
+    outcome: Outcome
+    reason: str
+    window: Window
+    share: float
+    centre: Window
+    centre_share: float
+    gain: float
+    confidence: float | None
+    padding: Padding | None = None
+    alternatives: tuple[Alternative, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the choice as `saliency crop --json` prints it, always the same keys in order."""
+        return {
+            "aspect": self.aspect,
+            "outcome": self.outcome,
+            "reason": self.reason,
+            **asdict(self.window),
+            "share": round(self.share, _DIGITS),
+            "centre_share": round(self.centre_share, _DIGITS),
+            "gain": round(self.gain, _DIGITS),
+            "confidence": None if self.confidence is None else round(self.confidence, _DIGITS),
+            "padding": None if self.padding is None else asdict(self.padding),
+            "alternatives": [
+                {**asdict(one.window), "share": round(one.share, _DIGITS)}
+                for one in self.alternatives
+            ],
+        }
+
+
+def choose(
+    density: NDArray[np.floating],
+    aspects: Mapping[str, Fraction],
+    photo_size: Size,
+    options: ChoiceOptions,
+    calibration: Calibration | None = None,
+    *,
+    content: Window | None = None,
+) -> tuple[Choice, ...]:
+    """Return the choice for each aspect ratio, in their order.
+
+    Args:
+        density: what each cell of a grid over the content holds, at least 0; any scale.
+        aspects: how each ratio is written, and its value.
+        photo_size: width and height of the upright photo, in pixels.
+        options: how to choose.
+        calibration: of the model that predicted the density (`Predictor.calibration`).
+        content: the part of the photo that is its picture, out of which no window reaches
+            (`content.find_content`); None for the whole photo.
+
+    Raises:
+        PhotoError: a box lies outside the photo.
+        ValueError: the density or the photo's size is unusable.
+    """
+    picture = content or Window(0, 0, *photo_size)
+    setting = read_setting(density, photo_size, options, picture)
+    return tuple(
+        _moved(_choose(setting, label, ratio, calibration), picture.x, picture.y)
+        for label, ratio in aspects.items()
+    )
+
+
+def _choose(
+    setting: Setting, label: str, ratio: Fraction, calibration: Calibration | None
+) -> Choice:
+    """Return the choice for one ratio."""
+    best = propose(setting, ratio)
+    centre = propose_middle(setting, (best.width, best.height))
+    evidence = gather_evidence(setting.table, best, centre)
+    confidence = None
+    if calibration is not None and best != centre:
+        confidence = calibration.probability(evidence)
+    doubt = _doubt(setting, best, centre, gain=evidence.gain, confidence=confidence)
+    outcome: Outcome = "centred" if best == centre else "moved"
+    window, padding = best, None
+    if doubt is not None:
+        outcome, window, padding = _fall_back(setting, ratio, best)
+    count = setting.options.candidates - 1
+    others = [one for one in (best, *propose_more(setting, best, count)) if one != window]
+    return Choice(
+        aspect=label,
+        outcome=outcome,
+        reason=doubt or _reason(setting, outcome, window),
+        window=window,
+        share=setting.table.share(window),
+        centre=centre,
+        centre_share=setting.table.share(centre),
+        gain=evidence.gain,
+        confidence=confidence,
+        padding=padding,
+        alternatives=tuple(
+            Alternative(other, setting.table.share(other)) for other in others[: max(count, 1)]
+        ),
+    )
+
+
+def _moved(choice: Choice, x: int, y: int) -> Choice:
+    """Return a choice on the content of a photo as one on the photo."""
+    return replace(
+        choice,
+        window=choice.window.moved(x, y),
+        centre=choice.centre.moved(x, y),
+        alternatives=tuple(
+            Alternative(one.window.moved(x, y), one.share) for one in choice.alternatives
+        ),
+    )
+
+
+def candidates_of(choice: Choice) -> list[Choice]:
+    """Return a choice, and after it each of its alternatives as if that had been chosen.
+
+    Of a photo that is skipped there are no alternatives.
+    """
+    others = () if choice.outcome == "skipped" else choice.alternatives
+    return [choice] + [
+        replace(choice, outcome="moved", window=one.window, share=one.share, padding=None)
+        for one in others
+    ]
+
+
+def _reason(setting: Setting, outcome: Outcome, window: Window) -> str:
+    """Return why a window is taken that nothing speaks against."""
+    if (window.width, window.height) == setting.photo_size:
+        return _WHOLE
+    return _REASONS[outcome] if setting.options.place is None else _PLACED
+
+
+def _doubt(
+    setting: Setting, best: Window, centre: Window, *, gain: float, confidence: float | None
+) -> str | None:
+    """Return why the best window is not to be taken, None if it is."""
+    options = setting.options
+    if options.min_size is not None:
+        width, height = options.min_size
+        if best.width < width or best.height < height:
+            return f"the photo has no window of {width}x{height}"
+    if not setting.wishes.are_met(best):
+        return "no window holds all boxes to keep"
+    if best == centre:
+        return None
+    if options.min_gain is not None and gain < options.min_gain:
+        return f"it gains {gain:.1%}, less than the {options.min_gain:.1%} asked for"
+    least = options.least_confidence
+    if confidence is None:
+        too_little = least > 0 and gain < LEAST_GAIN
+        return f"it gains {gain:.1%}, the model has no calibration" if too_little else None
+    return f"confidence {confidence:.1%}, below {least:.1%}" if confidence < least else None
+
+
+def _fall_back(
+    setting: Setting, ratio: Fraction, best: Window
+) -> tuple[Outcome, Window, Padding | None]:
+    """Return what is done instead of taking the best window."""
+    if setting.options.fallback == "skip":
+        return "skipped", best, None
+    if setting.options.fallback == "pad":
+        whole = Window(0, 0, *setting.photo_size)
+        return "padded", whole, _padding(setting.photo_size, ratio)
+    return "centred", propose_middle(setting, largest_size(setting.photo_size, ratio)), None
+
+
+def _padding(photo_size: Size, ratio: Fraction) -> Padding:
+    """Return the borders that make the least canvas of a ratio around a photo, even on both sides.
+
+    An odd pixel goes to the right or to the bottom.
+    """
+    width, height = photo_size
+    across = max(0, round(height * ratio) - width)
+    down = max(0, round(width / ratio) - height)
+    return Padding(across // 2, down // 2, across - across // 2, down - down // 2)

@@ -1,0 +1,1 @@
+"""One photo: look at it, choose its windows, cut them."""

@@ -1,0 +1,190 @@
+"""Cut a window out of a photo and encode it with what the photo carried."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image, ImageColor
+
+from saliency.crop_windows.best_windows import Window
+from saliency.crop_windows.choice import Padding
+from saliency.errors import PhotoError, first_line
+from saliency.geometry import Size
+from saliency.photo.animation import Frame
+from saliency.photo.formats import CropFormat
+from saliency.photo.jpeg import with_segments
+from saliency.photo.lossless_jpeg import cut_lossless
+from saliency.photo.metadata import carried_by_crop
+from saliency.photo.pixels import Box, Pixels, as_image, cropped, pixel_size, resampled
+from saliency.photo.reading import LoadedPhoto, eight_bits
+from saliency.photo.writing import Encoding, encode, fit_mode, save
+
+_ANIMATED: tuple[CropFormat, ...] = ("gif", "webp", "png", "avif")
+_NO_PADDING = Padding(0, 0, 0, 0)
+_DRAWN_MODES = ("L", "LA", "RGB", "RGBA", "CMYK")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """At which size crops are written; at most one of the sizes is given, none for the photo's own.
+
+    Attributes:
+        max_size: longest side; a smaller window is left as it is.
+        scale: factor of both sides.
+        exact_size: width and height, whatever the window's.
+        bounds: the crop is as large as fits into this width and height.
+    """
+
+    max_size: int | None = None
+    scale: float | None = None
+    exact_size: Size | None = None
+    bounds: Size | None = None
+
+    def size_of(self, window_size: Size) -> Size:
+        """Return the size at which a window (with its borders, if any) is written."""
+        if self.exact_size is not None:
+            return self.exact_size
+        longest = max(window_size)
+        factor = 1.0
+        if self.max_size is not None and longest > self.max_size:
+            factor = self.max_size / longest
+        elif self.scale is not None:
+            factor = self.scale
+        elif self.bounds is not None:
+            factor = min(most / side for most, side in zip(self.bounds, window_size, strict=True))
+        width, height = (max(1, round(side * factor)) for side in window_size)
+        return width, height
+
+
+def make_crop(
+    photo: LoadedPhoto,
+    window: Window,
+    *,
+    as_format: CropFormat,
+    encoding: Encoding,
+    output: Output,
+    padding: Padding | None = None,
+    stripped: bool = False,
+) -> bytes:
+    """Return the crop of a photo to a window, as the bytes of a file.
+
+    An animation is cropped frame by frame where the format has animations; else its first frame.
+
+    Args:
+        photo: from `load_photo`, decoded at a size that has no fewer pixels than wanted here.
+        window: in pixels of the whole upright photo.
+        as_format: see `encode`.
+        encoding: quality and the like.
+        output: at which size.
+        padding: borders of `encoding.background` to add, in pixels of the photo.
+        stripped: leave out EXIF, XMP, IPTC and the resolution.
+
+    Raises:
+        PhotoError: the format cannot hold the crop.
+    """
+    borders = padding or _NO_PADDING
+    cut = _Cut(photo.size, window, borders, output, encoding.background)
+    carried = carried_by_crop(photo.carried, photo.exif, cut.size, stripped=stripped)
+    try:
+        if photo.frames and as_format in _ANIMATED:
+            frames = [Frame(as_image(cut.of(one.image)), one.duration_ms) for one in photo.frames]
+            more = _animation_options(frames, photo.loop, as_format)
+            fitted = [
+                fit_mode(one.image, carried.icc_profile, as_format, encoding) for one in frames
+            ]
+            return save([image for image, _ in fitted], carried, as_format, encoding, **more)
+        return encode(
+            cut.of(photo.pixels),
+            carried,
+            as_format,
+            encoding,
+            has_reduced_chroma=photo.has_reduced_chroma,
+        )
+    except (OSError, ValueError, MemoryError, RuntimeError) as error:
+        raise PhotoError(
+            f"cannot write the crop of {photo.path} as {as_format}: {first_line(error)}"
+        ) from error
+
+
+def make_lossless_crop(photo: LoadedPhoto, window: Window, *, stripped: bool = False) -> bytes:
+    """Return the crop of a JPEG to a window on its blocks (`lossless.snapped`), not re-encoded.
+
+    The crop is stored as the photo is, with the same EXIF orientation.
+
+    Raises:
+        PhotoError: the photo is no JPEG, or of a kind that cannot be cut so.
+    """
+    jpeg, size = cut_lossless(photo.data, photo, window)
+    carried = carried_by_crop(
+        photo.carried, photo.exif, size, orientation=photo.orientation, stripped=stripped
+    )
+    return with_segments(jpeg, carried)
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """How a crop is cut out of pixels that show the whole photo at some size."""
+
+    photo_size: Size
+    window: Window
+    padding: Padding
+    output: Output
+    background: str
+
+    @property
+    def padded_size(self) -> Size:
+        """Width and height of the window with its borders, in pixels of the photo."""
+        borders = self.padding
+        width = self.window.width + borders.left + borders.right
+        return width, self.window.height + borders.top + borders.bottom
+
+    @property
+    def size(self) -> Size:
+        """Width and height of the crop."""
+        return self.output.size_of(self.padded_size)
+
+    def of(self, pixels: Pixels) -> Pixels:
+        """Return the crop of pixels, in their own mode wherever that can be."""
+        if self.padding == _NO_PADDING:
+            return self._window_of(pixels, self.size)
+        x_scale, y_scale = (a / b for a, b in zip(self.size, self.padded_size, strict=True))
+        left, top = round(self.padding.left * x_scale), round(self.padding.top * y_scale)
+        right = max(left + 1, round((self.padding.left + self.window.width) * x_scale))
+        bottom = max(top + 1, round((self.padding.top + self.window.height) * y_scale))
+        inner = as_image(self._window_of(pixels, (right - left, bottom - top)))
+        inner = inner if inner.mode in _DRAWN_MODES else eight_bits(inner)
+        canvas = Image.new(inner.mode, self.size, _ink(self.background, inner.mode))
+        canvas.paste(inner, (left, top))
+        return canvas
+
+    def _window_of(self, pixels: Pixels, size: Size) -> Pixels:
+        """Return what the window shows, at a size."""
+        window = self.window
+        box = (window.x, window.y, window.x + window.width, window.y + window.height)
+        if pixel_size(pixels) == self.photo_size and size == (window.width, window.height):
+            return cropped(pixels, box)
+        if isinstance(pixels, Image.Image) and pixels.mode in ("1", "P", "PA"):
+            pixels = eight_bits(pixels)  # neither bits nor palette indices can be averaged
+        width, height = pixel_size(pixels)
+        x_scale, y_scale = width / self.photo_size[0], height / self.photo_size[1]
+        scaled: Box = (box[0] * x_scale, box[1] * y_scale, box[2] * x_scale, box[3] * y_scale)
+        return resampled(pixels, scaled, size)
+
+
+def _ink(colour: str, mode: str) -> Any:
+    """Return a colour in a mode that can be drawn in."""
+    if mode == "CMYK":
+        return Image.new("RGB", (1, 1), colour).convert("CMYK").getpixel((0, 0))
+    return ImageColor.getcolor(colour, mode)
+
+
+def _animation_options(
+    frames: Sequence[Frame], loop: int | None, as_format: CropFormat
+) -> dict[str, Any]:
+    """Return how long frames are shown and how often, as Pillow's writers are told."""
+    options: dict[str, Any] = {"duration": [round(frame.duration_ms) for frame in frames]}
+    if loop is not None and as_format != "avif":
+        options["loop"] = loop
+    if as_format == "gif":
+        options["disposal"] = 2  # frames are complete, and a transparent one hides the one before
+    return options

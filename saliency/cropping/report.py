@@ -1,0 +1,123 @@
+"""What was done with a photo, as JSON and as lines for people."""
+
+import json
+from dataclasses import asdict, dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saliency.crop_windows.best_windows import Window
+from saliency.crop_windows.choice import Choice, candidates_of
+from saliency.cropping.focal_point import service_values
+from saliency.geometry import Size
+
+SCHEMA = 1
+"""Version of the JSON; a later one may only add keys as long as this stays."""
+
+
+@dataclass(frozen=True)
+class CropReport:
+    """What was done with one photo.
+
+    Attributes:
+        photo: its file.
+        size: width and height of the upright photo.
+        content: the part of it that is its picture, without a border.
+        choices: the window for each ratio.
+        files: for each ratio the crop, then those of its alternatives where they were wanted; None
+            where none was written.
+        overlay: the overlay, if one was written.
+        timing_ms: how long each part took.
+        preview: the photo as the model sees it, if asked for.
+    """
+
+    photo: Path
+    size: Size
+    content: Window
+    choices: tuple[Choice, ...]
+    files: tuple[tuple[Path | None, ...], ...]
+    overlay: Path | None
+    timing_ms: dict[str, float]
+    preview: NDArray[np.uint8] | None
+
+    def to_json(self, *, status: str = "cropped", has_timing: bool = False) -> dict[str, Any]:
+        """Return the report as `saliency crop --json` prints it, keys always in the same order."""
+        windows = [
+            _window_json(choice, files) | service_values(choice.window, self.size)
+            for choice, files in zip(self.choices, self.files, strict=True)
+        ]
+        timing = {name: round(spent_ms, 3) for name, spent_ms in self.timing_ms.items()}
+        return {
+            "schema": SCHEMA,
+            "photo": str(self.photo),
+            "status": status,
+            "width": self.size[0],
+            "height": self.size[1],
+            "content": asdict(self.content),
+            "windows": windows,
+            "overlay": None if self.overlay is None else str(self.overlay),
+            "timing_ms": timing if has_timing else None,
+        }
+
+    def to_text(self) -> str:
+        """Return one line for each ratio and each further crop of it, and one for the overlay."""
+        lines = [
+            _line(one, self.photo if file is None else file)
+            for choice, files in zip(self.choices, self.files, strict=True)
+            for one, file in zip(candidates_of(choice), files, strict=False)
+        ]
+        return "\n".join(lines + ([] if self.overlay is None else [printable(self.overlay)]))
+
+    def timing_line(self) -> str:
+        """Return how long each part took."""
+        parts = (f"{name} {spent_ms:.1f} ms" for name, spent_ms in self.timing_ms.items())
+        total_ms = sum(self.timing_ms.values())
+        return f"{printable(self.photo)}: {', '.join(parts)}, together {total_ms:.1f} ms"
+
+
+def brief_json(photo: Path, status: str, error: str | None = None) -> dict[str, Any]:
+    """Return what is printed of a photo that was not looked at, or that failed."""
+    report: dict[str, Any] = {"schema": SCHEMA, "photo": str(photo), "status": status}
+    return report if error is None else report | {"error": error}
+
+
+def json_line(report: dict[str, Any]) -> str:
+    r"""Return a report as one line.
+
+    A name that is no valid Unicode has its bytes from 128 on as lone surrogates, `\udc80` to
+    `\udcff`, which Python's `os.fsencode` turns back.
+    """
+    text = json.dumps(report, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(report)
+    return text
+
+
+def printable(path: Path) -> str:
+    """Return a file's name with line breaks and whatever else cannot be shown as escapes."""
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in str(path)
+    )
+
+
+def _window_json(choice: Choice, files: tuple[Path | None, ...]) -> dict[str, Any]:
+    """Return a choice with its files: its own, and one in each of its alternatives."""
+    shown = choice.to_json()
+    names = [None if file is None else str(file) for file in files]
+    for one, name in zip_longest(shown["alternatives"], names[1:]):
+        one["file"] = name
+    return shown | {"file": names[0]}
+
+
+def _line(choice: Choice, file: Path) -> str:
+    """Return what was chosen, for people."""
+    window = choice.window
+    place = f"{window.width}x{window.height}+{window.x}+{window.y}"
+    kept = f"keeps {choice.share:.1%} (centre {choice.centre_share:.1%})"
+    why = "" if choice.outcome == "moved" else f"  {choice.outcome}: {choice.reason}"
+    return f"{printable(file)}  {place}  {kept}{why}"

@@ -1,0 +1,1 @@
+"""Metrics of saliency, the ceiling that observers set, and scoring of models."""

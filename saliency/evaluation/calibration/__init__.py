@@ -1,0 +1,1 @@
+"""How sure crop windows are: fitted to people's fixations, checked, drawn."""

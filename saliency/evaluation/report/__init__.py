@@ -1,0 +1,1 @@
+"""Scores as a table, as figures and as one HTML page."""

@@ -1,0 +1,251 @@
+"""Models' scores on data sets: as a table for people, as plain values for JSON."""
+
+import dataclasses
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from saliency.datasets import Dataset, Part, read_dataset, split_folds, split_scenes
+from saliency.errors import DatasetError
+from saliency.evaluation.map_folder import MapFolder
+from saliency.evaluation.observer_ceiling import Ceiling, Mixture
+from saliency.evaluation.reference import DatasetReference
+from saliency.evaluation.scored_models import load_models, read_adapters, scored_models
+from saliency.evaluation.scoring import CEILING, Predict, SceneScores, evaluate_scenes
+from saliency.evaluation.summary import Figure, compare, explained_share, summarise_rows
+from saliency.fixations.center_bias import Smoothing
+from saliency.fixations.scene import Scene
+
+LABELS = {
+    "information_gain_bits": "IG",
+    "auc": "AUC",
+    "judd_auc": "AUC-Judd",
+    "shuffled_auc": "sAUC",
+    "nss": "NSS",
+    "cc": "CC",
+    "kl_divergence": "KL",
+    "similarity": "SIM",
+}
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What to score and how.
+
+    Attributes:
+        part: of each data set's images.
+        fold: (folds, fold) of a cross-validation, instead of the part; None without.
+        limit: most images of each data set; None for all.
+        seed: draws the non-fixations and the images of the bootstrap.
+        is_optimal: whether each metric gets the map that is best for it, or the density itself.
+        has_ceiling: whether the observers are compared with each other.
+        numbers: of data sets, by name; models are scored with those of a set too. None without.
+    """
+
+    part: Part = "validation"
+    fold: tuple[int, int] | None = None
+    limit: int | None = None
+    seed: int = 0
+    is_optimal: bool = True
+    has_ceiling: bool = False
+    numbers: Path | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """The scores of one data set.
+
+    Attributes:
+        name: of the data set.
+        models: by their names, as in the rows; adapted ones are another one's for each data set.
+        scenes: that were scored.
+        rows: their scores, in the same order.
+        clipped_count: fixations of the data set that were moved to the border.
+        excluded_count: fixations of the data set that were left out.
+        unseen_count: its images without fixations, which were left out.
+        smoothing: of the center bias.
+        mixtures: of the ceiling, by fold; empty without one.
+        seed: of the bootstrap.
+    """
+
+    name: str
+    models: Mapping[str, Predict | MapFolder]
+    scenes: tuple[Scene, ...]
+    rows: tuple[SceneScores, ...]
+    clipped_count: int
+    excluded_count: int
+    unseen_count: int
+    smoothing: Smoothing
+    mixtures: tuple[Mixture, ...]
+    seed: int
+
+    def figures(self) -> dict[str, dict[str, Figure | None]]:
+        """Return the figures of the predictions, with the comparisons behind the models."""
+        means = summarise_rows(self.rows, seed=self.seed)
+        first, *others = self.models
+        compared = {
+            f"{other} − {first}": compare(self.rows, first, other, seed=self.seed)
+            for other in others
+        }
+        models = {name: means.pop(name) for name in self.models}
+        return {**models, **compared, **means}
+
+    def explained(self) -> dict[str, Figure]:
+        """Return the share of the explainable information of each model that has one."""
+        shares = {name: explained_share(self.rows, name, seed=self.seed) for name in self.models}
+        return {name: share for name, share in shares.items() if share is not None}
+
+
+def evaluate_all(paths: Sequence[Path], specs: Sequence[str], choices: Choices) -> list[Result]:
+    """Return the results on data sets, all of which are read before the first is scored.
+
+    Args:
+        paths: models, as `load_models` takes them.
+        specs: data sets as `LAYOUT:PATH`.
+        choices: what to score and how.
+
+    Returns:
+        One result for each data set.
+
+    Raises:
+        SaliencyError: a model, a data set or a photo is not as it should be.
+    """
+    datasets = [read_dataset(spec) for spec in specs]
+    parts = [_chosen_scenes(dataset, choices) for dataset in datasets]
+    looks = load_models(paths)
+    adapt = read_adapters(choices.numbers, [dataset.name for dataset in datasets])
+    return [
+        _evaluate(scored_models(looks, adapt.get(dataset.name)), dataset, scenes, choices)
+        for dataset, scenes in zip(datasets, parts, strict=True)
+    ]
+
+
+def _chosen_scenes(dataset: Dataset, choices: Choices) -> tuple[Scene, ...]:
+    """Return the scenes to score."""
+    print(dataset.describe(), file=sys.stderr)
+    if len(dataset.scenes) < 2:
+        raise DatasetError(
+            f"{dataset.name}: expected at least 2 images with fixations, got "
+            f"{len(dataset.scenes)}; an image is compared with the others of its data set"
+        )
+    if choices.fold is None:
+        part, remedy = str(choices.part), "use --split all"
+        scenes = split_scenes(dataset.scenes, choices.part)
+    else:
+        folds, fold = choices.fold
+        part, remedy = f"fold {fold} of {folds}", "use fewer --folds"
+        scenes = split_folds(dataset.scenes, folds=folds, fold=fold)[1]
+    if not scenes:
+        raise DatasetError(
+            f"{dataset.name}: none of its {len(dataset.scenes)} images is in the part "
+            f"{part}; {remedy}"
+        )
+    return scenes[: choices.limit]
+
+
+def _evaluate(
+    models: Mapping[str, Predict | MapFolder],
+    dataset: Dataset,
+    scenes: tuple[Scene, ...],
+    choices: Choices,
+) -> Result:
+    reference = DatasetReference(dataset.scenes, seed=choices.seed)
+    ceiling = None
+    if choices.has_ceiling:
+        ceiling = Ceiling(dataset.scenes, reference, is_optimal=choices.is_optimal)
+    scored = evaluate_scenes(
+        models,
+        scenes,
+        reference,
+        is_optimal=choices.is_optimal,
+        others={} if ceiling is None else {CEILING: ceiling},
+    )
+    rows = tqdm(scored, total=len(scenes), desc=dataset.name, unit="image", file=sys.stderr)
+    return Result(
+        name=dataset.name,
+        models=models,
+        scenes=scenes,
+        rows=tuple(rows),
+        clipped_count=dataset.clipped_count,
+        excluded_count=dataset.excluded_count,
+        unseen_count=len(dataset.unseen),
+        smoothing=reference.smoothing,
+        mixtures=() if ceiling is None else ceiling.mixtures,
+        seed=choices.seed,
+    )
+
+
+def to_plain(result: Result) -> dict[str, Any]:
+    """Return a result's values, ready for JSON; names of baselines with underscores."""
+    images = [dataclasses.asdict(row) for row in result.rows]
+    for image in images:
+        image["predictions"] = {_key(k): v for k, v in image["predictions"].items()}
+    return {
+        "name": result.name,
+        "clipped_count": result.clipped_count,
+        "excluded_count": result.excluded_count,
+        "unseen_count": result.unseen_count,
+        "center_bias_smoothing": dataclasses.asdict(result.smoothing),
+        "ceiling_mixtures": [dataclasses.asdict(mixture) for mixture in result.mixtures],
+        "summary": {
+            _key(name): {
+                metric: None if figure is None else dataclasses.asdict(figure)
+                for metric, figure in figures.items()
+            }
+            for name, figures in result.figures().items()
+        },
+        "explained_share": {
+            name: dataclasses.asdict(figure) for name, figure in result.explained().items()
+        },
+        "images": images,
+    }
+
+
+def _key(name: str) -> str:
+    return name.replace("center bias", "center_bias")
+
+
+def table_cells(results: Sequence[Result]) -> list[list[str]]:
+    """Return the header and a row of cells for each prediction: means with their intervals."""
+    rows = [["data set", "images", "prediction", *LABELS.values()]]
+    for result in results:
+        for name, figures in result.figures().items():
+            cells = [format_figure(figures[metric]) for metric in LABELS]
+            rows.append([result.name, str(len(result.rows)), name, *cells])
+    return rows
+
+
+def format_table(results: Sequence[Result]) -> str:
+    """Return aligned columns, and a line for each share of the explainable information."""
+    rows = table_cells(results)
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.rjust(width) if column == 1 else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join([*lines, *explained_lines(results)])
+
+
+def explained_lines(results: Sequence[Result]) -> list[str]:
+    """Return a sentence for each share of the explainable information."""
+    return [
+        f"{result.name}: {name} reaches {format_figure(share)} of the explainable information"
+        for result in results
+        for name, share in result.explained().items()
+    ]
+
+
+def format_figure(figure: Figure | None) -> str:
+    """Return a mean with the ends of its interval in brackets."""
+    if figure is None:
+        return "–"
+    if figure.low is None or figure.high is None:
+        return f"{figure.mean:.3f}"
+    return f"{figure.mean:.3f} [{figure.low:.3f}, {figure.high:.3f}]"

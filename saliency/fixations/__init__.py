@@ -1,0 +1,1 @@
+"""Photos with the fixations made on them, their density, and the center bias."""

@@ -1,0 +1,86 @@
+"""Turn a model into the ONNX file that the runtime ring runs."""
+
+import io
+import json
+import warnings
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from torch import nn
+
+from saliency.files import write_whole
+from saliency.model.backbone import split_padding
+from saliency.model.checkpoint import model_metadata
+from saliency.model.network import SaliencyModel
+from saliency.prediction.model_metadata import METADATA_KEY
+
+OPSET = 17
+
+
+def export_onnx(model: SaliencyModel, path: Path, *, scores: dict[str, Any] | None = None) -> None:
+    """Write `path`: uint8 photos in, log densities out, any batch, height and width.
+
+    The graph holds the preprocessing; the metadata says at which area to show it a photo.
+
+    Raises:
+        SaliencyError: the file cannot be written.
+    """
+    graph = saliency_graph(model)
+    metadata = model_metadata(model, name=path.stem, scores=scores or {})
+    graph.metadata_props.add(key=METADATA_KEY, value=json.dumps(metadata))
+    onnx.checker.check_model(graph, full_check=True)
+    write_whole(graph.SerializeToString(), path, overwrite=True)
+
+
+def saliency_graph(model: nn.Module) -> onnx.ModelProto:
+    """Return the graph that `export_onnx` writes, without metadata."""
+    example = torch.zeros(1, 96, 128, 3, dtype=torch.uint8)
+    was_training = model.training
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own, of its exporter; none concerns the graph
+        torch.onnx.export(
+            model.eval(),
+            (example,),
+            buffer,  # type: ignore[arg-type]  # the typed stub knows only paths
+            input_names=["photos"],
+            output_names=["log_density"],
+            dynamic_axes={
+                "photos": {0: "batch", 1: "height", 2: "width"},
+                "log_density": {0: "batch", 1: "height", 2: "width"},
+            },
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    model.train(was_training)
+    graph = onnx.load_from_string(buffer.getvalue())
+    _merge_padding(graph.graph)
+    return graph
+
+
+def _merge_padding(graph: onnx.GraphProto) -> None:
+    """Let convolutions pad for themselves where `EvenSameConv2d` pads before them, in place.
+
+    torch's convolutions pad evenly on both sides only, ONNX's do not mind. A padding apart costs a
+    copy, and leaves the layout of memory in which ONNX Runtime's convolutions work.
+    """
+    readers = Counter(name for node in graph.node for name in node.input)
+    paddings = {node.output[0]: node for node in graph.node if _pads_with_zeros(node)}
+    for node in list(graph.node):
+        padding = paddings.get(node.input[0]) if node.op_type == "Conv" else None
+        if padding is None or readers[padding.output[0]] != 1:
+            continue
+        attributes = {attribute.name: attribute for attribute in node.attribute}
+        (kernel, *_), (stride, *_) = attributes["kernel_shape"].ints, attributes["strides"].ints
+        before, after = split_padding(kernel, stride)
+        attributes["pads"].ints[:] = [before, before, after, after]
+        node.input[0] = padding.input[0]
+        graph.node.remove(padding)
+
+
+def _pads_with_zeros(node: onnx.NodeProto) -> bool:
+    modes = [attribute.s for attribute in node.attribute if attribute.name == "mode"]
+    return node.op_type == "Pad" and modes in ([], [b"constant"])

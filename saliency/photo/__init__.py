@@ -1,0 +1,1 @@
+"""What a photo file is: reading and writing it, its metadata, colours and borders."""

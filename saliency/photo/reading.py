@@ -1,0 +1,291 @@
+"""Read a photo, upright, as sRGB.
+
+What a photo's file may be: JPEG, PNG, WebP, AVIF, TIFF, GIF or BMP, and HEIC where pillow-heif is
+installed. Grey, 16 bit, palette, alpha, CMYK, any EXIF orientation; of a TIFF with several pages,
+the first.
+"""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from saliency.errors import PhotoError, first_line
+from saliency.geometry import Size
+from saliency.photo.animation import Frame, read_frames
+from saliency.photo.formats import HEAD_BYTES, photo_format
+from saliency.photo.jpeg import decode_jpeg
+from saliency.photo.metadata import ORIENTATION, Carried, read_carried, read_exif
+from saliency.photo.pixels import Pixels, as_image, shrunk, turned_upright
+from saliency.photo.sixteen_bit import is_deep, read_deep
+
+MOST_PIXELS = 178_000_000
+"""A larger photo is refused before it is decoded: it would take gigabytes of memory.
+
+Of an animation, the pixels of all frames together."""
+
+MOST_BYTES = 1 << 30
+"""A larger file is refused before it is read."""
+
+
+@dataclass(frozen=True)
+class LoadedPhoto:
+    """A decoded photo, upright, with what its file carried.
+
+    Attributes:
+        path: the file.
+        data: its content.
+        pixels: in the file's own mode (grey, palette, CMYK, 16 bits, …), perhaps decoded at a half,
+            a quarter or an eighth of the size; of an animation, those of the first frame.
+        size: width and height of the whole upright photo, in pixels.
+        format: what Pillow calls the file's format: JPEG, PNG, WEBP, TIFF, …
+        orientation: how the stored pixels had to be turned, as in EXIF, 1 to 8.
+        exif: the EXIF of the file; empty where it has none, or where it cannot be read.
+        carried: what else the file carries.
+        sampling: of a JPEG, how often each colour is sampled across and down; empty for others.
+        frames: of an animation, all frames, upright; empty for a still photo.
+        loop: how often an animation is to be played, 0 for ever; None where the file does not say.
+    """
+
+    path: Path
+    data: bytes
+    pixels: Pixels
+    size: Size
+    format: str
+    orientation: int
+    exif: Image.Exif
+    carried: Carried
+    sampling: tuple[Size, ...] = ()
+    frames: tuple[Frame, ...] = ()
+    loop: int | None = None
+
+    @property
+    def has_reduced_chroma(self) -> bool:
+        """Whether the colours are stored at a lower resolution, as most JPEGs do."""
+        return any(times != self.sampling[0] for times in self.sampling)
+
+
+def read_photo(path: Path | str) -> NDArray[np.uint8]:
+    """Return a photo as uint8 (height, width, 3), sRGB, upright.
+
+    Raises:
+        PhotoError: the file cannot be read as a photo.
+    """
+    return to_srgb(load_photo(path))
+
+
+def load_photo(path: Path | str, least_size: Callable[[Size], Size] | None = None) -> LoadedPhoto:
+    """Read and decode a photo once, as `decode_photo` does.
+
+    Raises:
+        PhotoError: the file cannot be read, or `decode_photo` refuses it.
+    """
+    path = Path(path)
+    with warnings.catch_warnings():
+        # Pillow warns of odd metadata and of large photos; what matters is an error.
+        warnings.simplefilter("ignore")
+        return decode_photo(read_bytes(path), path, least_size)
+
+
+def decode_photo(
+    data: bytes, path: Path, least_size: Callable[[Size], Size] | None = None
+) -> LoadedPhoto:
+    """Decode a photo once.
+
+    Pillow may warn of odd metadata; whoever minds silences it, for all threads at once.
+
+    Args:
+        data: content of its file.
+        path: the file, for messages.
+        least_size: given the width and height of the upright photo, the smallest size that will
+            do. A JPEG is then decoded at 1/2, 1/4 or 1/8 where that is no smaller, which is
+            several times faster; other formats are decoded whole.
+
+    Raises:
+        PhotoError: it is no photo, is damaged or cut short, or has more pixels than can be decoded
+            safely.
+    """
+    image = _open(data, path)
+    exif = read_exif(image)
+    # Pillow turns a TIFF upright by itself as it decodes it.
+    orientation = 1 if image.format == "TIFF" else exif.get(ORIENTATION, 1)
+    orientation = orientation if orientation in range(1, 9) else 1
+    is_turned = orientation > 4
+    stored_size = image.size
+    size = stored_size[::-1] if is_turned else stored_size
+    least = size if least_size is None else least_size(size)
+    stored = _decode(image, data, path, least[::-1] if is_turned else least)
+    carried = read_carried(image, exif)
+    frames = read_frames(image, path, orientation=orientation, most_pixels=MOST_PIXELS)
+    return LoadedPhoto(
+        path=path,
+        data=data,
+        pixels=frames[0].image if frames else turned_upright(stored, orientation),
+        size=size,
+        format="JPEG" if image.format in (None, "MPO") else str(image.format),
+        orientation=orientation,
+        exif=exif,
+        carried=carried,
+        sampling=tuple((layer[1], layer[2]) for layer in getattr(image, "layer", ())),
+        frames=frames,
+        loop=image.info.get("loop"),
+    )
+
+
+def to_srgb(photo: LoadedPhoto, most_size: Size | None = None) -> NDArray[np.uint8]:
+    """Return a decoded photo as uint8 (height, width, 3), sRGB; transparent parts are white.
+
+    16-bit values keep their upper half. A colour profile that cannot be used is passed over.
+
+    Args:
+        photo: from `load_photo`.
+        most_size: when given, a photo larger than this (width, height) is first averaged down to
+            it (`pixels.shrunk`).
+    """
+    return pixels_to_srgb(photo.pixels, photo.carried.icc_profile, most_size)
+
+
+def pixels_to_srgb(
+    pixels: Pixels, icc_profile: bytes | None, most_size: Size | None = None
+) -> NDArray[np.uint8]:
+    """Return pixels of any kind as uint8 (height, width, 3), sRGB, as `to_srgb` does."""
+    if isinstance(pixels, Image.Image):
+        pixels = eight_bits(pixels)
+    if most_size is not None:
+        pixels = shrunk(pixels, most_size)
+    if isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8 and icc_profile is None:
+        return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
+    return np.asarray(over_colour(convert_to_srgb(as_image(pixels), icc_profile)))
+
+
+def eight_bits(image: Image.Image) -> Image.Image:
+    """Return an image in a mode of 8 bits per channel: L, LA, RGB, RGBA or CMYK."""
+    if image.mode.startswith("I"):
+        values = np.clip(np.asarray(image), 0, 65535)
+        return Image.fromarray((values >> 8).astype(np.uint8))
+    if image.has_transparency_data:
+        return image.convert("LA" if image.mode in ("L", "LA", "1") else "RGBA")
+    if image.mode in ("1", "L"):
+        return image.convert("L")
+    return image if image.mode in ("RGB", "CMYK") else image.convert("RGB")
+
+
+def convert_to_srgb(image: Image.Image, icc_profile: bytes | None) -> Image.Image:
+    """Return an image of 8 bits per channel as sRGB: mode RGB, or RGBA where it has alpha."""
+    alpha = image.getchannel("A") if image.mode in ("LA", "RGBA") else None
+    colours = image.convert(image.mode.rstrip("A")) if alpha is not None else image
+    converted = _apply_profile(colours, icc_profile) if icc_profile else None
+    colours = converted if converted is not None else colours.convert("RGB")
+    if alpha is not None:
+        colours.putalpha(alpha)
+    return colours
+
+
+def over_colour(image: Image.Image, colour: str = "white") -> Image.Image:
+    """Return an RGB or RGBA image as RGB, with a colour where it is transparent."""
+    if image.mode != "RGBA":
+        return image
+    ground = Image.new("RGB", image.size, colour)
+    ground.paste(image, mask=image.getchannel("A"))
+    return ground
+
+
+def _apply_profile(colours: Image.Image, icc_profile: bytes) -> Image.Image | None:
+    """Return the colours converted to sRGB, or None where nothing is to be or can be done."""
+    from PIL import ImageCms  # noqa: PLC0415  most photos do without
+
+    try:
+        profile = ImageCms.ImageCmsProfile(BytesIO(icc_profile))
+        if "sRGB" in ImageCms.getProfileDescription(profile) and colours.mode == "RGB":
+            return None
+        target = ImageCms.createProfile("sRGB")
+        return ImageCms.profileToProfile(colours, profile, target, outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return None
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a file that is to be a photo.
+
+    Raises:
+        PhotoError: it cannot be read, is empty, too large, a folder, a device or a pipe.
+    """
+    try:
+        if path.is_dir():
+            hint = "with --recursive, photos in the folders inside of it are found too"
+            raise PhotoError(f"expected a photo, got the folder {path}; {hint}")
+        if path.exists() and not path.is_file():
+            raise PhotoError(f"expected a photo, got a device or a pipe: {path}")
+        if path.exists() and path.stat().st_size > MOST_BYTES:
+            raise PhotoError(f"expected at most {MOST_BYTES >> 20} MB, {path} has more")
+        data = path.read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise PhotoError(f"cannot read {path}: {reason}") from error
+    if not data:
+        raise PhotoError(f"expected a photo, got the empty file {path}")
+    return data
+
+
+def register_heif() -> None:
+    """Let Pillow read and write HEIC, for which it has no code of its own.
+
+    Raises:
+        PhotoError: the library for it is not installed.
+    """
+    try:
+        from pillow_heif import register_heif_opener  # noqa: PLC0415  an extra
+    except ImportError as error:
+        raise PhotoError('HEIC needs pillow-heif: pip install "saliency[heic]"') from error
+    register_heif_opener()
+
+
+def _open(data: bytes, path: Path) -> Image.Image:
+    """Read the header of a photo."""
+    name = photo_format(data[:HEAD_BYTES])
+    if name is None:
+        raise PhotoError(_no_photo(path))
+    if name == "HEIF":
+        register_heif()
+    try:
+        image = Image.open(BytesIO(data), formats=(name,))
+    except Image.DecompressionBombError as error:
+        raise PhotoError(_too_large(path)) from error
+    except UnidentifiedImageError as error:
+        raise PhotoError(_no_photo(path)) from error
+    except Exception as error:  # readers of headers raise almost anything on damaged bytes
+        raise PhotoError(f"{path} is damaged: {first_line(error)}") from error
+    if image.width * image.height > MOST_PIXELS:
+        raise PhotoError(_too_large(path))
+    if image.mode == "F":
+        raise PhotoError(f"expected whole-number pixels, {path} has floating-point ones")
+    return image
+
+
+def _decode(image: Image.Image, data: bytes, path: Path, least: Size) -> Pixels:
+    """Decode the pixels of a photo whose header has been read, as they are stored."""
+    pixels: Pixels | None = decode_jpeg(data, image, least)
+    if pixels is not None:
+        return pixels
+    try:
+        image.draft(None, least)
+        image.load()
+    except Exception as error:  # decoders raise almost anything on damaged bytes
+        raise PhotoError(f"{path} is damaged or cut short: {first_line(error)}") from error
+    deep = read_deep(data) if is_deep(data, image) else None
+    return image if deep is None else deep
+
+
+def _no_photo(path: Path) -> str:
+    """Say that a file is no photo."""
+    return f"expected a JPEG, PNG, WebP, AVIF, TIFF, GIF, BMP or HEIC photo, {path} is none of them"
+
+
+def _too_large(path: Path) -> str:
+    """Say that a photo has too many pixels."""
+    return f"expected at most {MOST_PIXELS // 1_000_000} megapixels, {path} has more; shrink it"

@@ -1,0 +1,1 @@
+"""A model file in, the density of fixations on a photo out."""

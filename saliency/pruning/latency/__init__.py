@@ -1,0 +1,1 @@
+"""Tables of measured latency: engines, timing, and what a network costs by them."""

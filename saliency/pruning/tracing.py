@@ -1,0 +1,236 @@
+"""Which channels of which layers belong together, found by running a network once.
+
+Every operation of one forward pass is seen as the engine sees it, below modules, functions and
+autograd. Each tensor that comes out of a convolution or linear layer carries one number per
+channel; operations hand the numbers on, couple them (a sum) or string them together (a
+concatenation). An operation without a rule bars the channels that it reads from being removed, so
+what is not understood stays whole.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from saliency.pruning.axis_rules import axis_after
+from saliency.pruning.layers import Side, channel_layers
+
+aten: Any = torch.ops.aten
+
+BATCH_NORMS = {
+    aten.native_batch_norm,
+    aten._native_batch_norm_legit,
+    aten._native_batch_norm_legit_no_training,
+    aten.cudnn_batch_norm,
+    aten.miopen_batch_norm,
+}
+UNTAGGED_POINTWISE = {aten.hardswish, aten.hardswish_}  # torch does not tag them as such
+
+
+@dataclass(frozen=True)
+class Carried:
+    """The channels of a tensor: one number each, and the axis that they lie along."""
+
+    ids: tuple[int, ...]
+    axis: int
+
+
+class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Follows channels through the forward pass that runs while this mode is entered.
+
+    Attributes:
+        members: the channel numbers of each side of each layer, in order of execution.
+        barred: why a channel must stay, by number; the first reason found.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        """Watch `model`, which gets hooks: hand in a copy, in evaluation mode."""
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.members: dict[tuple[str, Side], tuple[int, ...]] = {}
+        self.barred: dict[int, str] = {}
+        self._parent: list[int] = []
+        self._carried: dict[int, tuple[Tensor, Carried]] = {}  # keeps tensors, so ids stay theirs
+        self._transposed: dict[int, tuple[Tensor, str]] = {}
+        self._running: list[str] = []
+        self._layer_of: dict[int, str] = {}
+        self._strays: set[str] = set()
+        for name, layer in channel_layers(model).items():
+            own = (layer.weight, getattr(layer, "running_mean", None))
+            self._layer_of |= {id(tensor): name for tensor in own if tensor is not None}
+        for name, module in model.named_modules():
+            module.register_forward_pre_hook(lambda *_, name=name: self._running.append(name))
+            module.register_forward_hook(self._leave)
+
+    def _leave(self, *_: Any) -> None:
+        self._running.pop()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Run an operation and hand the channels of its operands on to its result."""
+        del types
+        result = func(*args, **(kwargs or {}))
+        operands = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        self._follow(func, args, operands, result)
+        return result
+
+    def find(self, channel: int) -> int:
+        """Return the number that stands for all channels coupled with `channel`."""
+        while self._parent[channel] != channel:
+            self._parent[channel] = self._parent[self._parent[channel]]
+            channel = self._parent[channel]
+        return channel
+
+    def bar(self, values: Any, reason: str) -> None:
+        """Keep the channels of all tensors in a nested structure from being removed."""
+        for leaf in tree_leaves(values):
+            carried = self._of(leaf)
+            for channel in carried.ids if carried else ():
+                self.barred.setdefault(channel, reason)
+
+    def close(self) -> None:
+        """Bar the layers whose weights were also used by something else than the layer."""
+        for (layer, _), ids in self.members.items():
+            if layer in self._strays:
+                for channel in ids:
+                    self.barred.setdefault(channel, f"the weight of {layer} is used elsewhere too")
+
+    def _follow(self, func: Any, args: tuple[Any, ...], operands: list[Tensor], out: Any) -> None:
+        packet = func.overloadpacket
+        if packet is aten.t and id(operands[0]) in self._layer_of:
+            self._transposed[id(out)] = (out, self._layer_of[id(operands[0])])
+        elif packet is aten.convolution and self._is_called(args[1]):
+            self._convolution(args, out)
+        elif packet in (aten.mm, aten.addmm) and id(operands[-1]) in self._transposed:
+            self._linear(operands[-2], self._transposed[id(operands[-1])][1], out)
+        elif packet in BATCH_NORMS and any(map(self._is_called, operands)):
+            self._norm(operands, out)
+        else:
+            self._strays |= {self._layer_of[id(t)] for t in operands if id(t) in self._layer_of}
+            if not any(map(self._of, operands)):
+                return
+            if packet is aten.cat:
+                self._concatenate(args[0], args[1] if len(args) > 1 else 0, out)
+            elif torch.Tag.pointwise in func.tags or packet in UNTAGGED_POINTWISE:
+                self._pointwise(operands, out)
+            else:
+                self._move(packet, args, out)
+
+    def _is_called(self, weight: Tensor) -> bool:
+        """Whether a tensor belongs to a layer that runs now, so that its hooks see its input."""
+        return self._layer_of.get(id(weight)) in self._running[-1:]
+
+    def _of(self, tensor: Any) -> Carried | None:
+        return self._carried[id(tensor)][1] if id(tensor) in self._carried else None
+
+    def _give(self, tensor: Tensor, ids: Iterable[int], axis: int) -> None:
+        self._carried[id(tensor)] = (tensor, Carried(tuple(ids), axis))
+
+    def _fresh(self, count: int) -> tuple[int, ...]:
+        first = len(self._parent)
+        self._parent.extend(range(first, first + count))
+        return tuple(range(first, first + count))
+
+    def _foreign(self, count: int) -> tuple[int, ...]:
+        ids = self._fresh(count)
+        self.barred |= dict.fromkeys(ids, "it comes from outside of the layers that can be cut")
+        return ids
+
+    def _couple(self, one: Iterable[int], other: Iterable[int]) -> None:
+        for first, second in zip(one, other, strict=True):
+            low, high = sorted((self.find(first), self.find(second)))
+            self._parent[high] = low
+
+    def _record(self, layer: str, side: Side, ids: tuple[int, ...]) -> tuple[int, ...]:
+        """Note a layer's channels; those of a layer that runs twice are the same channels."""
+        known = self.members.setdefault((layer, side), ids)
+        self._couple(known, ids)
+        return known
+
+    def _give_up(self, values: Any, operation: str) -> None:
+        place = next((name for name in reversed(self._running) if name), "the network itself")
+        self.bar(values, f"{operation} in {place} mixes or picks channels, or has no rule")
+
+    def _convolution(self, args: tuple[Any, ...], out: Tensor) -> None:
+        image, weight, groups = args[0], args[1], args[8]
+        layer, carried = self._layer_of[id(weight)], self._of(image)
+        if carried is not None and carried.axis != 1:
+            self._give_up(image, "a convolution over a moved channel axis")
+            carried = None
+        if groups == 1:
+            if carried is not None:
+                self._record(layer, "in", carried.ids)
+            self._give(out, self._record(layer, "out", self._fresh(weight.shape[0])), 1)
+            return
+        units = self._fresh(groups)
+        read = carried.ids if carried is not None else self._foreign(image.shape[1])
+        self._couple(_repeat(units, image.shape[1] // groups), read)
+        self._record(layer, "depthwise", units)
+        self._give(out, _repeat(units, weight.shape[0] // groups), 1)
+
+    def _linear(self, features: Tensor, layer: str, out: Tensor) -> None:
+        carried = self._of(features)
+        if layer not in self._running[-1:]:
+            self._strays.add(layer)
+        if carried is not None and carried.axis != features.ndim - 1:
+            self._give_up(features, "a linear layer over another axis than the channels")
+        elif carried is not None:
+            self._record(layer, "in", carried.ids)
+        made = self._record(layer, "out", self._fresh(out.shape[-1]))
+        self._give(out, made, out.ndim - 1)
+
+    def _norm(self, operands: list[Tensor], out: Any) -> None:
+        layer, carried = self._running[-1], self._of(operands[0])
+        if carried is not None and carried.axis == 1:
+            self._record(layer, "norm", carried.ids)
+            self._give(out[0], carried.ids, 1)
+        else:
+            self._give_up(operands[0], "a batch norm over a moved channel axis")
+
+    def _concatenate(self, parts: list[Tensor], axis: int, out: Tensor) -> None:
+        axis %= out.ndim
+        carried = [self._of(part) for part in parts]
+        if any(one is not None and one.axis != axis for one in carried):
+            self._give_up(parts, "a concatenation of positions")
+            return
+        ids: list[int] = []
+        for part, one in zip(parts, carried, strict=True):
+            ids.extend(one.ids if one is not None else self._foreign(part.shape[axis]))
+        self._give(out, ids, axis)
+
+    def _pointwise(self, operands: list[Tensor], out: Any) -> None:
+        """Couple the channels of operands that are added or multiplied position by position."""
+        carried = [(tensor, one) for tensor in operands if (one := self._of(tensor)) is not None]
+        places = {one.axis - tensor.ndim for tensor, one in carried}  # counted from the last axis
+        sizes = {len(one.ids) for _, one in carried}
+        if len(places) > 1 or len(sizes) > 1 or out.shape[min(places)] not in sizes:
+            self._give_up(operands, "arithmetic that spreads one channel over several")
+            return
+        place, ids = places.pop(), carried[0][1].ids
+        for _, one in carried:
+            self._couple(ids, one.ids)
+        self._give(out, ids, out.ndim + place)
+        for tensor in operands:
+            wide = tensor.ndim >= -place and tensor.shape[place] == len(ids)
+            if self._of(tensor) is None and wide:
+                self.bar(out, "it is added to or multiplied by a tensor that is not cut with it")
+
+    def _move(self, packet: Any, args: tuple[Any, ...], out: Any) -> None:
+        """Hand channels on through pooling, resizing, padding, and changes of shape."""
+        carried = self._of(args[0])
+        tensor = out[0] if isinstance(out, tuple) else out
+        moved = None
+        if carried is not None and isinstance(tensor, Tensor):
+            moved = axis_after(packet, args, tensor, carried.axis)
+        if carried is None or moved is None:
+            self._give_up(args, str(packet))
+            return
+        self._give(tensor, _repeat(carried.ids, tensor.shape[moved] // len(carried.ids)), moved)
+
+
+def _repeat(ids: Iterable[int], times: int) -> tuple[int, ...]:
+    return tuple(channel for channel in ids for _ in range(times))

@@ -1,0 +1,1 @@
+"""Fine-tuning on fixations: the run, its steps, distillation and validation."""

@@ -1,0 +1,292 @@
+"""Fine-tune a pretrained network on human fixations."""
+
+import dataclasses
+import logging
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from saliency.errors import CheckpointError, DatasetError
+from saliency.fixations.center_bias import CenterBias, fit_center_bias
+from saliency.memory import keep_kernels, reuse_large_blocks
+from saliency.model.checkpoint import load_model, save_model
+from saliency.model.dataset_bias import SetBias
+from saliency.model.dataset_bias_file import learned_numbers, write_numbers
+from saliency.model.export import export_onnx
+from saliency.model.network import ModelConfig, SaliencyModel
+from saliency.training.data import TrainingData, gather_sources, set_numbers
+from saliency.training.distillation import Guide, example_pixels
+from saliency.training.options import TrainingOptions
+from saliency.training.run_folder import RunFolder
+from saliency.training.step import (
+    create_optimizer,
+    launch_fabric,
+    load_batches,
+    moving_average,
+    take_step,
+)
+from saliency.training.validation import draw_comparison, validate
+
+log = logging.getLogger(__name__)
+
+PICTURED_SCENES = 6
+LOGGED_STEPS = 5
+
+
+def train(
+    data: TrainingData,
+    options: TrainingOptions,
+    folder: RunFolder,
+    *,
+    start: SaliencyModel | None = None,
+) -> dict[str, float]:
+    """Train to the end, from the folder's last state if there is one; return the best figures.
+
+    Where it is stopped and run again it ends at the very weights (on one machine, with the same
+    number of threads) that it would have reached in one go.
+
+    Args:
+        data: what to learn from.
+        options: how; what they say of the network counts only without `start`.
+        folder: where the run is kept.
+        start: a trained model to go on from, with its center bias, and its input size unless the
+            options name another; it is changed.
+
+    Raises:
+        SaliencyError: an image, a teacher or the state cannot be read, or a file not be written.
+    """
+    if not data.train or not data.validation:
+        raise DatasetError(
+            f"expected images for training and for validation, got {len(data.train)} and "
+            f"{len(data.validation)}; add data sets, or more images"
+        )
+    count = len(data.train) + len(data.photos) + len(data.mapped)
+    if count < options.batch_size:
+        raise DatasetError(
+            f"expected at least the {options.batch_size} images of one step to train on, "
+            f"got {count}; add images, or lower --batch-size"
+        )
+    reuse_large_blocks()
+    keep_kernels()
+    run = _Run(data, options, folder, start)
+    for epoch in range(run.first_epoch, options.epochs):
+        if run.has_stopped_gaining():
+            break
+        run.train_epoch(epoch)
+        run.finish_epoch(epoch)
+    return run.finish()
+
+
+class _Run:
+    """The moving parts of one run, which are saved and restored together."""
+
+    def __init__(
+        self,
+        data: TrainingData,
+        options: TrainingOptions,
+        folder: RunFolder,
+        start: SaliencyModel | None,
+    ) -> None:
+        torch.manual_seed(options.seed)
+        self.data, self.folder = data, folder
+        self.fabric = launch_fabric(options)
+        self.center_bias = fit_center_bias(data.train, is_symmetric=True)
+        self.model = start if start is not None else _create_model(options, self.center_bias)
+        if options.input_pixels is not None:
+            config = dataclasses.replace(self.model.config, input_pixels=options.input_pixels)
+            self.model.config = config
+        self.model.to(memory_format=torch.channels_last)
+        self.ema = AveragedModel(
+            self.model, multi_avg_fn=moving_average(options.ema_decay), use_buffers=True
+        )
+        self.sources = gather_sources(data, cache=folder.teacher)
+        self.guide = Guide.load(
+            data.guide,
+            self.fabric,
+            share=options.teacher_weight,
+            feature_weight=options.feature_weight,
+            pixels=options.teacher_pixels,
+        )
+        pixels = example_pixels(self.model, self.guide)
+        self.options = options = dataclasses.replace(options, input_pixels=pixels)
+        kept_guide = self.guide.features_only() if self.guide else None
+        self.step_guide = kept_guide if options.variants else self.guide
+        self.steps_per_epoch = len(self.sources) // options.batch_size
+        optimizer = create_optimizer(self.model, options)
+        self.set_names, self.sets = set_numbers(data)
+        self.set_bias: Any = None
+        if options.set_bias == "own":
+            self.set_bias = SetBias(len(self.set_names)).to(self.fabric.device)
+            # No decay: it would pull the blurs, which are logs, towards one and not to nothing.
+            group = {"params": list(self.set_bias.parameters()), "lr": options.readout_rate}
+            optimizer.add_param_group({**group, "weight_decay": 0.0})
+        self.scheduler = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer,
+            max_lr=[group["lr"] for group in optimizer.param_groups],
+            # It divides by zero where its warm-up is one step long, that is at a total of five.
+            total_steps=max(6, self.steps_per_epoch * options.epochs),
+            pct_start=0.2,
+        )
+        self.step, self.history = 0, list[dict[str, float]]()
+        self.wrapped, self.optimizer = self.fabric.setup(self.model, optimizer)
+        if self.set_bias is not None:
+            self.set_bias = self.fabric.setup_module(self.set_bias)
+        self.ema.to(self.fabric.device)
+        state = folder.load_state()
+        if state is not None:  # only now: an optimizer's state goes to where its weights are
+            self._restore(state)
+        self.writer = SummaryWriter(str(folder.path), purge_step=self.step)
+        self.batches = self.load_batches()
+
+    @property
+    def first_epoch(self) -> int:
+        return len(self.history)
+
+    def train_epoch(self, epoch: int) -> None:
+        """Take the steps of one epoch that are still to take."""
+        self.wrapped.train()
+        last = (epoch + 1) * self.steps_per_epoch
+        bar = tqdm(
+            total=self.steps_per_epoch,
+            initial=self.step - epoch * self.steps_per_epoch,
+            desc=f"epoch {epoch + 1}/{self.options.epochs}",
+            unit="step",
+            mininterval=0.5 if sys.stderr.isatty() else 30,
+            disable=not self.fabric.is_global_zero,
+        )
+        started, shown = time.perf_counter(), 0
+        while self.step < last:
+            batch = next(self.batches)
+            loss = self.take_step(batch)
+            shown += len(batch[0]) * self.fabric.world_size
+            bar.update()
+            if self.step % LOGGED_STEPS == 0:  # reading the loss makes a GPU wait
+                speed = shown / (time.perf_counter() - started)
+                bar.set_postfix_str(f"loss {loss.item():.3f}, {speed:.1f} images/s", refresh=False)
+                self.writer.add_scalar("loss/train", loss.item(), self.step)
+                self.writer.add_scalar("images_per_second", speed, self.step)
+            if self.step % self.options.save_steps == 0 and self.step < last:
+                self._save()
+        bar.close()
+
+    def load_batches(self) -> Iterator[Sequence[Tensor]]:
+        return load_batches(
+            self.fabric,
+            self.sources,
+            self.options,
+            size_multiple=self.model.size_multiple,
+            first_step=self.step,
+            last_step=self.steps_per_epoch * self.options.epochs,
+            guide=self.guide,
+            examples=self.data.examples or self.folder.examples,
+            sets=None if self.set_bias is None else self.sets,
+        )
+
+    def take_step(self, batch: Sequence[Tensor]) -> Tensor:
+        loss = take_step(
+            self.fabric,
+            self.wrapped,
+            self.optimizer,
+            batch,
+            options=self.options,
+            guide=self.step_guide,
+            set_bias=self.set_bias,
+        )
+        self.scheduler.step()
+        self.ema.update_parameters(self.model)
+        self.step += 1
+        return loss
+
+    def has_stopped_gaining(self) -> bool:
+        """Return whether the last `patience` epochs brought no gain, so that it is time to stop."""
+        gains = [entry["information_gain_bits"] for entry in self.history]
+        return bool(gains) and len(gains) - 1 - int(np.argmax(gains)) >= self.options.patience
+
+    def finish_epoch(self, epoch: int) -> None:
+        """Validate, keep the model if it is the best, save."""
+        averaged = self._averaged()
+        figures = validate(averaged, self.data.validation, baseline=self.center_bias)
+        gains = [entry["information_gain_bits"] for entry in self.history]
+        if self.fabric.is_global_zero:
+            if figures["information_gain_bits"] > max(gains, default=-np.inf):
+                save_model(averaged, self.folder.model, scores=figures)
+                if self.set_bias is not None:
+                    numbers = learned_numbers(self.set_bias.module, self.set_names)
+                    write_numbers(numbers, self.folder.set_bias, overwrite=True)
+            self._report(epoch, averaged, figures)
+        self.history.append(figures)
+        self._save()
+
+    def finish(self) -> dict[str, float]:
+        """Write the best model for the runtime ring; return its figures."""
+        best = max(self.history, key=lambda figures: figures["information_gain_bits"])
+        if self.fabric.is_global_zero:
+            export_onnx(load_model(self.folder.model), self.folder.onnx, scores=best)
+        self.writer.close()
+        return best
+
+    def _report(self, epoch: int, model: SaliencyModel, figures: dict[str, float]) -> None:
+        shown = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
+        log.info("epoch %d: %s", epoch + 1, shown)
+        for name, value in figures.items():
+            self.writer.add_scalar(f"validation/{name}", value, self.step)
+        if epoch % self.options.picture_epochs == 0 or epoch + 1 == self.options.epochs:
+            picture = draw_comparison(model, self.data.validation[:PICTURED_SCENES])
+            self.writer.add_image("validation", picture, self.step, dataformats="HWC")
+            file = self.folder.pictures / f"epoch-{epoch + 1:03d}.png"
+            cv2.imwrite(str(file), picture[..., ::-1])
+
+    def _averaged(self) -> SaliencyModel:
+        averaged = self.ema.module
+        assert isinstance(averaged, SaliencyModel)
+        return averaged.eval()
+
+    def _save(self) -> None:
+        if not self.fabric.is_global_zero:
+            return
+        self.folder.write_history(self.history)
+        self.folder.save_state(
+            {
+                "step": self.step,
+                "history": self.history,
+                "model": self.model.state_dict(),
+                "ema": self.ema.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "scheduler": self.scheduler.state_dict(),
+                "set_bias": None if self.set_bias is None else self.set_bias.state_dict(),
+            }
+        )
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.step, self.history = state["step"], state["history"]
+        self.model.load_state_dict(state["model"])
+        self.ema.load_state_dict(state["ema"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scheduler.load_state_dict(state["scheduler"])
+        if self.set_bias is not None:
+            self.set_bias.load_state_dict(state["set_bias"])
+        log.info("going on at step %d", self.step)
+
+
+def _create_model(options: TrainingOptions, center_bias: CenterBias) -> SaliencyModel:
+    config = ModelConfig(
+        backbone=options.backbone,
+        levels=options.levels,
+        readout=options.readout,  # type: ignore[arg-type]
+        input_pixels=options.pixels,
+    )
+    try:
+        model = SaliencyModel(config, weights=options.weights)  # type: ignore[arg-type]
+    except ValueError as error:
+        raise CheckpointError(f"{error}; choose another --backbone or other --levels") from error
+    model.set_center_bias(center_bias.log_grid)
+    return model

@@ -1,0 +1,110 @@
+"""The folder of a training run: its options, its state, its history, its best model.
+
+options.json          what was asked for; `--resume` goes on with it
+teacher.npz           what the teachers expect of each photo, if there are teachers
+examples/             batches that are shown again, with --variants; may be removed at the end
+state.pt              everything needed to go on, replaced whole every few steps
+history.jsonl         one line for each epoch
+model.safetensors     the weights that did best on the validation images
+model.onnx            the same, for `saliency crop` (written when the run ends)
+set-bias.json         with --set-bias own, the numbers of each data set beside those weights
+pictures/             predictions beside ground truth
+events.out.tfevents…  curves for TensorBoard
+"""
+
+import dataclasses
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from saliency.errors import CheckpointError
+from saliency.files import write_whole
+
+
+class RunFolder:
+    """The files of one run."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the folder; nothing is written yet."""
+        self.path = path
+        self.model = path / "model.safetensors"
+        self.onnx = path / "model.onnx"
+        self.set_bias = path / "set-bias.json"
+        self.teacher = path / "teacher.npz"
+        self.examples = path / "examples"
+        self.pictures = path / "pictures"
+        self._options = path / "options.json"
+        self._state = path / "state.pt"
+        self._history = path / "history.jsonl"
+
+    def start(self, options: Any) -> None:
+        """Create the folder and note the options, a dataclass.
+
+        A run that ended before its first state, for want of weights perhaps, is no obstacle: it is
+        replaced. (So the further processes of a run on several devices may start it likewise.)
+
+        Raises:
+            CheckpointError: the folder holds a run already, or cannot be written.
+        """
+        if self._state.exists():
+            raise CheckpointError(
+                f"{self.path} holds a run already; go on with --resume, or name another --out"
+            )
+        try:
+            self.pictures.mkdir(parents=True, exist_ok=True)
+            self.teacher.unlink(missing_ok=True)
+        except OSError as error:
+            raise CheckpointError(f"cannot create {self.path}: {error.strerror}") from error
+        text = json.dumps(dataclasses.asdict(options), indent=2) + "\n"
+        write_whole(text.encode(), self._options, overwrite=True)
+
+    def read_options(self) -> dict[str, Any]:
+        """Return the options of the run in this folder.
+
+        Raises:
+            CheckpointError: it holds no run, or the file is damaged.
+        """
+        try:
+            options: dict[str, Any] = json.loads(self._options.read_text())
+        except FileNotFoundError as error:
+            raise CheckpointError(
+                f"{self.path} holds no run to resume; start one without --resume"
+            ) from error
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"cannot read {self._options}: {error}") from error
+        return options
+
+    def save_state(self, state: dict[str, Any]) -> None:
+        """Replace the state, whole or not at all."""
+        import torch  # noqa: PLC0415  takes seconds, which whoever asks for help need not wait
+
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        write_whole(buffer.getvalue(), self._state, overwrite=True)
+
+    def load_state(self) -> dict[str, Any] | None:
+        """Return the last state, on the CPU; None if the run was stopped before its first.
+
+        Raises:
+            CheckpointError: the file is damaged.
+        """
+        import torch  # noqa: PLC0415  likewise
+
+        try:
+            state: dict[str, Any] = torch.load(self._state, map_location="cpu", weights_only=True)
+        except FileNotFoundError:
+            return None
+        # On a damaged file torch raises whatever the damage leads it into: RuntimeError, EOFError,
+        # UnpicklingError, UnicodeDecodeError, …
+        except Exception as error:
+            first_line = (str(error).splitlines() or [type(error).__name__])[0]
+            raise CheckpointError(
+                f"cannot read {self._state}: {first_line}; start the run anew in another --out"
+            ) from error
+        return state
+
+    def write_history(self, history: list[dict[str, float]]) -> None:
+        """Replace the history, whole or not at all."""
+        lines = "".join(json.dumps(entry) + "\n" for entry in history)
+        write_whole(lines.encode(), self._history, overwrite=True)

@@ -1,0 +1,99 @@
+"""How a model does on validation images while it trains: quick figures and pictures."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float64, UInt8
+from numpy import ndarray
+
+from saliency.evaluation.metrics import auc, information_gain_bits, nss
+from saliency.fixations.center_bias import CenterBias
+from saliency.fixations.scene import Scene, empirical_density, rescale_fixations
+from saliency.model.network import SaliencyModel
+from saliency.photo.reading import load_photo, to_srgb
+from saliency.prediction.predictor import resize_photo, working_size
+
+PICTURE_HEIGHT = 240
+
+
+def working_photo(scene: Scene, model: SaliencyModel) -> UInt8[ndarray, "height width 3"]:
+    """Return the photo of a scene at the size at which the model looks at it."""
+    size = working_size(
+        (scene.width, scene.height),
+        input_pixels=model.config.input_pixels,
+        size_multiple=model.size_multiple,
+    )
+    return resize_photo(to_srgb(load_photo(scene.path)), size)
+
+
+def validate(
+    model: SaliencyModel, scenes: Sequence[Scene], *, baseline: CenterBias
+) -> dict[str, float]:
+    """Return the mean information gain (bits), NSS and AUC over scenes, at the model's own size.
+
+    These are for choosing among the epochs of a run. `saliency evaluate` gives the figures to
+    publish, at the size of the photos.
+
+    Args:
+        model: in evaluation mode.
+        scenes: each with fixations, at least one scene.
+        baseline: the center bias of the training images.
+    """
+    totals = np.zeros(3)
+    for scene in scenes:
+        photo = working_photo(scene, model)
+        log_density = predict(model, photo)
+        height, width = log_density.shape
+        fixations = rescale_fixations(
+            scene.fixations, from_size=(scene.width, scene.height), to_size=(width, height)
+        )
+        bias = baseline.log_density((height, width))
+        totals += (
+            information_gain_bits(log_density, fixations, baseline=bias),
+            nss(np.exp(log_density), fixations),
+            auc(log_density, fixations),
+        )
+    means = totals / len(scenes)
+    names = ("information_gain_bits", "nss", "auc")
+    return {name: float(mean) for name, mean in zip(names, means, strict=True)}
+
+
+def predict(
+    model: SaliencyModel, photo: UInt8[ndarray, "height width 3"]
+) -> Float64[ndarray, "height width"]:
+    """Return a model's log density for a photo, at the size at which it comes."""
+    device = model.center_bias.device
+    with torch.inference_mode():
+        log_density = model(torch.tensor(photo)[None].to(device))[0]
+    return np.asarray(log_density.double().cpu().numpy())
+
+
+def draw_comparison(
+    model: SaliencyModel, scenes: Sequence[Scene]
+) -> UInt8[ndarray, "height width 3"]:
+    """Return a picture with a row for each scene: photo, fixations' density, prediction."""
+    rows = [_draw_row(model, scene) for scene in scenes]
+    width = max(row.shape[1] for row in rows)
+    padded = [np.pad(row, ((0, 4), (0, width - row.shape[1]), (0, 0))) for row in rows]
+    return np.concatenate(padded)
+
+
+def _draw_row(model: SaliencyModel, scene: Scene) -> UInt8[ndarray, "height width 3"]:
+    photo = working_photo(scene, model)
+    truth = empirical_density(
+        scene.fixations, width=scene.width, height=scene.height, sigma_px=scene.sigma_px
+    )
+    width = max(1, round(PICTURE_HEIGHT * scene.width / scene.height))
+    prediction = np.exp(predict(model, photo))
+    panels = [photo, _coloured(truth), _coloured(prediction)]
+    return np.concatenate(
+        [resize_photo(panel, (width, PICTURE_HEIGHT)) for panel in panels], axis=1
+    )
+
+
+def _coloured(density: Float64[ndarray, "height width"]) -> UInt8[ndarray, "height width 3"]:
+    levels = np.sqrt(density / density.max()) * 255
+    coloured = cv2.applyColorMap(levels.astype(np.uint8), cv2.COLORMAP_INFERNO)
+    return np.asarray(coloured[..., ::-1])

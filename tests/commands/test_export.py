@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+import torch
+from training_fixtures import TINY
+
+from saliency.commands import export
+from saliency.model.checkpoint import save_model
+from saliency.model.network import SaliencyModel
+from saliency.prediction.predictor import Predictor
+
+
+@pytest.fixture
+def model(tmp_path):
+    torch.manual_seed(0)
+    save_model(SaliencyModel(TINY), tmp_path / "tiny.safetensors", scores={"nss": 3.0})
+    return tmp_path / "tiny.safetensors"
+
+
+def test_model_is_written_beside_its_weights(model, capsys):
+    assert export.main([str(model)]) == 0
+    assert capsys.readouterr().out == f"written: {model.with_suffix('.onnx')}\n"
+    metadata = Predictor(model.with_suffix(".onnx")).metadata
+    assert (metadata["name"], metadata["scores"]) == ("tiny", {"nss": 3.0})
+
+
+def test_model_is_written_where_it_is_asked_for(model, tmp_path):
+    assert export.main([str(model), "--out", str(tmp_path / "other.onnx")]) == 0
+    assert Predictor(tmp_path / "other.onnx").metadata["name"] == "other"
+    assert not model.with_suffix(".onnx").exists()
+
+
+def test_file_that_exists_is_not_replaced_unasked(model, capsys):
+    model.with_suffix(".onnx").write_bytes(b"precious")
+    assert export.main([str(model)]) == 1
+    assert "exists already; --overwrite replaces it" in capsys.readouterr().err
+    assert model.with_suffix(".onnx").read_bytes() == b"precious"
+    assert export.main([str(model), "--overwrite"]) == 0
+    assert Predictor(model.with_suffix(".onnx")).metadata["name"] == "tiny"
+
+
+@pytest.mark.parametrize("content", [None, b"no model"], ids=["missing", "text"])
+def test_model_that_cannot_be_read_is_one_line_and_status_1(tmp_path, capsys, content):
+    path = tmp_path / "model.safetensors"
+    if content is not None:
+        path.write_bytes(content)
+    assert export.main([str(path)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("saliency export: error: ")
+    assert str(path) in line
+    assert not path.with_suffix(".onnx").exists()
+
+
+def test_folder_that_does_not_exist_is_one_line_and_status_1(model, tmp_path, capsys):
+    assert export.main([str(model), "--out", str(tmp_path / "none" / "model.onnx")]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "cannot write" in line
+
+
+def test_model_itself_is_never_replaced(model, capsys):
+    before = model.read_bytes()
+    assert export.main([str(model), "--out", str(model), "--overwrite"]) == 1
+    assert "expected a file with the ending .onnx" in capsys.readouterr().err
+    assert model.read_bytes() == before
+
+
+def test_help_describes_every_option(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        export.main(["--help"])
+    text = capsys.readouterr().out
+    assert all(option in text for option in ("MODEL", "--out", "--overwrite"))
+    assert all(action.help for action in export.build_parser()._actions)
+
+
+def test_softened_model_is_flatter_and_keeps_no_scores_of_the_other(model, tmp_path):
+    photo = np.random.default_rng(0).integers(0, 256, (64, 96, 3)).astype(np.uint8)
+    soft = tmp_path / "soft.onnx"
+    assert export.main([str(model)]) == 0
+    assert export.main([str(model), "--out", str(soft), "--sharpness", "0.5"]) == 0
+    plain = np.log(Predictor(model.with_suffix(".onnx")).density(photo))
+    softened = np.log(Predictor(soft).density(photo))
+    assert softened.std() == pytest.approx(plain.std() / 2, rel=1e-3)
+    assert Predictor(soft).metadata["scores"] == {}
+
+
+@pytest.mark.parametrize(
+    "option", [["--sharpness", "0"], ["--smoothing", "-1"], ["--smoothing", "x"]]
+)
+def test_softening_by_nonsense_is_refused(model, option, capsys):
+    with pytest.raises(SystemExit) as stop:
+        export.main([str(model), *option])
+    assert stop.value.code == 2
+    assert "expected a number" in capsys.readouterr().err

@@ -1,0 +1,60 @@
+import math
+
+import numpy as np
+import pytest
+
+from saliency.crop_windows.best_windows import ShareTable, Window
+from saliency.crop_windows.confidence import (
+    Calibration,
+    Evidence,
+    gather_evidence,
+    read_calibration,
+)
+
+COLUMNS = np.array([[1.0, 2.0, 3.0, 4.0]])
+
+
+def test_evidence_is_the_gain_and_what_only_the_other_window_holds():
+    table = ShareTable(COLUMNS, (40, 10))
+    evidence = gather_evidence(table, Window(20, 0, 20, 10), Window(10, 0, 20, 10))
+    assert evidence.gain == pytest.approx(0.7 - 0.5)
+    assert evidence.given_up == pytest.approx(0.2)
+
+
+def test_all_of_a_window_apart_is_given_up():
+    table = ShareTable(COLUMNS, (40, 10))
+    evidence = gather_evidence(table, Window(30, 0, 10, 10), Window(0, 0, 10, 10))
+    assert evidence.given_up == pytest.approx(0.1)
+
+
+def test_probability_is_a_half_where_the_score_is_zero():
+    calibration = Calibration(intercept=1.0, log_gain=0.0, given_up=-10.0)
+    assert calibration.probability(Evidence(gain=0.3, given_up=0.1)) == pytest.approx(0.5)
+
+
+def test_probability_is_the_logistic_function_of_the_features():
+    calibration = Calibration(intercept=0.25, log_gain=0.5, given_up=-1.0)
+    score = 0.25 + 0.5 * math.log(0.101) - 0.2
+    expected = 1 / (1 + math.exp(-score))
+    assert calibration.probability(Evidence(gain=0.1, given_up=0.2)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("intercept", [-1e6, 1e6])
+def test_probability_stays_between_0_and_1(intercept):
+    calibration = Calibration(intercept=intercept, log_gain=1.0, given_up=0.0)
+    assert 0 <= calibration.probability(Evidence(gain=0.1, given_up=0.0)) <= 1
+
+
+def test_a_loss_counts_as_no_gain():
+    assert Evidence(gain=-0.4, given_up=0.5).features() == Evidence(0.0, 0.5).features()
+
+
+def test_calibration_survives_the_metadata():
+    calibration = Calibration(intercept=0.5, log_gain=1.5, given_up=-2.5)
+    assert read_calibration({"calibration": calibration.to_json()}) == calibration
+
+
+@pytest.mark.parametrize("value", [3, [1, 2, 3], {"intercept": 1.0}, {"intercept": float("nan")}])
+def test_what_is_no_calibration_is_refused(value):
+    with pytest.raises(ValueError, match="expected finite numbers"):
+        read_calibration({"calibration": value})

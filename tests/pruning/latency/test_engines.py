@@ -1,0 +1,83 @@
+import importlib.util
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from latency_fixtures import toy_graph
+
+from saliency.errors import LatencyTableError
+from saliency.pruning.latency.engines import ENGINES, Engine, TorchEngine
+from saliency.pruning.latency.measuring import measure_table
+from saliency.pruning.latency.onnx_graph import find_operations, simplify
+
+SHAPE = (1, 3, 16, 24)
+INPUTS = {"input": np.random.default_rng(0).random(SHAPE).astype(np.float32)}
+
+installed = pytest.mark.parametrize(
+    "name",
+    [
+        "onnxruntime",
+        "torch",
+        pytest.param(
+            "openvino",
+            marks=pytest.mark.skipif(
+                importlib.util.find_spec("openvino") is None, reason="openvino is not installed"
+            ),
+        ),
+    ],
+)
+
+
+@installed
+def test_engine_runs_a_network_and_its_clock_goes_on(name):
+    engine = ENGINES[name](threads=1)
+    assert isinstance(engine, Engine)
+    run = engine.prepare(simplify(toy_graph(), input_shape=SHAPE), INPUTS)
+    start = engine.clock_ns()
+    run()
+    assert engine.clock_ns() > start
+
+
+@installed
+def test_engine_measures_a_table(name):
+    engine = ENGINES[name](threads=1)
+    table = measure_table(toy_graph(), engine, input_shape=SHAPE, input_size=SHAPE[2:], rounds=1)
+    assert table.setting.engine == name
+    operations = find_operations(toy_graph(), input_shape=SHAPE)
+    assert table.network_latency_ms(operations) > 0
+
+
+def test_torch_computes_what_onnxruntime_does(monkeypatch):
+    graph = simplify(toy_graph(), input_shape=SHAPE)
+    seen = []
+    monkeypatch.setattr(
+        TorchEngine, "_run", lambda _, module, tensors: seen.append(module(*tensors))
+    )
+    TorchEngine().prepare(graph, INPUTS)()
+    (expected,) = onnxruntime.InferenceSession(graph.SerializeToString()).run(None, INPUTS)
+    assert seen[0].detach().numpy() == pytest.approx(expected, abs=1e-5)
+
+
+def test_torch_runs_with_its_threads_and_gives_back_those_of_the_program():
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        used = []
+
+        class Spy(torch.nn.Module):
+            def forward(self, images):
+                used.append(torch.get_num_threads())
+                return images
+
+        TorchEngine(threads=1)._run(Spy(), [torch.zeros(1)])
+        assert used == [1]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_missing_device_is_named():
+    with pytest.raises(LatencyTableError, match="no device cuda"):
+        TorchEngine(device="cuda")

@@ -1,0 +1,89 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from saliency import files as atomic
+from saliency.errors import PhotoError
+from saliency.files import write_whole
+
+
+def test_file_holds_the_bytes_and_nothing_lies_beside_it(tmp_path):
+    write_whole(b"crop", tmp_path / "crop.jpg")
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [
+        ("crop.jpg", b"crop")
+    ]
+
+
+def test_file_may_be_read_by_those_the_umask_lets(tmp_path):
+    write_whole(b"crop", tmp_path / "crop.jpg")
+    (tmp_path / "other").touch()
+    assert (tmp_path / "crop.jpg").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+def test_file_that_exists_is_left_alone(tmp_path):
+    (tmp_path / "crop.jpg").write_bytes(b"mine")
+    with pytest.raises(PhotoError, match="exists already; --overwrite replaces it"):
+        write_whole(b"crop", tmp_path / "crop.jpg")
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [
+        ("crop.jpg", b"mine")
+    ]
+
+
+def test_file_that_exists_is_replaced_when_told(tmp_path):
+    (tmp_path / "crop.jpg").write_bytes(b"mine")
+    write_whole(b"crop", tmp_path / "crop.jpg", overwrite=True)
+    assert (tmp_path / "crop.jpg").read_bytes() == b"crop"
+
+
+@pytest.mark.parametrize("stopped", [KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("step", ["fsync", "naming"])
+def test_nothing_is_left_when_the_program_is_stopped(tmp_path, monkeypatch, stopped, step):
+    def stop(*_):
+        raise stopped
+
+    if step == "fsync":
+        monkeypatch.setattr(os, "fsync", stop)
+    else:
+        monkeypatch.setattr(atomic, "_name_unless_taken", stop)
+    with pytest.raises(stopped):
+        write_whole(b"crop", tmp_path / "crop.jpg")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_disk_is_waited_for_unless_told_not_to(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    write_whole(b"crop", tmp_path / "crop.jpg", is_durable=False)
+    assert synced == []
+    write_whole(b"model", tmp_path / "model.onnx")
+    assert len(synced) == 1
+
+
+def test_full_disk_is_reported_and_leaves_nothing(tmp_path, monkeypatch):
+    def fail(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(PhotoError, match=r"cannot write .*No space left"):
+        write_whole(b"crop", tmp_path / "crop.jpg")
+    assert list(tmp_path.iterdir()) == []
+
+
+def no_links(*_):
+    raise PermissionError(1, "Operation not permitted")
+
+
+def test_file_is_written_where_the_file_system_has_no_links(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "hardlink_to", no_links)
+    write_whole(b"crop", tmp_path / "crop.jpg")
+    with pytest.raises(PhotoError, match="exists already"):
+        write_whole(b"other", tmp_path / "crop.jpg")
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [
+        ("crop.jpg", b"crop")
+    ]
+
+
+def test_missing_folder_is_reported(tmp_path):
+    with pytest.raises(PhotoError, match="cannot write"):
+        write_whole(b"crop", tmp_path / "none" / "crop.jpg")
