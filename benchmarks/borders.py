@@ -14,11 +14,13 @@ import argparse
 import numpy as np
 from numpy.typing import NDArray
 
-from saliency.crop_windows.best_windows import ShareTable, Window, largest
-from saliency.datasets import read_dataset, split_scenes
-from saliency.evaluation.calibration.fit import kept_share
+from saliency.crop_windows.best_windows import largest
+from saliency.crop_windows.summed_area_table import ShareTable
+from saliency.datasets.layouts.registry import read_dataset
+from saliency.datasets.splits import split_scenes
+from saliency.evaluation.crop_quality import kept_share
 from saliency.fixations.scene import Scene
-from saliency.geometry import Size, largest_size, parse_aspect
+from saliency.geometry import Size, Window, largest_size, parse_aspect
 from saliency.photo.reading import read_photo
 from saliency.prediction.predictor import Predictor
 

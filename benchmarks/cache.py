@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from saliency.datasets import read_dataset
-from saliency.training.inputs.example_dataset import cache_side
+from saliency.datasets.layouts.registry import read_dataset
 from saliency.training.inputs.photo_cache import PhotoCache, decode
+from saliency.training.inputs.sampling import cache_side
 from saliency.training.options import TrainingOptions
 
 

@@ -31,10 +31,9 @@ from PIL import Image
 
 from saliency.batch.cropper import Cropper
 from saliency.batch.listing import ListedPhoto
-from saliency.batch.plan import CropOptions
 from saliency.batch.workers import crop_all
 from saliency.crop_windows.options import ChoiceOptions
-from saliency.cropping.cutting import Output
+from saliency.cropping.options import CropOptions, Output
 from saliency.prediction.predictor import Predictor
 
 SOURCE = Path(__file__).parents[1] / "data" / "photos" / "china.jpg"
@@ -63,15 +62,15 @@ def median_times_ms(jobs: dict[str, Callable[[], object]], rounds: int) -> dict[
     return {name: statistics.median(spent) for name, spent in times.items()}
 
 
-def cropper(model: Path | None, threads: int | None, **options: object) -> Cropper:
+def cropper(model: Path | None, threads: int | None, pattern: str, **options: object) -> Cropper:
     """Return a cropper to squares."""
     wanted = CropOptions(
         aspects={"1:1": Fraction(1)},
         choice=ChoiceOptions(candidates=1),  # as the command, which names others in --json only
-        overwrite=True,
         **options,  # type: ignore[arg-type]
     )
-    return Cropper(Predictor(model, threads=threads), wanted)
+    batch = BatchOptions(pattern=pattern, overwrite=True)
+    return Cropper(Predictor(model, threads=threads), wanted, batch)
 
 
 def two_at_a_time_ms(jobs: list[Callable[[], object]], rounds: int) -> float:
@@ -91,7 +90,7 @@ def own_job(
     photo: Path, model: Path | None, name: str, *, threads: int | None = None, **options: object
 ) -> Callable[[], object]:
     """Return a job that crops a photo with this program."""
-    prepared = cropper(model, threads, pattern=f"{name}.{{ext}}", **options)
+    prepared = cropper(model, threads, f"{name}.{{ext}}", **options)
     plan = prepared.plan(ListedPhoto(photo))
     return lambda: prepared.crop(plan)
 

@@ -22,10 +22,11 @@ from matplotlib.figure import Figure as Canvas
 from scipy.stats import spearmanr
 
 from saliency.commands.prune import image_size
-from saliency.compression.compress import measure_graph
+from saliency.compression.latency_tables import measure_graph
 from saliency.files import write_whole
+from saliency.model.config import ModelConfig
 from saliency.model.export import saliency_graph
-from saliency.model.network import ModelConfig, SaliencyModel
+from saliency.model.network import SaliencyModel
 from saliency.pruning.groups import find_groups
 from saliency.pruning.latency.engines import ENGINES
 from saliency.pruning.latency.measuring import setting_of

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from saliency.datasets import read_dataset, split_scenes
+from saliency.datasets.layouts.registry import read_dataset
+from saliency.datasets.splits import split_scenes
 from saliency.memory import reuse_large_blocks
 from saliency.training.data import TrainingData
 from saliency.training.options import TrainingOptions

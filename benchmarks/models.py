@@ -18,7 +18,7 @@ from saliency.fixations.center_bias import fit_center_bias
 from saliency.model.checkpoint import load_model
 from saliency.model.export import saliency_graph
 from saliency.model.network import SaliencyModel
-from saliency.prediction.predictor import working_size
+from saliency.prediction.processing import working_size
 from saliency.pruning.latency.engines import OnnxRuntimeEngine
 from saliency.pruning.latency.onnx_graph import simplify
 from saliency.pruning.latency.pace import measure_networks_ms

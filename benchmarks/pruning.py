@@ -33,13 +33,14 @@ from saliency.model.checkpoint import load_model
 from saliency.model.network import SaliencyModel
 from saliency.pruning.latency.engines import OnnxRuntimeEngine
 from saliency.pruning.latency.table_file import read_table
+from saliency.training.batches import load_batches
 from saliency.training.data import TrainingData, gather_sources, read_training_data
 from saliency.training.distillation import Guide
 from saliency.training.losses import cross_entropy
 from saliency.training.options import TrainingOptions
 from saliency.training.run import train
 from saliency.training.run_folder import RunFolder
-from saliency.training.step import launch_fabric, load_batches
+from saliency.training.step import launch_fabric
 
 OURS = {
     "Fisher, measured time": {"signal": "fisher", "cost": "latency"},

@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from saliency.datasets import read_dataset
+from saliency.datasets.layouts.registry import read_dataset
 from saliency.evaluation.reference import DatasetReference
 from saliency.evaluation.scoring import evaluate_scenes
 

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 from saliency.memory import reuse_large_blocks
-from saliency.model.network import ModelConfig, SaliencyModel
+from saliency.model.config import ModelConfig
+from saliency.model.network import SaliencyModel
 from saliency.pruning.groups import find_groups
 from saliency.pruning.signals import SignalCollector
 from saliency.training.losses import cross_entropy

@@ -21,12 +21,15 @@ from functools import partial
 import numpy as np
 from PIL import Image, ImageOps
 
-from saliency.crop_windows.best_windows import ShareTable, Window, best_windows
-from saliency.datasets import read_dataset, split_scenes
-from saliency.geometry import largest_size, parse_aspect
+from saliency.crop_windows.best_windows import best_windows
+from saliency.crop_windows.summed_area_table import ShareTable
+from saliency.datasets.layouts.registry import read_dataset
+from saliency.datasets.splits import split_scenes
+from saliency.geometry import Window, largest_size, parse_aspect
 from saliency.photo.borders import find_content
+from saliency.photo.colour import pixels_to_srgb
 from saliency.photo.pixels import as_image
-from saliency.photo.reading import load_photo, pixels_to_srgb
+from saliency.photo.reading import load_photo
 from saliency.prediction.predictor import Predictor
 
 RATIOS = tuple(parse_aspect(text) for text in ("1:1", "9:16", "16:9", "4:5"))

@@ -26,9 +26,12 @@ import numpy as np
 from saliency.crop_windows.best_windows import best_windows
 from saliency.crop_windows.choice import ChoiceOptions, choose
 from saliency.crop_windows.confidence import Calibration
-from saliency.datasets import read_dataset, split_scenes
-from saliency.evaluation.calibration.fit import fit_without_own, gather_cases, kept_share
-from saliency.fixations.scene import Scene, empirical_density
+from saliency.datasets.layouts.registry import read_dataset
+from saliency.datasets.splits import split_scenes
+from saliency.evaluation.calibration.fit import fit_without_own, gather_cases
+from saliency.evaluation.crop_quality import kept_share
+from saliency.fixations.density import empirical_density
+from saliency.fixations.scene import Scene
 from saliency.geometry import parse_aspect
 from saliency.photo.reading import read_photo
 from saliency.prediction.predictor import Predictor

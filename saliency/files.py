@@ -1,5 +1,6 @@
 """Write a file so that it is there whole or not at all, whenever the program is stopped."""
 
+import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -58,3 +59,18 @@ def _name_unless_taken(temporary: Path, path: Path) -> None:
         except BaseException:
             path.unlink()
             raise
+
+
+def cache_folder() -> Path:
+    """Return where pictures made from data sets are kept: `$XDG_CACHE_HOME/saliency`.
+
+    Without that variable it is `~/.cache/saliency`.
+    """
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if base else Path.home() / ".cache") / "saliency"
+
+
+def content_hash(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

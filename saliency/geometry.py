@@ -4,6 +4,7 @@ Apart from `window`, which searches the density, so that a command line is check
 """
 
 import re
+from dataclasses import dataclass
 from fractions import Fraction
 
 Size = tuple[int, int]
@@ -49,3 +50,45 @@ def largest_size(photo_size: Size, ratio: Fraction) -> Size:
     if width >= height * ratio:
         return min(width, max(1, round(height * ratio))), height
     return width, min(height, max(1, round(width / ratio)))
+
+
+@dataclass(frozen=True)
+class Window:
+    """A rectangle of whole pixels, (x, y) its top left corner in the upright photo."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @property
+    def size(self) -> Size:
+        """Width and height."""
+        return self.width, self.height
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom edge; right and bottom are the first pixels outside."""
+        return self.x, self.y, self.x + self.width, self.y + self.height
+
+    def moved(self, x: int, y: int) -> "Window":
+        """Return the window so many pixels further to the right and down."""
+        return Window(self.x + x, self.y + y, self.width, self.height)
+
+    def common(self, other: "Window") -> "Window | None":
+        """Return the part that lies in another window too, None where there is none."""
+        left, top = max(self.x, other.x), max(self.y, other.y)
+        right, bottom = min(self.box[2], other.box[2]), min(self.box[3], other.box[3])
+        if left >= right or top >= bottom:
+            return None
+        return Window(left, top, right - left, bottom - top)
+
+
+@dataclass(frozen=True)
+class Padding:
+    """Borders that bring a whole photo to a ratio, in pixels of the photo."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int

@@ -95,8 +95,8 @@ def test_import_of_package_and_command_loads_no_library(program):
 
 def test_public_names_come_from_the_package():
     from saliency import Predictor, Window, best_windows
-    from saliency.crop_windows.best_windows import Window as ItsWindow
     from saliency.crop_windows.best_windows import best_windows as its_best_windows
+    from saliency.geometry import Window as ItsWindow
     from saliency.prediction.predictor import Predictor as ItsPredictor
 
     assert (Predictor, Window, best_windows) == (ItsPredictor, ItsWindow, its_best_windows)

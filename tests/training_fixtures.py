@@ -9,9 +9,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from saliency.datasets import read_dataset, split_scenes
+from saliency.datasets.layouts.registry import read_dataset
+from saliency.datasets.splits import split_scenes
 from saliency.fixations.center_bias import GRID_SHAPE
-from saliency.model.network import ModelConfig, SaliencyModel
+from saliency.model.config import ModelConfig
+from saliency.model.network import SaliencyModel
 from saliency.training.data import TrainingData
 from saliency.training.options import TrainingOptions
 

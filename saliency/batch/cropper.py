@@ -8,10 +8,12 @@ from pathlib import Path
 from PIL import Image
 
 from saliency.batch.listing import ListedPhoto
-from saliency.batch.plan import CropOptions, Plan, Planner, is_empty, is_made
+from saliency.batch.options import BatchOptions
+from saliency.batch.plan import Plan, Planner, is_empty, is_made
 from saliency.crop_windows.choice import Choice, candidates_of
 from saliency.cropping.analysis import Analysis, Analyst
 from saliency.cropping.cutting import make_crop, make_lossless_crop
+from saliency.cropping.options import CropOptions
 from saliency.cropping.report import CropReport
 from saliency.cropping.stopwatch import Stopwatch
 from saliency.errors import PhotoError
@@ -26,12 +28,16 @@ class Cropper:
     """Crops photos, several at a time if wanted, and gives no two the same output file."""
 
     def __init__(
-        self, predictor: Predictor, options: CropOptions, photos: Sequence[ListedPhoto] = ()
+        self,
+        predictor: Predictor,
+        crops: CropOptions,
+        options: BatchOptions,
+        photos: Sequence[ListedPhoto] = (),
     ) -> None:
         """Take the model, the options, and all photos of this run, which are never written to."""
-        self._analyst = Analyst(predictor, options)
-        self._options = options
-        self._planner = Planner(options, photos)
+        self._analyst = Analyst(predictor, crops)
+        self._crops, self._options = crops, options
+        self._planner = Planner(crops, options, photos)
         self._folders = threading.Lock()
         keep_freed_memory()
 
@@ -81,7 +87,7 @@ class Cropper:
         """
         clock = Stopwatch()
         found = self._analyst.analyse(data, path, clock)
-        as_format = self._options.as_format or crop_format(found.photo.format)
+        as_format = self._crops.as_format or crop_format(found.photo.format)
         with clock.part("encode"):
             crops = [
                 self._encode(found.photo, choice, as_format)
@@ -102,7 +108,7 @@ class Cropper:
 
     def _encode(self, photo: LoadedPhoto, choice: Choice, as_format: CropFormat) -> bytes:
         """Return a crop as the bytes of a file."""
-        options = self._options
+        options = self._crops
         if options.is_lossless and as_format == "jpeg":
             if choice.padding is not None:
                 raise PhotoError(f"cannot add borders to {photo.path} without loss")

@@ -1,55 +1,15 @@
 """Which files are to be made of each photo, so that no two photos get the same one."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from fractions import Fraction
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from saliency.batch.listing import ListedPhoto
-from saliency.batch.naming import DEFAULT_PATTERN, crop_name, names_candidates
-from saliency.crop_windows.options import ChoiceOptions
-from saliency.cropping.cutting import Output
+from saliency.batch.naming import crop_name, names_candidates
+from saliency.batch.options import BatchOptions
+from saliency.cropping.options import CropOptions
 from saliency.errors import PhotoError
 from saliency.photo.formats import HEAD_BYTES, SUFFIXES, CropFormat, crop_format, photo_format
-from saliency.photo.writing import Encoding
-
-
-@dataclass(frozen=True, kw_only=True)
-class CropOptions:
-    """How photos are to be cropped.
-
-    Attributes:
-        aspects: how each ratio is written, and its value.
-        choice: how the windows are chosen.
-        output_dir: folder for the crops; None for each photo's own.
-        pattern: names the crops (`naming`); where it numbers candidates, each has a crop.
-        output: the size of the crops.
-        as_format: format of the crops; None for the photo's own.
-        encoding: quality and the like.
-        is_lossless: cut JPEGs on the borders of their blocks, without re-encoding.
-        is_stripped: leave out EXIF, XMP, IPTC and the resolution.
-        overlay: write a picture of the density and the windows too.
-        overwrite: replace files that exist.
-        resume: leave crops that exist as they are, and make those that are missing (of
-            several candidates: `Plan.is_done`).
-        is_dry: choose the windows and write nothing.
-        has_preview: keep a small picture of each photo in its report.
-    """
-
-    aspects: Mapping[str, Fraction]
-    choice: ChoiceOptions = field(default_factory=ChoiceOptions)
-    output_dir: Path | None = None
-    pattern: str = DEFAULT_PATTERN
-    output: Output = field(default_factory=Output)
-    as_format: CropFormat | None = None
-    encoding: Encoding = field(default_factory=Encoding)
-    is_lossless: bool = False
-    is_stripped: bool = False
-    overlay: bool = False
-    overwrite: bool = False
-    resume: bool = False
-    is_dry: bool = False
-    has_preview: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,9 +35,11 @@ class Plan:
 class Planner:
     """Names the files of photos, and gives no two photos the same one."""
 
-    def __init__(self, options: CropOptions, photos: Sequence[ListedPhoto] = ()) -> None:
+    def __init__(
+        self, crops: CropOptions, options: BatchOptions, photos: Sequence[ListedPhoto] = ()
+    ) -> None:
         """Take the options, and all photos of this run, which are never written to."""
-        self._options = options
+        self._crops, self._options = crops, options
         self._taken: dict[Path, Path] = {photo.path.resolve(): photo.path for photo in photos}
 
     def plan(self, photo: ListedPhoto) -> Plan:
@@ -88,18 +50,18 @@ class Planner:
         Raises:
             PhotoError: a file is another photo's, or is there and must not be replaced.
         """
-        options, path = self._options, photo.path
-        as_format = options.as_format or crop_format(_format_of(path))
+        crops, options, path = self._crops, self._options, photo.path
+        as_format = crops.as_format or crop_format(_format_of(path))
         folder = path.parent if options.output_dir is None else options.output_dir / photo.folder
         own = path.suffix
         suffix = own if own.lower() in SUFFIXES[as_format] else SUFFIXES[as_format][0]
-        count = options.choice.candidates if names_candidates(options.pattern) else 1
+        count = crops.choice.candidates if names_candidates(options.pattern) else 1
         files = tuple(
             tuple(
                 folder / crop_name(path, label, suffix[1:], options.pattern, candidate=number)
                 for number in range(1, count + 1)
             )
-            for label in options.aspects
+            for label in crops.aspects
         )
         overlay = folder / f"{path.stem}-overlay.png" if options.overlay else None
         if options.is_dry:

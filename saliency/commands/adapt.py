@@ -50,7 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _adapt(arguments: argparse.Namespace) -> int:
     """Fit each data set, report and write."""
     # Here and not above, so that --help answers at once, and without the training extra.
-    from saliency.datasets import read_dataset, split_scenes  # noqa: PLC0415
+    from saliency.datasets.layouts.registry import read_dataset  # noqa: PLC0415
+    from saliency.datasets.splits import split_scenes  # noqa: PLC0415
     from saliency.model.dataset_bias_file import write_numbers  # noqa: PLC0415
     from saliency.model.loading import load_look  # noqa: PLC0415
     from saliency.training.adaptation import fit_numbers  # noqa: PLC0415
@@ -78,7 +79,7 @@ def _adapt(arguments: argparse.Namespace) -> int:
 
 def _describe_gain(dataset: Any, look: Any, own: Any) -> str:
     """Return what the numbers of a data set bring on its validation images, in words."""
-    from saliency.datasets import split_scenes  # noqa: PLC0415
+    from saliency.datasets.splits import split_scenes  # noqa: PLC0415
     from saliency.evaluation.bootstrap import interval, resampled_means  # noqa: PLC0415
     from saliency.evaluation.reference import DatasetReference  # noqa: PLC0415
     from saliency.model.loading import at_photo_size  # noqa: PLC0415

@@ -64,7 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _calibrate(arguments: argparse.Namespace) -> int:
     """Gather the cases, fit, report and write."""
     # Here and not above, so that --help answers at once, and without the training extra.
-    from saliency.datasets import read_dataset, split_scenes  # noqa: PLC0415
+    from saliency.datasets.layouts.registry import read_dataset  # noqa: PLC0415
+    from saliency.datasets.splits import split_scenes  # noqa: PLC0415
     from saliency.evaluation.calibration.fit import (  # noqa: PLC0415
         cross_validate,
         fit_calibration,

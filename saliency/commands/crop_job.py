@@ -16,11 +16,11 @@ from saliency.batch.contact_sheet import Cell, draw_sheets, encode_sheet, make_c
 from saliency.batch.cropper import Cropper
 from saliency.batch.listing import ListedPhoto, find_photos, read_list, write_list
 from saliency.batch.naming import CANDIDATE_PATTERN, DEFAULT_PATTERN, names_candidates
-from saliency.batch.plan import CropOptions
+from saliency.batch.options import BatchOptions
 from saliency.batch.workers import Outcome, crop_all
 from saliency.commands import error_line
 from saliency.crop_windows.options import ChoiceOptions
-from saliency.cropping.cutting import Output
+from saliency.cropping.options import CropOptions, Output
 from saliency.cropping.report import brief_json, json_line, printable
 from saliency.errors import PhotoError
 from saliency.files import write_whole
@@ -37,7 +37,7 @@ def crop_stream(options: argparse.Namespace, choice: ChoiceOptions) -> int:
         if not data:
             raise PhotoError("expected a photo on standard input, got nothing")
         predictor = Predictor(options.model, threads=options.threads)
-        report, crops = Cropper(predictor, _read(options, choice)).crop_data(data, _STDIN)
+        report, crops = Cropper(predictor, *_read(options, choice)).crop_data(data, _STDIN)
     if options.timing:
         print(f"saliency crop: timing: {report.timing_line()}", file=sys.stderr)
     if options.dry_run:
@@ -58,7 +58,7 @@ def crop_files(options: argparse.Namespace, choice: ChoiceOptions) -> int:
     workers = min(options.workers or os.cpu_count() or 1, max(len(photos), 1))
     threads = options.threads or (1 if workers > 1 else None)
     with _quiet_libraries(single_threaded=workers > 1):
-        cropper = Cropper(Predictor(options.model, threads=threads), wanted, photos)
+        cropper = Cropper(Predictor(options.model, threads=threads), *wanted, photos)
         summary = _Summary()
         try:
             with _progress_bar(len(photos)) as bar:
@@ -130,8 +130,8 @@ def _read_list_file(name: str) -> bytes:
         raise PhotoError(f"cannot read the list {name}: {reason}") from error
 
 
-def _read(options: argparse.Namespace, choice: ChoiceOptions) -> CropOptions:
-    """Return the options of a command line as those of the cropper."""
+def _read(options: argparse.Namespace, choice: ChoiceOptions) -> tuple[CropOptions, BatchOptions]:
+    """Return the options of a command line as those of crops and those of the run."""
     pattern = options.name
     if pattern is None:
         has_several = options.candidates is not None and options.candidates > 1
@@ -139,11 +139,9 @@ def _read(options: argparse.Namespace, choice: ChoiceOptions) -> CropOptions:
     if not (options.json or names_candidates(pattern)):
         choice = replace(choice, candidates=1)  # nobody is told of others
     is_exact = options.size is not None and not options.has_aspect
-    return CropOptions(
+    crops = CropOptions(
         aspects=options.aspect,
         choice=choice,
-        output_dir=options.output_dir,
-        pattern=pattern,
         output=Output(
             max_size=options.max_size,
             scale=options.scale,
@@ -160,12 +158,17 @@ def _read(options: argparse.Namespace, choice: ChoiceOptions) -> CropOptions:
         ),
         is_lossless=options.lossless,
         is_stripped=options.strip,
+    )
+    batch = BatchOptions(
+        output_dir=options.output_dir,
+        pattern=pattern,
         overlay=options.overlay,
         overwrite=options.overwrite,
         resume=options.resume,
         is_dry=options.dry_run,
         has_preview=options.contact_sheet is not None,
     )
+    return crops, batch
 
 
 def _show(outcome: Outcome, options: argparse.Namespace, emit: Callable[..., None]) -> None:

@@ -57,12 +57,13 @@ def _check(arguments: argparse.Namespace) -> int:
     import cv2  # noqa: PLC0415  scipy and OpenCV take a second; --help answers at once
     from tqdm import tqdm  # noqa: PLC0415
 
-    from saliency.datasets import MappedPhoto, read_dataset  # noqa: PLC0415
+    from saliency.datasets.dataset import MappedPhoto  # noqa: PLC0415
     from saliency.datasets.inspection import (  # noqa: PLC0415
         contact_sheet,
         find_problems,
         statistics,
     )
+    from saliency.datasets.layouts.registry import read_dataset  # noqa: PLC0415
     from saliency.datasets.published_counts import EXPECTED, Expected  # noqa: PLC0415
     from saliency.fixations.scene import Scene  # noqa: PLC0415
 
@@ -92,8 +93,8 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _export(arguments: argparse.Namespace) -> int:
     """Write a data set as pysaliency's files."""
-    from saliency.datasets import read_dataset  # noqa: PLC0415
     from saliency.datasets.layouts.pysaliency_hdf5 import write_pysaliency  # noqa: PLC0415
+    from saliency.datasets.layouts.registry import read_dataset  # noqa: PLC0415
 
     for name in ("stimuli.hdf5", "fixations.hdf5"):
         if (arguments.out / name).exists() and not arguments.overwrite:

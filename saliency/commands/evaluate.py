@@ -134,12 +134,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _report(arguments: argparse.Namespace) -> int:
     """Evaluate, print the table and write the files."""
     # Here and not above, so that --help answers at once, and without the training extra.
-    from saliency.evaluation.run import (  # noqa: PLC0415
-        Choices,
-        evaluate_all,
-        format_table,
-        to_plain,
-    )
+    from saliency.evaluation.report.table import format_table, to_plain  # noqa: PLC0415
+    from saliency.evaluation.run import Choices, evaluate_all  # noqa: PLC0415
 
     choices = Choices(
         part=arguments.split or "validation",

@@ -233,7 +233,7 @@ def _measure(arguments: argparse.Namespace) -> int:
     _log_to_terminal()
 
     def run() -> int:
-        from saliency.compression.compress import measure  # noqa: PLC0415  torch takes many seconds
+        from saliency.compression.latency_tables import measure  # noqa: PLC0415  torch takes many seconds
 
         table = measure(
             arguments.model,

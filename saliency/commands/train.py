@@ -33,7 +33,8 @@ from saliency.commands.arguments.training import (
     refuse_beside_resume,
 )
 from saliency.errors import CheckpointError
-from saliency.training.options import CHOICES, NEW_INPUT_PIXELS, TrainingOptions
+from saliency.model.config import NEW_INPUT_PIXELS
+from saliency.training.options import CHOICES, TrainingOptions
 from saliency.training.run_folder import RunFolder
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from saliency.fixations.center_bias import fit_center_bias
 from saliency.model.export import saliency_graph
 from saliency.model.network import SaliencyModel
-from saliency.prediction.predictor import working_size
+from saliency.prediction.processing import working_size
 from saliency.pruning.latency.engines import Engine
 from saliency.pruning.latency.onnx_graph import simplify
 from saliency.pruning.latency.pace import measure_networks_ms

@@ -19,17 +19,12 @@ from saliency.pruning.layers import NORMS, channel_layers
 from saliency.pruning.optimizer_state import remove_moments
 from saliency.pruning.signals import SignalCollector, Signals
 from saliency.pruning.surgery import channel_counts, remaining_outputs, resize_layers
+from saliency.training.batches import load_batches
 from saliency.training.data import TrainingData, gather_sources
 from saliency.training.distillation import Guide, example_pixels
 from saliency.training.options import TrainingOptions
 from saliency.training.run_folder import RunFolder
-from saliency.training.step import (
-    create_optimizer,
-    launch_fabric,
-    load_batches,
-    shrunk_for,
-    take_step,
-)
+from saliency.training.step import create_optimizer, launch_fabric, shrunk_for, take_step
 
 WARM_UP_STEPS = 50
 COMPENSATING_BATCHES = 4  # the last ones before a removal, by which the rest makes up for it

@@ -11,15 +11,11 @@ import numpy as np
 
 from saliency.compression.comparison import Gauge, Point
 from saliency.compression.options import PruningOptions
-from saliency.crop_windows.best_windows import Window, best_windows
+from saliency.evaluation.crop_quality import compare_windows
 from saliency.files import write_whole
 from saliency.fixations.scene import Scene
 from saliency.model.checkpoint import load_model
-from saliency.photo.reading import load_photo, to_srgb
-from saliency.prediction.predictor import Predictor
 from saliency.pruning.surgery import Counts
-
-ASPECTS = ("1:1", "9:16", "16:9")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,36 +66,6 @@ def write_report(
     return complete
 
 
-def compare_windows(one: Path, other: Path, scenes: Sequence[Scene]) -> dict[str, Point]:
-    """Return, by aspect ratio, how far two models' crop windows lie apart.
-
-    `moved` is the mean distance, in shares of the photo's side along which the window can move;
-    `unmoved` the share of the photos in which it is below a fiftieth; `kept_before` and
-    `kept_after` the shares of the fixations inside the windows.
-    """
-    predictors = Predictor(one), Predictor(other)
-    rows: dict[str, list[tuple[float, float, float]]] = {aspect: [] for aspect in ASPECTS}
-    for scene in scenes:
-        photo, size = to_srgb(load_photo(scene.path)), (scene.width, scene.height)
-        before, after = (
-            best_windows(predictor.density(photo), ASPECTS, photo_size=size)
-            for predictor in predictors
-        )
-        for aspect, first, second in zip(ASPECTS, before, after, strict=True):
-            moved = max(abs(first.x - second.x) / size[0], abs(first.y - second.y) / size[1])
-            rows[aspect].append((moved, _kept(scene, first), _kept(scene, second)))
-    found = {}
-    for aspect, values in rows.items():
-        moved, before, after = np.array(values).T
-        found[aspect] = {
-            "moved": float(moved.mean()),
-            "unmoved": float((moved < 0.02).mean()),
-            "kept_before": float(before.mean()),
-            "kept_after": float(after.mean()),
-        }
-    return found
-
-
 def alternation(outcome: Outcome) -> float:
     """Return whether thick and thin layers alternate, from −1, they do, to 1, they go together.
 
@@ -117,14 +83,6 @@ def widths(outcome: Outcome) -> Iterator[tuple[str, int, int, float]]:
     for layer, (_, before) in outcome.before.items():
         after = outcome.after[layer][1]
         yield layer, before, after, after / before
-
-
-def _kept(scene: Scene, window: Window) -> float:
-    """Return the share of a scene's fixations that lie in a window."""
-    low = np.array([window.x, window.y])
-    high = low + np.array([window.width, window.height])
-    inside = (scene.fixations >= low) & (scene.fixations < high)
-    return float(inside.all(axis=1).mean())
 
 
 def _lines(outcome: Outcome) -> Iterator[str]:

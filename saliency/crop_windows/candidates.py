@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from saliency.crop_windows.best_windows import ShareTable, Window
 from saliency.crop_windows.composition import corner_for, find_subject
 from saliency.crop_windows.options import Box, ChoiceOptions
 from saliency.crop_windows.search import (
@@ -19,8 +18,9 @@ from saliency.crop_windows.search import (
     nearest_place,
     size_of_side,
 )
+from saliency.crop_windows.summed_area_table import ShareTable
 from saliency.errors import PhotoError
-from saliency.geometry import Size, largest_size
+from saliency.geometry import Size, Window, largest_size
 
 _LEAST_NEW_SHARE = 0.05  # of the density, that a further candidate shows and none before it
 _COARSE_SIDE = 96  # cells on the longer side of the grid on which further candidates are found

@@ -15,7 +15,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from saliency.crop_windows.best_windows import Window
 from saliency.crop_windows.candidates import (
     Setting,
     propose,
@@ -25,7 +24,7 @@ from saliency.crop_windows.candidates import (
 )
 from saliency.crop_windows.confidence import Calibration, gather_evidence
 from saliency.crop_windows.options import LEAST_GAIN, ChoiceOptions
-from saliency.geometry import Size, largest_size
+from saliency.geometry import Padding, Size, Window, largest_size
 
 __all__ = [
     "Alternative",
@@ -51,16 +50,6 @@ class Alternative:
 
     window: Window
     share: float
-
-
-@dataclass(frozen=True)
-class Padding:
-    """Borders that bring a whole photo to a ratio, in pixels of the photo."""
-
-    left: int
-    top: int
-    right: int
-    bottom: int
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from saliency.crop_windows.best_windows import Window
 from saliency.crop_windows.options import Place
-from saliency.geometry import Size
+from saliency.geometry import Size, Window
 
 _THIRD, _TWO_THIRDS = 1 / 3, 2 / 3
 _SPOTS: dict[Place, tuple[float | None, float | None]] = {

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from saliency.crop_windows.best_windows import ShareTable, Window
+from saliency.crop_windows.summed_area_table import ShareTable
+from saliency.geometry import Window
 
 CALIBRATION_KEY = "calibration"
 """Where a model's metadata has the coefficients."""

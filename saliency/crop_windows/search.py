@@ -17,15 +17,9 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from saliency.crop_windows.best_windows import (
-    Positions,
-    ShareTable,
-    Window,
-    check_fits,
-    largest,
-    sorted_once,
-)
-from saliency.geometry import Size, largest_size
+from saliency.crop_windows.best_windows import check_fits, largest
+from saliency.crop_windows.summed_area_table import Positions, ShareTable, sorted_once
+from saliency.geometry import Size, Window, largest_size
 
 Edges = tuple[int, int, int, int]
 """Left, top, right, bottom of a box in whole pixels; the last two lie outside it."""

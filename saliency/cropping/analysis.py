@@ -7,18 +7,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from saliency.batch.plan import CropOptions
-from saliency.crop_windows.best_windows import ShareTable, Window
 from saliency.crop_windows.choice import Alternative, Choice, choose
+from saliency.crop_windows.summed_area_table import ShareTable
+from saliency.cropping.options import CropOptions
 from saliency.cropping.overlay import draw_overlay
 from saliency.cropping.stopwatch import Stopwatch
 from saliency.errors import PhotoError
-from saliency.geometry import Size, largest_size
+from saliency.geometry import Size, Window, largest_size
 from saliency.photo.borders import find_content
+from saliency.photo.colour import pixels_to_srgb
 from saliency.photo.lossless_jpeg import snapped
 from saliency.photo.pixels import Pixels, cropped, pixel_size
-from saliency.photo.reading import LoadedPhoto, decode_photo, pixels_to_srgb, to_srgb
-from saliency.prediction.predictor import Predictor, resize_photo
+from saliency.photo.reading import LoadedPhoto, decode_photo, to_srgb
+from saliency.prediction.predictor import Predictor
+from saliency.prediction.processing import resize_photo
 
 _OVERLAY_PX = 1600
 _MOST_VIEWS = 4  # frames of an animation that the model looks at
@@ -142,9 +144,7 @@ class Analyst:
         """Return the size a photo has to be decoded at, for the model and for every crop."""
         options = self._options
         sizes = [self._predictor.input_size(photo_size)]
-        if options.overlay:
-            sizes.append(_shrunk(photo_size, _OVERLAY_PX / max(photo_size)))
-        if not (options.is_dry or options.is_lossless):
+        if not options.is_lossless:
             if options.choice.zoom is not None:
                 return photo_size  # the window may be of any size
             for ratio in options.aspects.values():

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from saliency.crop_windows.best_windows import Window
-from saliency.crop_windows.choice import Choice, ChoiceOptions, Padding, choose
-from saliency.geometry import parse_aspect
+from saliency.crop_windows.choice import Choice, ChoiceOptions, choose
+from saliency.geometry import Padding, Window, parse_aspect
 from saliency.photo.borders import find_content
+from saliency.photo.colour import convert_to_srgb, eight_bits, pixels_to_srgb
 from saliency.photo.pixels import as_image
-from saliency.photo.reading import convert_to_srgb, eight_bits, load_photo, pixels_to_srgb
+from saliency.photo.reading import load_photo
 from saliency.prediction.predictor import Predictor
 
 Photo = str | Path | Image.Image | NDArray[np.uint8]

@@ -6,54 +6,22 @@ from typing import Any
 
 from PIL import Image, ImageColor
 
-from saliency.crop_windows.best_windows import Window
-from saliency.crop_windows.choice import Padding
+from saliency.cropping.options import Output
 from saliency.errors import PhotoError, first_line
-from saliency.geometry import Size
+from saliency.geometry import Padding, Size, Window
 from saliency.photo.animation import Frame
+from saliency.photo.colour import eight_bits
 from saliency.photo.formats import CropFormat
 from saliency.photo.jpeg import with_segments
 from saliency.photo.lossless_jpeg import cut_lossless
 from saliency.photo.metadata import carried_by_crop
 from saliency.photo.pixels import Box, Pixels, as_image, cropped, pixel_size, resampled
-from saliency.photo.reading import LoadedPhoto, eight_bits
+from saliency.photo.reading import LoadedPhoto
 from saliency.photo.writing import Encoding, encode, fit_mode, save
 
 _ANIMATED: tuple[CropFormat, ...] = ("gif", "webp", "png", "avif")
 _NO_PADDING = Padding(0, 0, 0, 0)
 _DRAWN_MODES = ("L", "LA", "RGB", "RGBA", "CMYK")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Output:
-    """At which size crops are written; at most one of the sizes is given, none for the photo's own.
-
-    Attributes:
-        max_size: longest side; a smaller window is left as it is.
-        scale: factor of both sides.
-        exact_size: width and height, whatever the window's.
-        bounds: the crop is as large as fits into this width and height.
-    """
-
-    max_size: int | None = None
-    scale: float | None = None
-    exact_size: Size | None = None
-    bounds: Size | None = None
-
-    def size_of(self, window_size: Size) -> Size:
-        """Return the size at which a window (with its borders, if any) is written."""
-        if self.exact_size is not None:
-            return self.exact_size
-        longest = max(window_size)
-        factor = 1.0
-        if self.max_size is not None and longest > self.max_size:
-            factor = self.max_size / longest
-        elif self.scale is not None:
-            factor = self.scale
-        elif self.bounds is not None:
-            factor = min(most / side for most, side in zip(self.bounds, window_size, strict=True))
-        width, height = (max(1, round(side * factor)) for side in window_size)
-        return width, height
 
 
 def make_crop(

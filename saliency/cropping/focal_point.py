@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from saliency.crop_windows.best_windows import Window
-from saliency.geometry import Size
+from saliency.geometry import Size, Window
 
 _DIGITS = 4
 

@@ -6,9 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from saliency.crop_windows.best_windows import Window
 from saliency.crop_windows.choice import Choice
-from saliency.geometry import Size
+from saliency.geometry import Size, Window
 
 _SIDE_RANGE = (720, 1600)  # longest side of the picture: text has one size, so it stays legible
 _NARROWEST = 720

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from saliency.crop_windows.best_windows import Window
 from saliency.crop_windows.choice import Choice, candidates_of
 from saliency.cropping.focal_point import service_values
-from saliency.geometry import Size
+from saliency.geometry import Size, Window
 
 SCHEMA = 1
 """Version of the JSON; a later one may only add keys as long as this stays."""

@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 from numpy import ndarray
 
-from saliency.datasets.dataset import Dataset, Fault, MappedPhoto, load_map, upright_size
+from saliency.datasets.dataset import Dataset, Fault, MappedPhoto
+from saliency.datasets.images import load_map, upright_size
 from saliency.datasets.published_counts import Expected
 from saliency.errors import SaliencyError
 from saliency.fixations.scene import Scene

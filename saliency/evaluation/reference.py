@@ -14,7 +14,8 @@ from jaxtyping import Float64
 from numpy import ndarray
 
 from saliency.fixations.center_bias import LeaveOneOut, Smoothing
-from saliency.fixations.scene import Scene, empirical_density
+from saliency.fixations.density import empirical_density
+from saliency.fixations.scene import Scene
 
 NON_FIXATION_COUNT = 200_000
 """Most non-fixations for one image; where the other images have more, so many are drawn."""

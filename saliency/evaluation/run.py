@@ -1,35 +1,25 @@
 """Models' scores on data sets: as a table for people, as plain values for JSON."""
 
-import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
-from saliency.datasets import Dataset, Part, read_dataset, split_folds, split_scenes
+from saliency.datasets.dataset import Dataset
+from saliency.datasets.layouts.registry import read_dataset
+from saliency.datasets.splits import Part, split_folds, split_scenes
 from saliency.errors import DatasetError
 from saliency.evaluation.map_folder import MapFolder
 from saliency.evaluation.observer_ceiling import Ceiling, Mixture
 from saliency.evaluation.reference import DatasetReference
 from saliency.evaluation.scored_models import load_models, read_adapters, scored_models
-from saliency.evaluation.scoring import CEILING, Predict, SceneScores, evaluate_scenes
+from saliency.evaluation.scoring import CEILING, SceneScores, evaluate_scenes
 from saliency.evaluation.summary import Figure, compare, explained_share, summarise_rows
 from saliency.fixations.center_bias import Smoothing
 from saliency.fixations.scene import Scene
-
-LABELS = {
-    "information_gain_bits": "IG",
-    "auc": "AUC",
-    "judd_auc": "AUC-Judd",
-    "shuffled_auc": "sAUC",
-    "nss": "NSS",
-    "cc": "CC",
-    "kl_divergence": "KL",
-    "similarity": "SIM",
-}
+from saliency.model.loading import Predict
 
 
 @dataclass(frozen=True)
@@ -177,75 +167,3 @@ def _evaluate(
         mixtures=() if ceiling is None else ceiling.mixtures,
         seed=choices.seed,
     )
-
-
-def to_plain(result: Result) -> dict[str, Any]:
-    """Return a result's values, ready for JSON; names of baselines with underscores."""
-    images = [dataclasses.asdict(row) for row in result.rows]
-    for image in images:
-        image["predictions"] = {_key(k): v for k, v in image["predictions"].items()}
-    return {
-        "name": result.name,
-        "clipped_count": result.clipped_count,
-        "excluded_count": result.excluded_count,
-        "unseen_count": result.unseen_count,
-        "center_bias_smoothing": dataclasses.asdict(result.smoothing),
-        "ceiling_mixtures": [dataclasses.asdict(mixture) for mixture in result.mixtures],
-        "summary": {
-            _key(name): {
-                metric: None if figure is None else dataclasses.asdict(figure)
-                for metric, figure in figures.items()
-            }
-            for name, figures in result.figures().items()
-        },
-        "explained_share": {
-            name: dataclasses.asdict(figure) for name, figure in result.explained().items()
-        },
-        "images": images,
-    }
-
-
-def _key(name: str) -> str:
-    return name.replace("center bias", "center_bias")
-
-
-def table_cells(results: Sequence[Result]) -> list[list[str]]:
-    """Return the header and a row of cells for each prediction: means with their intervals."""
-    rows = [["data set", "images", "prediction", *LABELS.values()]]
-    for result in results:
-        for name, figures in result.figures().items():
-            cells = [format_figure(figures[metric]) for metric in LABELS]
-            rows.append([result.name, str(len(result.rows)), name, *cells])
-    return rows
-
-
-def format_table(results: Sequence[Result]) -> str:
-    """Return aligned columns, and a line for each share of the explainable information."""
-    rows = table_cells(results)
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.rjust(width) if column == 1 else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join([*lines, *explained_lines(results)])
-
-
-def explained_lines(results: Sequence[Result]) -> list[str]:
-    """Return a sentence for each share of the explainable information."""
-    return [
-        f"{result.name}: {name} reaches {format_figure(share)} of the explainable information"
-        for result in results
-        for name, share in result.explained().items()
-    ]
-
-
-def format_figure(figure: Figure | None) -> str:
-    """Return a mean with the ends of its interval in brackets."""
-    if figure is None:
-        return "–"
-    if figure.low is None or figure.high is None:
-        return f"{figure.mean:.3f}"
-    return f"{figure.mean:.3f} [{figure.low:.3f}, {figure.high:.3f}]"

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from saliency.errors import DatasetError
 from saliency.evaluation.map_folder import MapFolder
-from saliency.evaluation.scoring import Predict
-from saliency.model.loading import Look, at_photo_size, load_look
+from saliency.model.loading import Look, Predict, at_photo_size, load_look
 
 ADAPTED = ", adapted"
 """What the name of a model ends with where a data set's own numbers are in its predictions."""

@@ -26,10 +26,8 @@ from saliency.evaluation.optimal_maps import MetricMaps, one_map, optimal_maps
 from saliency.evaluation.reference import DatasetReference, Reference
 from saliency.evaluation.reliability import shares_by_level
 from saliency.fixations.scene import Scene
+from saliency.model.loading import Predict
 from saliency.photo.reading import read_photo
-
-Predict = Callable[[UInt8[ndarray, "height width 3"]], Float[ndarray, "height width"]]
-"""Gives the natural log of each pixel's share of the fixations; called from several threads."""
 
 CENTER_BIAS, UNIFORM, CEILING = "center bias", "uniform", "ceiling"
 """Names of the predictions beside the models': two baselines, and what observers reach."""

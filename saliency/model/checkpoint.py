@@ -14,7 +14,8 @@ from safetensors.torch import save
 
 from saliency.errors import CheckpointError
 from saliency.files import write_whole
-from saliency.model.network import ModelConfig, SaliencyModel
+from saliency.model.config import ModelConfig
+from saliency.model.network import SaliencyModel
 from saliency.prediction.model_metadata import FORMAT_VERSION, METADATA_KEY, parse_metadata
 from saliency.pruning.surgery import channel_counts, resize_layers
 

@@ -9,14 +9,11 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from saliency.errors import CheckpointError
-from saliency.evaluation.scoring import Predict
-from saliency.prediction.predictor import (
-    Predictor,
-    predict_alike,
-    resize_photo,
-    to_density,
-    working_size,
-)
+from saliency.prediction.predictor import Predictor
+from saliency.prediction.processing import predict_alike, resize_photo, to_density, working_size
+
+Predict = Callable[[UInt8[ndarray, "height width 3"]], Float[ndarray, "height width"]]
+"""Gives the natural log of each pixel's share of the fixations; called from several threads."""
 
 Look = Callable[[UInt8[ndarray, "height width 3"]], Float[ndarray, "rows columns"]]
 """Gives the log density of a photo, at the size at which the model looks at it."""

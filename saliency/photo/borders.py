@@ -14,9 +14,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from saliency.crop_windows.best_windows import Window
+from saliency.geometry import Window
+from saliency.photo.colour import pixels_to_srgb
 from saliency.photo.pixels import Pixels, cropped, pixel_size
-from saliency.photo.reading import pixels_to_srgb
 
 # Found on 2000 photos with and without borders, stored as JPEG of several qualities.
 _SAME = 10  # levels of 255 by which a border's colours differ at most, as JPEG changes them

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from saliency.errors import PhotoError
+
 CropFormat = Literal["jpeg", "png", "webp", "avif", "tiff", "gif", "heic"]
 
 SUFFIXES: dict[CropFormat, tuple[str, ...]] = {
@@ -65,3 +67,16 @@ def crop_format(name: str | None) -> CropFormat:
         name: from `photo_format`.
     """
     return _OWN.get(name or "", "png")
+
+
+def register_heif() -> None:
+    """Let Pillow read and write HEIC, for which it has no code of its own.
+
+    Raises:
+        PhotoError: the library for it is not installed.
+    """
+    try:
+        from pillow_heif import register_heif_opener  # noqa: PLC0415  an extra
+    except ImportError as error:
+        raise PhotoError('HEIC needs pillow-heif: pip install "saliency[heic]"') from error
+    register_heif_opener()

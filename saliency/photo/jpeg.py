@@ -80,6 +80,7 @@ _ICC_NAME = b"ICC_PROFILE\0"
 _ICC_PART = _MOST_BYTES - len(_ICC_NAME) - 2
 
 
+_APP1, _APP2, _APP13 = 0xE1, 0xE2, 0xED
 _JFIF = slice(2, 4), slice(6, 11)
 
 

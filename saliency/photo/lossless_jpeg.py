@@ -9,9 +9,8 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from saliency.crop_windows.best_windows import Window
 from saliency.errors import PhotoError
-from saliency.geometry import Size
+from saliency.geometry import Size, Window
 from saliency.photo.reading import LoadedPhoto
 
 _NAMES = (

@@ -18,10 +18,11 @@ from PIL import Image, UnidentifiedImageError
 from saliency.errors import PhotoError, first_line
 from saliency.geometry import Size
 from saliency.photo.animation import Frame, read_frames
-from saliency.photo.formats import HEAD_BYTES, photo_format
+from saliency.photo.colour import pixels_to_srgb
+from saliency.photo.formats import HEAD_BYTES, photo_format, register_heif
 from saliency.photo.jpeg import decode_jpeg
 from saliency.photo.metadata import ORIENTATION, Carried, read_carried, read_exif
-from saliency.photo.pixels import Pixels, as_image, shrunk, turned_upright
+from saliency.photo.pixels import Pixels, turned_upright
 from saliency.photo.sixteen_bit import is_deep, read_deep
 
 MOST_PIXELS = 178_000_000
@@ -150,65 +151,6 @@ def to_srgb(photo: LoadedPhoto, most_size: Size | None = None) -> NDArray[np.uin
     return pixels_to_srgb(photo.pixels, photo.carried.icc_profile, most_size)
 
 
-def pixels_to_srgb(
-    pixels: Pixels, icc_profile: bytes | None, most_size: Size | None = None
-) -> NDArray[np.uint8]:
-    """Return pixels of any kind as uint8 (height, width, 3), sRGB, as `to_srgb` does."""
-    if isinstance(pixels, Image.Image):
-        pixels = eight_bits(pixels)
-    if most_size is not None:
-        pixels = shrunk(pixels, most_size)
-    if isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8 and icc_profile is None:
-        return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
-    return np.asarray(over_colour(convert_to_srgb(as_image(pixels), icc_profile)))
-
-
-def eight_bits(image: Image.Image) -> Image.Image:
-    """Return an image in a mode of 8 bits per channel: L, LA, RGB, RGBA or CMYK."""
-    if image.mode.startswith("I"):
-        values = np.clip(np.asarray(image), 0, 65535)
-        return Image.fromarray((values >> 8).astype(np.uint8))
-    if image.has_transparency_data:
-        return image.convert("LA" if image.mode in ("L", "LA", "1") else "RGBA")
-    if image.mode in ("1", "L"):
-        return image.convert("L")
-    return image if image.mode in ("RGB", "CMYK") else image.convert("RGB")
-
-
-def convert_to_srgb(image: Image.Image, icc_profile: bytes | None) -> Image.Image:
-    """Return an image of 8 bits per channel as sRGB: mode RGB, or RGBA where it has alpha."""
-    alpha = image.getchannel("A") if image.mode in ("LA", "RGBA") else None
-    colours = image.convert(image.mode.rstrip("A")) if alpha is not None else image
-    converted = _apply_profile(colours, icc_profile) if icc_profile else None
-    colours = converted if converted is not None else colours.convert("RGB")
-    if alpha is not None:
-        colours.putalpha(alpha)
-    return colours
-
-
-def over_colour(image: Image.Image, colour: str = "white") -> Image.Image:
-    """Return an RGB or RGBA image as RGB, with a colour where it is transparent."""
-    if image.mode != "RGBA":
-        return image
-    ground = Image.new("RGB", image.size, colour)
-    ground.paste(image, mask=image.getchannel("A"))
-    return ground
-
-
-def _apply_profile(colours: Image.Image, icc_profile: bytes) -> Image.Image | None:
-    """Return the colours converted to sRGB, or None where nothing is to be or can be done."""
-    from PIL import ImageCms  # noqa: PLC0415  most photos do without
-
-    try:
-        profile = ImageCms.ImageCmsProfile(BytesIO(icc_profile))
-        if "sRGB" in ImageCms.getProfileDescription(profile) and colours.mode == "RGB":
-            return None
-        target = ImageCms.createProfile("sRGB")
-        return ImageCms.profileToProfile(colours, profile, target, outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        return None
-
-
 def read_bytes(path: Path) -> bytes:
     """Return the content of a file that is to be a photo.
 
@@ -230,19 +172,6 @@ def read_bytes(path: Path) -> bytes:
     if not data:
         raise PhotoError(f"expected a photo, got the empty file {path}")
     return data
-
-
-def register_heif() -> None:
-    """Let Pillow read and write HEIC, for which it has no code of its own.
-
-    Raises:
-        PhotoError: the library for it is not installed.
-    """
-    try:
-        from pillow_heif import register_heif_opener  # noqa: PLC0415  an extra
-    except ImportError as error:
-        raise PhotoError('HEIC needs pillow-heif: pip install "saliency[heic]"') from error
-    register_heif_opener()
 
 
 def _open(data: bytes, path: Path) -> Image.Image:

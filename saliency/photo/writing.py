@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from saliency.photo.formats import CropFormat
+from saliency.photo.colour import convert_to_srgb, eight_bits, over_colour
+from saliency.photo.formats import CropFormat, register_heif
 from saliency.photo.jpeg import encode_jpeg, with_segments
 from saliency.photo.metadata import Carried
 from saliency.photo.pixels import Pixels, as_image
-from saliency.photo.reading import convert_to_srgb, eight_bits, over_colour, register_heif
 from saliency.photo.sixteen_bit import encode_deep_png, encode_deep_tiff, tiff_tags
 
 Subsampling = Literal["4:4:4", "4:2:2", "4:2:0"]

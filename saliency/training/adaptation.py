@@ -19,11 +19,11 @@ from scipy.optimize import minimize
 from saliency.errors import DatasetError
 from saliency.evaluation.metrics import information_gain_bits
 from saliency.evaluation.reference import DatasetReference
-from saliency.evaluation.scoring import Predict, read_photo_of
+from saliency.evaluation.scoring import read_photo_of
 from saliency.fixations.scene import Scene, pixel_indexes, rescale_fixations
 from saliency.model.dataset_bias import TERMS, bias_terms, blur_density
 from saliency.model.dataset_bias_file import SetNumbers
-from saliency.model.loading import Look
+from saliency.model.loading import Look, Predict
 
 BLURS = tuple(float(blur) for blur in np.geomspace(0.002, 0.018, 7).round(4))
 """Deviations that are tried; a larger one would not fit into the kernel."""

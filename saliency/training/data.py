@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from saliency.datasets import read_dataset, split_folds, split_scenes
-from saliency.datasets.dataset import MappedPhoto, list_images, load_map, upright_size
+from saliency.datasets.dataset import MappedPhoto
+from saliency.datasets.images import list_images, load_map, upright_size
+from saliency.datasets.layouts.registry import read_dataset
+from saliency.datasets.splits import split_folds, split_scenes
 from saliency.errors import DatasetError
 from saliency.fixations.scene import Scene
-from saliency.training.inputs.example_dataset import Source
+from saliency.training.inputs.source import Source
 from saliency.training.inputs.teacher_densities import (
     load_densities,
     mean_densities,

@@ -4,6 +4,8 @@ import dataclasses
 import math
 from collections.abc import Callable
 
+from saliency.model.config import NEW_INPUT_PIXELS
+
 CHOICES = {
     "readout": ("top-down", "pointwise"),
     "set_bias": ("shared", "own"),
@@ -13,8 +15,6 @@ CHOICES = {
 }
 """What the fields that are a choice may be."""
 
-NEW_INPUT_PIXELS = 384 * 288
-"""Area to which photos are resized before a new network."""
 
 _COUNTS = ("input_pixels", "teacher_pixels", "epochs", "batch_size", "patience", "devices")
 _INTERVALS = ("save_steps", "picture_epochs")

@@ -19,21 +19,17 @@ from saliency.errors import CheckpointError, DatasetError
 from saliency.fixations.center_bias import CenterBias, fit_center_bias
 from saliency.memory import keep_kernels, reuse_large_blocks
 from saliency.model.checkpoint import load_model, save_model
+from saliency.model.config import ModelConfig
 from saliency.model.dataset_bias import SetBias
 from saliency.model.dataset_bias_file import learned_numbers, write_numbers
 from saliency.model.export import export_onnx
-from saliency.model.network import ModelConfig, SaliencyModel
+from saliency.model.network import SaliencyModel
+from saliency.training.batches import load_batches
 from saliency.training.data import TrainingData, gather_sources, set_numbers
 from saliency.training.distillation import Guide, example_pixels
 from saliency.training.options import TrainingOptions
 from saliency.training.run_folder import RunFolder
-from saliency.training.step import (
-    create_optimizer,
-    launch_fabric,
-    load_batches,
-    moving_average,
-    take_step,
-)
+from saliency.training.step import create_optimizer, launch_fabric, moving_average, take_step
 from saliency.training.validation import draw_comparison, validate
 
 log = logging.getLogger(__name__)

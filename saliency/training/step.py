@@ -1,30 +1,15 @@
 """A training step, and what it takes to make one: device, batches, optimizer, moving average."""
 
-import hashlib
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import cv2
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from saliency.model.network import SaliencyModel
 from saliency.training.area_resize import shrink_densities, shrink_photos
 from saliency.training.distillation import Guide
-from saliency.training.inputs.batch_cache import KeptBatches
-from saliency.training.inputs.example_dataset import (
-    WINDOW_SHARE,
-    Batches,
-    Draw,
-    Examples,
-    Source,
-    cache_side,
-)
-from saliency.training.inputs.photo_cache import PhotoCache
 from saliency.training.losses import cross_entropy
 from saliency.training.options import TrainingOptions
 
@@ -56,157 +41,6 @@ def create_optimizer(model: SaliencyModel, options: TrainingOptions) -> torch.op
         {"params": rest, "lr": options.readout_rate},
     ]
     return torch.optim.AdamW(groups, weight_decay=options.weight_decay)
-
-
-def load_batches(
-    fabric: Fabric,
-    sources: Sequence[Source],
-    options: TrainingOptions,
-    *,
-    size_multiple: int,
-    first_step: int,
-    last_step: int,
-    guide: Guide | None = None,
-    examples: Path | None = None,
-    sets: Sequence[int] | None = None,
-) -> Iterator[Sequence[Tensor]]:
-    """Return the photos and targets of the steps from `first_step` up to `last_step`.
-
-    Args:
-        fabric: that of the run.
-        sources: what to make them of.
-        options: how; with `variants`, batches are kept and shown again.
-        size_multiple: of which heights and widths are multiples.
-        first_step: where to go on.
-        last_step: where to stop.
-        guide: the model that tells its own density, of kept batches when they are made.
-        examples: the folder of kept batches.
-        sets: number of the data set of each source, to come third in each batch.
-
-    Raises:
-        CheckpointError: the folder cannot be used, or keeps other batches.
-    """
-
-    def plan(first: int, last: int) -> Batches:
-        return Batches(
-            len(sources),
-            batch_size=options.batch_size,
-            pixels=options.pixels,
-            size_multiple=size_multiple,
-            seed=options.seed,
-            first_step=first,
-            last_step=last,
-            rank=fabric.global_rank,
-            world_size=fabric.world_size,
-        )
-
-    def fresh(first: int, last: int) -> Iterator[Sequence[Tensor]]:
-        return _fresh_batches(
-            fabric, sources, plan(first, last), options, has_guide=guide is not None
-        )
-
-    planned = plan(first_step, last_step)
-    if not options.variants:
-        return _with_sets(fabric, fresh(first_step, last_step), planned, sets)
-    if examples is None:
-        raise ValueError("expected a folder for kept batches")
-    count = options.variants * (len(sources) // options.batch_size)
-
-    def make(first: int) -> Iterator[Any]:
-        for photos, target in fresh(first, count):
-            yield photos, target if guide is None else guide.mix(fabric, photos, target)
-
-    kept = KeptBatches(
-        examples,
-        make,
-        count=count,
-        made_of=_made_of(sources, options, guide, size_multiple, fabric.world_size),
-        rank=fabric.global_rank,
-        seed=options.seed,
-    )
-    shown = map(fabric.to_device, kept.steps(first_step, last_step))
-    draws = (planned.draws(kept.number(step)) for step in range(first_step, last_step))
-    return _with_sets(fabric, shown, draws, sets)
-
-
-def _with_sets(
-    fabric: Fabric,
-    batches: Iterator[Sequence[Tensor]],
-    draws: Iterable[Sequence[Draw]],
-    sets: Sequence[int] | None,
-) -> Iterator[Sequence[Tensor]]:
-    """Return batches with the numbers of the data sets that their photos were drawn from."""
-    if sets is None:
-        return batches
-    return (
-        (*batch, fabric.to_device(torch.tensor([sets[draw.source] for draw in drawn])))
-        for batch, drawn in zip(batches, draws, strict=True)
-    )
-
-
-def _made_of(
-    sources: Sequence[Source],
-    options: TrainingOptions,
-    guide: Guide | None,
-    size_multiple: int,
-    world_size: int,
-) -> dict[str, Any]:
-    """Return all that decides what batches are, to be compared."""
-    digest = hashlib.sha256()
-    for source in sources:
-        digest.update(f"{source.path.name} {source.width} {source.height}".encode())
-        digest.update(source.fixations.tobytes())
-        digest.update(b"" if source.teacher is None else source.teacher.tobytes())
-    named = {} if guide is None else guide.model.state_dict()
-    weights = [named[name].cpu().numpy().tobytes() for name in sorted(named)]
-    fields = ("batch_size", "teacher_weight", "blur", "strength", "seed")
-    return {
-        "sources": digest.hexdigest(),
-        "teacher": hashlib.sha256(b"".join(weights)).hexdigest(),
-        "size_multiple": size_multiple,
-        "devices": world_size,
-        "input_pixels": options.pixels,
-        "window_share": WINDOW_SHARE,
-        **{name: getattr(options, name) for name in fields},
-    }
-
-
-def _fresh_batches(
-    fabric: Fabric,
-    sources: Sequence[Source],
-    batches: Batches,
-    options: TrainingOptions,
-    *,
-    has_guide: bool,
-) -> Iterator[Sequence[Tensor]]:
-    """Return batches made anew in loading processes."""
-    # Loading processes are forked, and OpenCV's threads do not survive that: the call by which a
-    # child wants to be rid of them would wait for them for ever.
-    cv2.setNumThreads(1)
-    examples = Examples(
-        sources,
-        teacher_weight=options.teacher_weight,
-        blur=options.blur,
-        strength=options.strength,
-        has_guide=has_guide,
-        cache=_photo_cache(options),
-    )
-    loader = DataLoader(
-        examples,
-        batch_sampler=batches,
-        num_workers=options.workers,
-        worker_init_fn=_yield_to_network,
-        pin_memory=fabric.device.type == "cuda",
-        prefetch_factor=4 if options.workers else None,
-    )
-    batched: Any = fabric.setup_dataloaders(loader, use_distributed_sampler=False)
-    return iter(batched)
-
-
-def _photo_cache(options: TrainingOptions) -> PhotoCache | None:
-    if options.cache is None:
-        return None
-    return PhotoCache(Path(options.cache), side=cache_side(options.pixels))
 
 
 def shrunk_for(model: SaliencyModel, photos: Tensor, options: TrainingOptions) -> Tensor:
@@ -270,12 +104,3 @@ def moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
         torch._foreach_lerp_(averaged, current, 1 - min(decay, young))
 
     return update
-
-
-def _yield_to_network(worker: int) -> None:  # noqa: ARG001  what DataLoader calls
-    """Let a loading process run only where the network leaves a core free.
-
-    The threads of a CPU step wait for each other, so that one core lent to loading stops them all.
-    """
-    if hasattr(os, "nice"):
-        os.nice(19)

@@ -10,10 +10,11 @@ from numpy import ndarray
 
 from saliency.evaluation.metrics import auc, information_gain_bits, nss
 from saliency.fixations.center_bias import CenterBias
-from saliency.fixations.scene import Scene, empirical_density, rescale_fixations
+from saliency.fixations.density import empirical_density
+from saliency.fixations.scene import Scene, rescale_fixations
 from saliency.model.network import SaliencyModel
 from saliency.photo.reading import load_photo, to_srgb
-from saliency.prediction.predictor import resize_photo, working_size
+from saliency.prediction.processing import resize_photo, working_size
 
 PICTURE_HEIGHT = 240
 

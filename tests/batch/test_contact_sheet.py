@@ -13,9 +13,9 @@ from saliency.batch.contact_sheet import (
     make_cell,
     page_name,
 )
-from saliency.crop_windows.best_windows import Window
 from saliency.crop_windows.choice import Choice
 from saliency.cropping.report import CropReport
+from saliency.geometry import Window
 
 
 def report(name="photo.jpg", *, window=Window(0, 0, 200, 200), size=(400, 200), has_preview=True):  # noqa: B008

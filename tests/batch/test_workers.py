@@ -7,9 +7,9 @@ from saliency.batch.cropper import Cropper
 from saliency.batch.listing import ListedPhoto
 from saliency.batch.plan import Plan
 from saliency.batch.workers import crop_all
-from saliency.crop_windows.best_windows import Window
 from saliency.cropping.report import CropReport
 from saliency.errors import PhotoError
+from saliency.geometry import Window
 
 PHOTOS = [ListedPhoto(Path(f"{number}.jpg")) for number in range(9)]
 

@@ -8,8 +8,9 @@ from PIL import Image
 from training_fixtures import write_spots
 
 from saliency.commands import data
-from saliency.datasets import Dataset, read_dataset
+from saliency.datasets.dataset import Dataset
 from saliency.datasets.inspection import contact_sheet, find_problems, statistics
+from saliency.datasets.layouts.registry import read_dataset
 from saliency.datasets.published_counts import Expected
 
 

@@ -9,7 +9,8 @@ from PIL import Image
 from runtime_fixtures import write_model
 
 from saliency.commands import evaluate
-from saliency.datasets import read_dataset, split_folds, split_scenes
+from saliency.datasets.layouts.registry import read_dataset
+from saliency.datasets.splits import split_folds, split_scenes
 from saliency.evaluation import run as score_report
 from saliency.evaluation.reference import DatasetReference
 from saliency.evaluation.scoring import METRICS, evaluate_scenes
@@ -235,8 +236,9 @@ def test_torch_and_onnx_files_of_one_model_predict_the_same(tmp_path):
     import torch
 
     from saliency.model.checkpoint import save_model
+    from saliency.model.config import ModelConfig
     from saliency.model.export import export_onnx
-    from saliency.model.network import ModelConfig, SaliencyModel
+    from saliency.model.network import SaliencyModel
 
     torch.manual_seed(0)
     model = SaliencyModel(ModelConfig(input_pixels=96 * 128)).eval()

@@ -6,7 +6,8 @@ from runtime_fixtures import dark_photo, write_model
 from training_fixtures import COMMAND_LINE, OPTIONS, random_model, write_spots
 
 from saliency.commands import crop, train
-from saliency.datasets import read_dataset, split_folds
+from saliency.datasets.layouts.registry import read_dataset
+from saliency.datasets.splits import split_folds
 from saliency.errors import DatasetError
 from saliency.model.checkpoint import load_model, save_model
 from saliency.model.dataset_bias_file import read_numbers

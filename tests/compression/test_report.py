@@ -3,7 +3,8 @@ import pytest
 from training_fixtures import random_model, read_training_data, write_spots
 
 from saliency.compression.options import PruningOptions
-from saliency.compression.report import Outcome, alternation, compare_windows, widths
+from saliency.compression.report import Outcome, alternation, widths
+from saliency.evaluation.crop_quality import compare_windows
 from saliency.model.export import export_onnx
 
 

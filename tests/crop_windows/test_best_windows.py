@@ -3,7 +3,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from saliency.crop_windows.best_windows import Window, best_window, best_windows, centred, share
+from saliency.crop_windows.best_windows import best_window, best_windows, centred
+from saliency.crop_windows.summed_area_table import share
+from saliency.geometry import Window
 
 
 def paint(density, photo_size):

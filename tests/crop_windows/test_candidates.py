@@ -3,10 +3,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from saliency.crop_windows.best_windows import Window, best_windows
+from saliency.crop_windows.best_windows import best_windows
 from saliency.crop_windows.candidates import propose, propose_middle, propose_more, read_setting
 from saliency.crop_windows.options import ChoiceOptions, parse_box
 from saliency.errors import PhotoError
+from saliency.geometry import Window
 
 SQUARE, WIDE, TALL = Fraction(1), Fraction(16, 9), Fraction(9, 16)
 

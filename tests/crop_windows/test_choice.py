@@ -4,10 +4,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from saliency.crop_windows.best_windows import Window, centred
-from saliency.crop_windows.choice import ChoiceOptions, Padding, candidates_of, choose
+from saliency.crop_windows.best_windows import centred
+from saliency.crop_windows.choice import ChoiceOptions, candidates_of, choose
 from saliency.crop_windows.confidence import Calibration
 from saliency.crop_windows.options import parse_box
+from saliency.geometry import Padding, Window
 
 SIZE = (480, 320)
 TALL = {"9:16": Fraction(9, 16)}

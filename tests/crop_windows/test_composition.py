@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from saliency.crop_windows.best_windows import Window
 from saliency.crop_windows.composition import corner_for, find_subject
+from saliency.geometry import Window
 
 
 def two_spots():

@@ -3,13 +3,14 @@ import math
 import numpy as np
 import pytest
 
-from saliency.crop_windows.best_windows import ShareTable, Window
 from saliency.crop_windows.confidence import (
     Calibration,
     Evidence,
     gather_evidence,
     read_calibration,
 )
+from saliency.crop_windows.summed_area_table import ShareTable
+from saliency.geometry import Window
 
 COLUMNS = np.array([[1.0, 2.0, 3.0, 4.0]])
 

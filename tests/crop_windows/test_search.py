@@ -3,7 +3,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from saliency.crop_windows.best_windows import ShareTable, Window, best_window, centred, share
+from saliency.crop_windows.best_windows import best_window, centred
 from saliency.crop_windows.search import (
     Wishes,
     best_place,
@@ -11,7 +11,8 @@ from saliency.crop_windows.search import (
     nearest_place,
     size_of_side,
 )
-from saliency.geometry import largest_size
+from saliency.crop_windows.summed_area_table import ShareTable, share
+from saliency.geometry import Window, largest_size
 
 
 def every_window(window_size, photo_size):

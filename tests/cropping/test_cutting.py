@@ -5,9 +5,10 @@ import pytest
 from PIL import Image, ImageCms
 from runtime_fixtures import quarters
 
-from saliency.crop_windows.best_windows import Window
-from saliency.cropping.cutting import Output, make_crop
+from saliency.cropping.cutting import make_crop
+from saliency.cropping.options import Output
 from saliency.errors import PhotoError
+from saliency.geometry import Window
 from saliency.photo.formats import crop_format
 from saliency.photo.reading import load_photo
 from saliency.photo.writing import Encoding

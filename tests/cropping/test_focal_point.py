@@ -1,7 +1,7 @@
 import pytest
 
-from saliency.crop_windows.best_windows import Window
 from saliency.cropping.focal_point import focal_point, service_values
+from saliency.geometry import Window
 
 WINDOW, PHOTO_SIZE = Window(100, 0, 400, 600), (900, 600)
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from saliency.crop_windows.best_windows import Window
 from saliency.crop_windows.choice import Choice
 from saliency.cropping.overlay import draw_overlay
+from saliency.geometry import Window
 
 
 def choice(window, centre, aspect="1:1"):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from jaxtyping import TypeCheckError
 
-from saliency.datasets import read_dataset, split_folds, split_scenes
+from saliency.datasets.layouts.registry import read_dataset
+from saliency.datasets.splits import split_folds, split_scenes
 from saliency.errors import DatasetError
 from saliency.fixations.scene import Scene
 

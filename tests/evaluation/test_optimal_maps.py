@@ -6,7 +6,7 @@ from scipy.ndimage import gaussian_filter
 
 from saliency.evaluation import metrics
 from saliency.evaluation.optimal_maps import blurred, one_map, optimal_maps
-from saliency.fixations.scene import empirical_density
+from saliency.fixations.density import empirical_density
 
 WIDTH, HEIGHT, SIGMA_PX, COUNT = 64, 48, 2.0, 40
 

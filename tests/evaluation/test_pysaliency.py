@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from conftest import SHARED, needs_shared
 
-from saliency.datasets import read_dataset
+from saliency.datasets.layouts.registry import read_dataset
 from saliency.evaluation import metrics
 from saliency.evaluation.scoring import DatasetReference
-from saliency.fixations.scene import empirical_density
+from saliency.fixations.density import empirical_density
 
 AGREEMENT = 1e-6  # what is promised; rounding alone is far below
 IMAGE_COUNT = 3

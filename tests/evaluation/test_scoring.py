@@ -23,7 +23,8 @@ from saliency.evaluation.scoring import (
     summarise,
 )
 from saliency.fixations.center_bias import Smoothing, fit_center_bias
-from saliency.fixations.scene import Scene, empirical_density
+from saliency.fixations.density import empirical_density
+from saliency.fixations.scene import Scene
 
 SMOOTHING = Smoothing(bandwidth=0.05, uniform_share=0.01)
 

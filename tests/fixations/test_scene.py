@@ -6,13 +6,8 @@ import numpy as np
 import pytest
 from jaxtyping import TypeCheckError
 
-from saliency.fixations.scene import (
-    Scene,
-    bring_inside,
-    empirical_density,
-    pixel_indexes,
-    rescale_fixations,
-)
+from saliency.fixations.density import empirical_density
+from saliency.fixations.scene import Scene, bring_inside, pixel_indexes, rescale_fixations
 
 
 def make_scene(fixations, observers=None, *, degree_px=None):

@@ -14,7 +14,8 @@ from saliency.model.backbone import (
     create_backbone,
     package_weights_path,
 )
-from saliency.model.network import ModelConfig, SaliencyModel
+from saliency.model.config import ModelConfig
+from saliency.model.network import SaliencyModel
 
 LITE0 = "tf_efficientnet_lite0"
 

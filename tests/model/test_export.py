@@ -8,8 +8,9 @@ import torch
 from training_fixtures import TINY, random_model
 
 from saliency.model.checkpoint import model_metadata
+from saliency.model.config import ModelConfig
 from saliency.model.export import export_onnx
-from saliency.model.network import ModelConfig, SaliencyModel
+from saliency.model.network import SaliencyModel
 from saliency.prediction.predictor import Predictor
 
 

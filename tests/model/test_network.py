@@ -10,7 +10,8 @@ import torch
 from training_fixtures import TINY, random_model
 
 from saliency.fixations.center_bias import GRID_SHAPE
-from saliency.model.network import ModelConfig, SaliencyModel
+from saliency.model.config import ModelConfig
+from saliency.model.network import SaliencyModel
 
 
 @pytest.fixture(scope="module")

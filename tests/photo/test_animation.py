@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 from test_crop_file import crop_bytes
 
-from saliency.crop_windows.best_windows import Window
-from saliency.cropping.cutting import Output
+from saliency.cropping.options import Output
 from saliency.errors import PhotoError
+from saliency.geometry import Window
 from saliency.photo.reading import load_photo
 
 ANIMATED = {"gif": "gif", "webp": "webp", "png": "png", "avif": "avif"}

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from saliency.crop_windows.best_windows import Window
+from saliency.geometry import Window
 from saliency.photo.borders import find_content
 
 PHOTO = Path(__file__).parents[2] / "data" / "photos" / "rocket.jpg"

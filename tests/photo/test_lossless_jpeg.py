@@ -5,9 +5,9 @@ import pytest
 from PIL import Image, ImageOps
 from runtime_fixtures import quarters
 
-from saliency.crop_windows.best_windows import Window
 from saliency.cropping.cutting import make_lossless_crop
 from saliency.errors import PhotoError
+from saliency.geometry import Window
 from saliency.photo import lossless_jpeg as lossless
 from saliency.photo.lossless_jpeg import snapped
 from saliency.photo.reading import load_photo

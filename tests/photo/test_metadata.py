@@ -6,7 +6,7 @@ from PIL import Image
 from runtime_fixtures import quarters
 from test_crop_file import crop_bytes
 
-from saliency.crop_windows.best_windows import Window
+from saliency.geometry import Window
 from saliency.photo.reading import load_photo
 
 XMP = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image, ImageCms, ImageOps
 from test_crop_file import crop_bytes
 
-from saliency.crop_windows.best_windows import Window
-from saliency.cropping.cutting import Output
+from saliency.cropping.options import Output
+from saliency.geometry import Window
 from saliency.photo.metadata import Carried
 from saliency.photo.reading import load_photo
 from saliency.photo.sixteen_bit import encode_deep_png, encode_deep_tiff

@@ -7,7 +7,8 @@ from runtime_fixtures import METADATA, dark_photo, write_model
 from saliency.crop_windows.confidence import Calibration
 from saliency.errors import CheckpointError
 from saliency.prediction import predictor as predictor_module
-from saliency.prediction.predictor import Predictor, predict_alike, resize_photo, working_size
+from saliency.prediction.predictor import Predictor
+from saliency.prediction.processing import predict_alike, resize_photo, working_size
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,8 @@ from pruning_fixtures import (
 )
 from torch import nn
 
-from saliency.model.network import ModelConfig, SaliencyModel
+from saliency.model.config import ModelConfig
+from saliency.model.network import SaliencyModel
 from saliency.model.readout import TopDownReadout
 from saliency.pruning.gates import gated, ones
 from saliency.pruning.groups import find_groups

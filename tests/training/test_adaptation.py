@@ -6,7 +6,8 @@ from PIL import Image
 
 from saliency.errors import DatasetError
 from saliency.evaluation.reference import DatasetReference
-from saliency.fixations.scene import Scene, empirical_density
+from saliency.fixations.density import empirical_density
+from saliency.fixations.scene import Scene
 from saliency.model.dataset_bias_file import SetNumbers
 from saliency.model.loading import at_photo_size
 from saliency.training.adaptation import fit_numbers, information_gains

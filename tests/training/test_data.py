@@ -6,7 +6,7 @@ from PIL import Image
 from runtime_fixtures import dark_photo, write_model
 from training_fixtures import read_training_data, write_spots
 
-from saliency.datasets import MappedPhoto
+from saliency.datasets.dataset import MappedPhoto
 from saliency.training import data as training_data
 from saliency.training.data import gather_sources
 

@@ -8,7 +8,8 @@ from training_fixtures import TINY, random_model
 
 from saliency.compression.learner import origins_after
 from saliency.model.checkpoint import save_model
-from saliency.model.network import ModelConfig, SaliencyModel
+from saliency.model.config import ModelConfig
+from saliency.model.network import SaliencyModel
 from saliency.pruning.groups import find_groups
 from saliency.pruning.surgery import remove_channels
 from saliency.training.area_resize import shrink_densities, shrink_photos

@@ -8,8 +8,8 @@ from lightning_fabric import Fabric
 from PIL import Image
 from training_fixtures import OPTIONS
 
-from saliency.training.inputs.example_dataset import Source
-from saliency.training.step import load_batches
+from saliency.training.batches import load_batches
+from saliency.training.inputs.source import Source
 
 COUNT = 10
 SETS = (0, 0, 0, 1, 1, 1, 2, 2, -1, -1)

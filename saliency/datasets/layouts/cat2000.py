@@ -19,7 +19,8 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 from numpy import ndarray
 
-from saliency.datasets.dataset import Dataset, list_images
+from saliency.datasets.dataset import Dataset
+from saliency.datasets.images import list_images
 from saliency.datasets.layouts.collector import (
     Collector,
     check_unpacked,
@@ -28,9 +29,8 @@ from saliency.datasets.layouts.collector import (
 )
 from saliency.datasets.layouts.matlab import variable
 from saliency.errors import DatasetError
-from saliency.files import write_whole
+from saliency.files import cache_folder, content_hash, write_whole
 from saliency.photo.reading import read_photo
-from saliency.training.inputs.photo_cache import cache_folder, content_hash
 
 GREYS = (96, 160)
 """Least and greatest value of a corner that may be border."""

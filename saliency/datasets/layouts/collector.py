@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 from numpy import ndarray
 
-from saliency.datasets.dataset import Dataset, Fault, MappedPhoto, list_images, upright_size
+from saliency.datasets.dataset import Dataset, Fault, MappedPhoto
+from saliency.datasets.images import list_images, upright_size
 from saliency.errors import DatasetError
 from saliency.fixations.scene import FAR_SHARE, Scene, bring_inside
 

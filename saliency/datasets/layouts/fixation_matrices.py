@@ -24,7 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from saliency.datasets.dataset import Dataset, upright_size
+from saliency.datasets.dataset import Dataset
+from saliency.datasets.images import upright_size
 from saliency.datasets.layouts.collector import (
     Collector,
     check_unpacked,

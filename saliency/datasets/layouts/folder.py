@@ -23,7 +23,8 @@ from pathlib import Path
 
 import numpy as np
 
-from saliency.datasets.dataset import Dataset, Fault, list_images
+from saliency.datasets.dataset import Dataset, Fault
+from saliency.datasets.images import list_images
 from saliency.datasets.layouts.collector import Collector
 from saliency.errors import DatasetError
 

@@ -29,7 +29,8 @@ import numpy as np
 from jaxtyping import Float64
 from numpy import ndarray
 
-from saliency.datasets.dataset import Dataset, upright_size
+from saliency.datasets.dataset import Dataset
+from saliency.datasets.images import upright_size
 from saliency.datasets.layouts.collector import (
     Collector,
     check_unpacked,

@@ -21,7 +21,8 @@ from jaxtyping import Float64, Int64
 from numpy import ndarray
 from scipy.io import loadmat
 
-from saliency.datasets.dataset import Dataset, Fault, list_images
+from saliency.datasets.dataset import Dataset, Fault
+from saliency.datasets.images import list_images
 from saliency.datasets.layouts.collector import Collector, missing_image
 from saliency.errors import DatasetError
 

@@ -27,9 +27,8 @@ from numpy import ndarray
 from saliency.datasets.dataset import Dataset
 from saliency.datasets.layouts.collector import Collector
 from saliency.errors import DatasetError, SaliencyError, first_line
-from saliency.files import write_whole
+from saliency.files import cache_folder, write_whole
 from saliency.fixations.scene import Scene
-from saliency.training.inputs.photo_cache import cache_folder
 
 Table = tuple[
     Float64[ndarray, "fixations 2"], Int64[ndarray, " fixations"], Int64[ndarray, " fixations"]

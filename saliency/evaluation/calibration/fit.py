@@ -18,10 +18,12 @@ from jaxtyping import Bool, Float64
 from numpy import ndarray
 from scipy.optimize import minimize
 
-from saliency.crop_windows.best_windows import ShareTable, Window, centred
+from saliency.crop_windows.best_windows import centred
 from saliency.crop_windows.confidence import CALIBRATION_KEY, Calibration, Evidence, gather_evidence
 from saliency.crop_windows.search import best_place
+from saliency.crop_windows.summed_area_table import ShareTable
 from saliency.errors import CheckpointError, first_line
+from saliency.evaluation.crop_quality import kept_share
 from saliency.files import write_whole
 from saliency.fixations.scene import Scene
 from saliency.geometry import largest_size, parse_aspect
@@ -49,14 +51,6 @@ class Case:
     scene: str
     evidence: Evidence
     is_preferred: bool
-
-
-def kept_share(scene: Scene, window: Window) -> float:
-    """Return the share of a scene's fixations that lie in a window, 0 to 1."""
-    low = np.array([window.x, window.y])
-    high = low + np.array([window.width, window.height])
-    inside = (scene.fixations >= low) & (scene.fixations < high)
-    return float(inside.all(axis=1).mean())
 
 
 def gather_cases(predictor: Predictor, scenes: Sequence[Scene]) -> list[Case]:

@@ -10,9 +10,12 @@ from numpy import ndarray
 
 from saliency.evaluation.map_folder import MapFolder
 from saliency.evaluation.report.figures import draw_calibration, draw_scatter, draw_scene
-from saliency.evaluation.run import Result, explained_lines, table_cells
-from saliency.evaluation.scoring import Predict, SceneScores, read_photo_of
-from saliency.fixations.scene import Scene, empirical_density
+from saliency.evaluation.report.table import explained_lines, table_cells
+from saliency.evaluation.run import Result
+from saliency.evaluation.scoring import SceneScores, read_photo_of
+from saliency.fixations.density import empirical_density
+from saliency.fixations.scene import Scene
+from saliency.model.loading import Predict
 
 SHOWN_COUNT = 4
 """Images among the worst, and among the best, that are shown."""

@@ -5,33 +5,16 @@ that moves is not. It is an uncompressed array, which is read faster than any pi
 and takes three bytes for each pixel. A damaged or half-written entry is made anew.
 """
 
-import hashlib
 import io
 import math
-import os
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from saliency.files import write_whole
+from saliency.files import content_hash, write_whole
 from saliency.photo.reading import load_photo, to_srgb
-
-
-def cache_folder() -> Path:
-    """Return where pictures made from data sets are kept: `$XDG_CACHE_HOME/saliency`.
-
-    Without that variable it is `~/.cache/saliency`.
-    """
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if base else Path.home() / ".cache") / "saliency"
-
-
-def content_hash(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, in hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def decode(path: Path, side: int) -> UInt8[ndarray, "height width 3"]:

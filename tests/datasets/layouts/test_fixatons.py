@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matlab_fixtures import photo
 
-from saliency.datasets import read_dataset
+from saliency.datasets.layouts.registry import read_dataset
 from saliency.errors import DatasetError
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from saliency.datasets import read_dataset
-from saliency.datasets.dataset import load_map
+from saliency.datasets.images import load_map
+from saliency.datasets.layouts.registry import read_dataset
 from saliency.errors import DatasetError
 
 

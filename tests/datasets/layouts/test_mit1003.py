@@ -6,8 +6,8 @@ from matlab_fixtures import photo, struct_array
 from PIL import Image
 from scipy.io import savemat
 
-from saliency.datasets import read_dataset
 from saliency.datasets.layouts.mit1003 import fixations_of_gaze
+from saliency.datasets.layouts.registry import read_dataset
 from saliency.errors import DatasetError
 
 

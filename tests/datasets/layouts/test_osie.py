@@ -8,7 +8,8 @@ import scipy.io
 from conftest import SHARED, needs_shared
 from PIL import Image
 
-from saliency.datasets import read_dataset, split_scenes
+from saliency.datasets.layouts.registry import read_dataset
+from saliency.datasets.splits import split_scenes
 from saliency.errors import DatasetError
 
 TWO_VIEWINGS = [[(1, 1), (80, 60)], [(40.5, 30.25)]]

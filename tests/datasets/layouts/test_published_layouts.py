@@ -9,8 +9,8 @@ from matlab_fixtures import column_of, photo, struct_array, write_v73
 from PIL import Image
 from scipy.io import savemat
 
-from saliency.datasets import read_dataset
 from saliency.datasets.layouts.cat2000 import inner_box
+from saliency.datasets.layouts.registry import read_dataset
 from saliency.errors import DatasetError
 
 SALICON_PHOTO = "COCO_train2014_000000000009"

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from matlab_fixtures import photo
 
-from saliency.datasets import read_dataset
 from saliency.datasets.layouts.pysaliency_hdf5 import write_pysaliency
+from saliency.datasets.layouts.registry import read_dataset
 from saliency.errors import DatasetError
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")

@@ -6,20 +6,20 @@ import pytest
 from runtime_fixtures import METADATA, write_model
 from training_fixtures import write_spots
 
-from saliency.crop_windows.best_windows import Window
 from saliency.crop_windows.confidence import Calibration, Evidence
-from saliency.datasets import read_dataset
+from saliency.datasets.layouts.registry import read_dataset
 from saliency.errors import CheckpointError
 from saliency.evaluation.calibration.fit import (
     Case,
     cross_validate,
     fit_calibration,
     gather_cases,
-    kept_share,
     outcomes_of,
     store_calibration,
 )
+from saliency.evaluation.crop_quality import kept_share
 from saliency.fixations.scene import Scene
+from saliency.geometry import Window
 from saliency.prediction.predictor import Predictor
 
 TRUE = Calibration(intercept=3.0, log_gain=1.0, given_up=-4.0)

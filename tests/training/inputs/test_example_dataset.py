@@ -6,7 +6,9 @@ from runtime_fixtures import opened
 
 from saliency.errors import PhotoError
 from saliency.training.inputs.augmentation import Augmentation
-from saliency.training.inputs.example_dataset import Batches, Draw, Examples, Source
+from saliency.training.inputs.example_dataset import Examples
+from saliency.training.inputs.sampling import Batches, Draw
+from saliency.training.inputs.source import Source
 
 WIDTH, HEIGHT = 96, 64
 NO_FIXATIONS = np.zeros((0, 2))

@@ -5,9 +5,12 @@ import pytest
 from PIL import Image
 
 from saliency.errors import PhotoError
+from saliency.files import cache_folder, content_hash
 from saliency.training.inputs import photo_cache as cache
-from saliency.training.inputs.example_dataset import Draw, Examples, Source, cache_side
-from saliency.training.inputs.photo_cache import PhotoCache, cache_folder, content_hash, decode
+from saliency.training.inputs.example_dataset import Examples
+from saliency.training.inputs.photo_cache import PhotoCache, decode
+from saliency.training.inputs.sampling import Draw, cache_side
+from saliency.training.inputs.source import Source
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from saliency.training.inputs.example_dataset import ASPECTS, SCALES, Batches
+from saliency.training.inputs.sampling import ASPECTS, SCALES, Batches
 
 
 @dataclass(frozen=True)
