@@ -8,6 +8,10 @@ import numpy as np
 from onnx import TensorProto, helper, numpy_helper, save
 from PIL import Image
 
+from saliency.cropping.cutting import make_crop
+from saliency.cropping.options import Output
+from saliency.photo.writing import Encoding
+
 METADATA = {
     "format_version": 1,
     "name": "stand-in",
@@ -68,3 +72,9 @@ def opened(path: Path) -> Image.Image:
     with Image.open(path) as image:
         image.load()
         return image
+
+
+def crop_bytes(photo, window, as_format, *, output=Output(), encoding=Encoding(), **options):  # noqa: B008
+    return make_crop(
+        photo, window, as_format=as_format, encoding=encoding, output=output, **options
+    )

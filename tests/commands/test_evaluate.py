@@ -11,8 +11,8 @@ from runtime_fixtures import write_model
 from saliency.commands import evaluate
 from saliency.datasets.layouts.registry import read_dataset
 from saliency.datasets.splits import split_folds, split_scenes
-from saliency.evaluation import run as score_report
 from saliency.evaluation.reference import DatasetReference
+from saliency.evaluation.report import table
 from saliency.evaluation.scoring import METRICS, evaluate_scenes
 from saliency.model.loading import load_predict
 
@@ -68,7 +68,7 @@ def test_table_shows_model_and_center_bias_of_every_data_set(model, dataset, tmp
 
 
 def test_table_has_a_column_for_every_metric():
-    assert tuple(score_report.LABELS) == METRICS
+    assert tuple(table.LABELS) == METRICS
 
 
 def test_model_that_knows_the_spots_beats_the_center_bias(model, dataset, tmp_path):

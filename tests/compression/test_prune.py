@@ -15,7 +15,7 @@ from training_fixtures import COMMAND_LINE, random_model, write_spots
 
 from saliency.commands import train
 from saliency.commands.prune import main
-from saliency.compression import compress as pruning_job
+from saliency.compression import compress, latency_tables
 from saliency.compression.pruning_run import PruningRun
 from saliency.model.checkpoint import load_model, read_metadata, save_model
 from saliency.prediction.predictor import Predictor
@@ -38,11 +38,11 @@ sys.path.insert(0, {tests!r})
 import torch
 torch.set_num_threads(1)
 from latency_fixtures import SizeEngine
-from saliency.compression import compress as pruning_job
+from saliency.compression import compress, latency_tables
 from saliency.compression import learner as pruning_learner
 from saliency.commands.prune import main
 
-pruning_job.ENGINES["onnxruntime"] = SizeEngine
+latency_tables.ENGINES["onnxruntime"] = SizeEngine
 steps, step = 0, pruning_learner.take_step
 def killing_step(*arguments, **keywords):
     global steps
@@ -59,7 +59,7 @@ raise SystemExit(main(sys.argv[1:]))
 @pytest.fixture(autouse=True)
 def size_engine(monkeypatch):
     """Times that follow from the number of weights, so that a run takes seconds."""
-    monkeypatch.setitem(pruning_job.ENGINES, "onnxruntime", SizeEngine)
+    monkeypatch.setitem(latency_tables.ENGINES, "onnxruntime", SizeEngine)
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +77,8 @@ def model(tmp_path_factory):
 @pytest.fixture(scope="module")
 def table(model):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(pruning_job.ENGINES, "onnxruntime", SizeEngine)
-        patch.setattr(pruning_job, "measure_table", partial(measure_table, rounds=1))
+        patch.setitem(latency_tables.ENGINES, "onnxruntime", SizeEngine)
+        patch.setattr(latency_tables, "measure_table", partial(measure_table, rounds=1))
         path = model.parent / "latency.json"
         assert main(["measure", str(model), "--size=64x64", f"--out={path}"]) == 0
     return path
@@ -102,7 +102,7 @@ def run(model, dataset, table, tmp_path_factory):
     """The folder of a run that was not interrupted."""
     path = tmp_path_factory.mktemp("runs") / "whole"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(pruning_job.ENGINES, "onnxruntime", SizeEngine)
+        patch.setitem(latency_tables.ENGINES, "onnxruntime", SizeEngine)
         assert main(arguments(model, dataset, table, path)) == 0
     return path
 
@@ -220,7 +220,7 @@ def test_run_stopped_later_ends_as_the_uninterrupted_one(given, run, tmp_path, f
         def stop(*_, **__):
             raise KeyboardInterrupt
 
-        patch.setattr(pruning_job, function, stop)
+        patch.setattr(compress, function, stop)
         assert main(arguments(*given, path)) == 130
     assert main([f"--out={path}", "--resume"]) == 0
     assert_same(path, run)
@@ -268,7 +268,7 @@ def test_time_is_that_of_a_photo_at_the_size_of_the_model(model, dataset, tmp_pa
     pixels = 64 * 96
     given = [f"--data=folder:{dataset}", f"--out={tmp_path / 'run'}", f"--input-pixels={pixels}"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pruning_job, "measure_table", partial(measure_table, rounds=1))
+        patch.setattr(latency_tables, "measure_table", partial(measure_table, rounds=1))
         assert main([str(model), *given, *TUNING, "--beta=0", "--epochs=1", "--steps=1"]) == 0
     height, width = report_of(tmp_path / "run")["size"]
     assert height < width

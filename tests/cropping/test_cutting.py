@@ -3,15 +3,13 @@ from io import BytesIO
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
-from runtime_fixtures import quarters
+from runtime_fixtures import crop_bytes, quarters
 
-from saliency.cropping.cutting import make_crop
 from saliency.cropping.options import Output
 from saliency.errors import PhotoError
 from saliency.geometry import Window
 from saliency.photo.formats import crop_format
 from saliency.photo.reading import load_photo
-from saliency.photo.writing import Encoding
 
 WINDOW = Window(6, 4, 36, 20)
 
@@ -25,12 +23,6 @@ def crop(image, path, *, as_format=None, window=WINDOW, max_size=None, **options
     decoded = Image.open(BytesIO(data))
     decoded.load()
     return decoded
-
-
-def crop_bytes(photo, window, as_format, *, output=Output(), encoding=Encoding(), **options):  # noqa: B008
-    return make_crop(
-        photo, window, as_format=as_format, encoding=encoding, output=output, **options
-    )
 
 
 def inside(values, window=WINDOW):

@@ -3,7 +3,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 from PIL import Image
-from test_crop_file import crop_bytes
+from runtime_fixtures import crop_bytes
 
 from saliency.cropping.options import Output
 from saliency.errors import PhotoError

@@ -3,8 +3,7 @@ from io import BytesIO
 import piexif
 import pytest
 from PIL import Image
-from runtime_fixtures import quarters
-from test_crop_file import crop_bytes
+from runtime_fixtures import crop_bytes, quarters
 
 from saliency.geometry import Window
 from saliency.photo.reading import load_photo

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps
-from test_crop_file import crop_bytes
+from runtime_fixtures import crop_bytes
 
 from saliency.cropping.options import Output
 from saliency.geometry import Window
