@@ -8,9 +8,9 @@ import numpy as np
 from onnx import TensorProto, helper, numpy_helper, save
 from PIL import Image
 
+from saliency.crop_windows.choice import Choice
 from saliency.cropping.cutting import make_crop
-from saliency.cropping.options import Output
-from saliency.photo.writing import Encoding
+from saliency.cropping.options import CropOptions
 
 METADATA = {
     "format_version": 1,
@@ -74,7 +74,8 @@ def opened(path: Path) -> Image.Image:
         return image
 
 
-def crop_bytes(photo, window, as_format, *, output=Output(), encoding=Encoding(), **options):  # noqa: B008
-    return make_crop(
-        photo, window, as_format=as_format, encoding=encoding, output=output, **options
-    )
+def crop_bytes(photo, window, as_format, *, padding=None, stripped=False, **options):
+    """Return the crop of a photo to a window, as the bytes of a file."""
+    choice = Choice("any", "moved", "", window, 0.5, window, 0.5, 0.0, None, padding)
+    wanted = CropOptions(aspects={}, is_stripped=stripped, **options)
+    return make_crop(photo, choice, as_format=as_format, options=wanted)

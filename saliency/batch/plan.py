@@ -9,7 +9,7 @@ from saliency.batch.naming import crop_name, names_candidates
 from saliency.batch.options import BatchOptions
 from saliency.cropping.options import CropOptions
 from saliency.errors import PhotoError
-from saliency.photo.formats import HEAD_BYTES, SUFFIXES, CropFormat, crop_format, photo_format
+from saliency.photo.formats import HEAD_BYTES, SUFFIXES, crop_format, photo_format
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,6 @@ class Plan:
 
     Attributes:
         photo: the photo.
-        as_format: format of its crops.
         files: for each ratio the crop, then those of further candidates where they are wanted.
         overlay: its overlay, if there is to be one.
         is_done: they are there already, and are to stay. Of a ratio's crops the first one tells:
@@ -26,7 +25,6 @@ class Plan:
     """
 
     photo: ListedPhoto
-    as_format: CropFormat
     files: tuple[tuple[Path, ...], ...]
     overlay: Path | None
     is_done: bool = False
@@ -65,13 +63,13 @@ class Planner:
         )
         overlay = folder / f"{path.stem}-overlay.png" if options.overlay else None
         if options.is_dry:
-            return Plan(photo, as_format, files, overlay)
+            return Plan(photo, files, overlay)
         outputs = [file for some in files for file in some] + ([overlay] if overlay else [])
         for file in outputs:
             self._take(file, path)
         told_by = [some[0] for some in files] + ([overlay] if overlay else [])
         is_done = options.resume and all(is_made(file) for file in told_by)
-        return Plan(photo, as_format, files, overlay, is_done)
+        return Plan(photo, files, overlay, is_done)
 
     def _take(self, file: Path, photo: Path) -> None:
         """Note that a file belongs to a photo, unless it is another's or must not be replaced."""

@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from saliency.crop_windows.choice import Choice, ChoiceOptions, choose
-from saliency.geometry import Padding, Window, parse_aspect
-from saliency.photo.borders import find_content
-from saliency.photo.colour import convert_to_srgb, eight_bits, pixels_to_srgb
+from saliency.crop_windows.choice import Choice, ChoiceOptions
+from saliency.cropping.options import CropOptions
+from saliency.cropping.photo_cropper import PhotoCropper
+from saliency.geometry import Padding, parse_aspect
+from saliency.photo.colour import convert_to_srgb, eight_bits
 from saliency.photo.pixels import as_image
-from saliency.photo.reading import load_photo
+from saliency.photo.reading import LoadedPhoto, decoded_for, photo_of_pixels, quietly, read_bytes
 from saliency.prediction.predictor import Predictor
 
 Photo = str | Path | Image.Image | NDArray[np.uint8]
@@ -47,6 +48,10 @@ def crop(
 ) -> Crop:
     """Return the crop of a photo to an aspect ratio, where people look.
 
+    A file gets the window that `saliency crop` gives it. Of an image or an array the model sees
+    the very pixels, where a large JPEG file is decoded smaller for it: windows may differ by a
+    few pixels.
+
     Args:
         photo: a path; a Pillow image, turned upright as its EXIF says; or an array, uint8 of shape
             (height, width), (height, width, 3) RGB or (height, width, 4) RGBA, upright.
@@ -58,22 +63,20 @@ def crop(
         PhotoError: the file cannot be read as a photo, or a box of the options lies outside it.
         ValueError: the ratio or the array is none.
     """
-    ratio = parse_aspect(aspect)
-    image, icc_profile = _read(photo)
-    model = predictor or _shipped_model()
-    wanted = options or ChoiceOptions()
-    content = Window(0, 0, *image.size) if wanted.keep_borders else find_content(image)
-    picture = image if content.size == image.size else image.crop(content.box)
-    rgb = pixels_to_srgb(picture, icc_profile, model.input_size(content.size))
-    density = model.density(rgb)
-    (choice,) = choose(
-        density, {aspect: ratio}, image.size, wanted, model.calibration, content=content
-    )
-    if choice.outcome == "skipped":
-        return Crop(None, choice)
-    inside = image.crop(choice.window.box)
+    wanted = CropOptions(aspects={aspect: parse_aspect(aspect)}, choice=options or ChoiceOptions())
+    cropper = PhotoCropper(predictor or _shipped_model(), wanted)
+    with quietly():
+        if isinstance(photo, str | Path):
+            seen = cropper.look(read_bytes(Path(photo)), Path(photo))
+        else:
+            seen = cropper.look_at(_loaded(photo))
+        (choice,) = cropper.choose(seen)
+        if choice.outcome == "skipped":
+            return Crop(None, choice)
+        whole = decoded_for(seen.photo, seen.photo.size)
+    inside = as_image(whole.pixels).crop(choice.window.box)
     if choice.padding is not None:
-        return Crop(_padded(inside, icc_profile, choice.padding), choice)
+        return Crop(_padded(inside, whole.carried.icc_profile, choice.padding), choice)
     return Crop(inside, choice)
 
 
@@ -83,19 +86,16 @@ def _shipped_model() -> Predictor:
     return Predictor()
 
 
-def _read(photo: Photo) -> tuple[Image.Image, bytes | None]:
-    """Return the upright image of a photo, and its colour profile."""
+def _loaded(photo: Image.Image | NDArray[np.uint8]) -> LoadedPhoto:
+    """Return pixels in memory as a photo, upright."""
     if isinstance(photo, Image.Image):
-        return ImageOps.exif_transpose(photo), photo.info.get("icc_profile")
-    if isinstance(photo, np.ndarray):
-        if photo.dtype != np.uint8 or photo.size == 0 or photo.shape[2:] not in ((), (3,), (4,)):
-            raise ValueError(
-                "expected a photo of uint8 of shape (height, width), (height, width, 3) or "
-                f"(height, width, 4), got {photo.dtype} of shape {photo.shape}"
-            )
-        return Image.fromarray(photo), None
-    loaded = load_photo(photo)
-    return as_image(loaded.pixels), loaded.carried.icc_profile
+        return photo_of_pixels(ImageOps.exif_transpose(photo), photo.info.get("icc_profile"))
+    if photo.dtype != np.uint8 or photo.size == 0 or photo.shape[2:] not in ((), (3,), (4,)):
+        raise ValueError(
+            "expected a photo of uint8 of shape (height, width), (height, width, 3) or "
+            f"(height, width, 4), got {photo.dtype} of shape {photo.shape}"
+        )
+    return photo_of_pixels(Image.fromarray(photo), None)
 
 
 def _padded(image: Image.Image, icc_profile: bytes | None, padding: Padding) -> Image.Image:

@@ -6,7 +6,8 @@ from typing import Any
 
 from PIL import Image, ImageColor
 
-from saliency.cropping.options import Output
+from saliency.crop_windows.choice import Choice
+from saliency.cropping.options import CropOptions, Output
 from saliency.errors import PhotoError, first_line
 from saliency.geometry import Padding, Size, Window
 from saliency.photo.animation import Frame
@@ -17,42 +18,39 @@ from saliency.photo.lossless_jpeg import cut_lossless
 from saliency.photo.metadata import carried_by_crop
 from saliency.photo.pixels import Box, Pixels, as_image, cropped, pixel_size, resampled
 from saliency.photo.reading import LoadedPhoto
-from saliency.photo.writing import Encoding, encode, fit_mode, save
+from saliency.photo.writing import encode, fit_mode, save
 
 _ANIMATED: tuple[CropFormat, ...] = ("gif", "webp", "png", "avif")
 _NO_PADDING = Padding(0, 0, 0, 0)
 _DRAWN_MODES = ("L", "LA", "RGB", "RGBA", "CMYK")
 
 
+def padded_size(choice: Choice) -> Size:
+    """Return width and height of a window with the borders that are to be added to it."""
+    borders = choice.padding or _NO_PADDING
+    width = choice.window.width + borders.left + borders.right
+    return width, choice.window.height + borders.top + borders.bottom
+
+
 def make_crop(
-    photo: LoadedPhoto,
-    window: Window,
-    *,
-    as_format: CropFormat,
-    encoding: Encoding,
-    output: Output,
-    padding: Padding | None = None,
-    stripped: bool = False,
+    photo: LoadedPhoto, choice: Choice, *, as_format: CropFormat, options: CropOptions
 ) -> bytes:
-    """Return the crop of a photo to a window, as the bytes of a file.
+    """Return the crop of a photo to a chosen window, as the bytes of a file.
 
     An animation is cropped frame by frame where the format has animations; else its first frame.
 
     Args:
-        photo: from `load_photo`, decoded at a size that has no fewer pixels than wanted here.
-        window: in pixels of the whole upright photo.
+        photo: decoded at a size that has no fewer pixels than wanted here.
+        choice: its window and padding are in pixels of the whole upright photo.
         as_format: see `encode`.
-        encoding: quality and the like.
-        output: at which size.
-        padding: borders of `encoding.background` to add, in pixels of the photo.
-        stripped: leave out EXIF, XMP, IPTC and the resolution.
+        options: the size of the crop, quality and the like, and whether metadata is left out.
 
     Raises:
         PhotoError: the format cannot hold the crop.
     """
-    borders = padding or _NO_PADDING
-    cut = _Cut(photo.size, window, borders, output, encoding.background)
-    carried = carried_by_crop(photo.carried, photo.exif, cut.size, stripped=stripped)
+    encoding = options.encoding
+    cut = _Cut(photo.size, choice, options.output, encoding.background)
+    carried = carried_by_crop(photo.carried, photo.exif, cut.size, stripped=options.is_stripped)
     try:
         if photo.frames and as_format in _ANIMATED:
             frames = [Frame(as_image(cut.of(one.image)), one.duration_ms) for one in photo.frames]
@@ -94,17 +92,24 @@ class _Cut:
     """How a crop is cut out of pixels that show the whole photo at some size."""
 
     photo_size: Size
-    window: Window
-    padding: Padding
+    choice: Choice
     output: Output
     background: str
 
     @property
+    def window(self) -> Window:
+        """What the crop shows, in pixels of the photo."""
+        return self.choice.window
+
+    @property
+    def padding(self) -> Padding:
+        """Borders to add, in pixels of the photo."""
+        return self.choice.padding or _NO_PADDING
+
+    @property
     def padded_size(self) -> Size:
         """Width and height of the window with its borders, in pixels of the photo."""
-        borders = self.padding
-        width = self.window.width + borders.left + borders.right
-        return width, self.window.height + borders.top + borders.bottom
+        return padded_size(self.choice)
 
     @property
     def size(self) -> Size:

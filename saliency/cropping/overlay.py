@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saliency.crop_windows.choice import Choice
+from saliency.cropping.analysis import Analysis
 from saliency.geometry import Size, Window
+from saliency.photo.reading import decoded_for, to_srgb
 
 _SIDE_RANGE = (720, 1600)  # longest side of the picture: text has one size, so it stays legible
 _NARROWEST = 720
@@ -17,6 +19,19 @@ _COLOURS = ((86, 180, 233), (240, 228, 66), (0, 204, 140), (255, 140, 190), (255
 _BACKGROUND = (24, 24, 24)
 
 Colour = tuple[int, int, int]
+
+
+def draw_analysis(seen: Analysis, choices: Sequence[Choice]) -> NDArray[np.uint8]:
+    """Return the overlay of a photo that was looked at (`draw_overlay`).
+
+    Raises:
+        PhotoError: the photo, which is decoded larger for this, is damaged.
+    """
+    size = seen.photo.size
+    canvas = _canvas_size(size)
+    least = min(size[0], canvas[0]), min(size[1], canvas[1])
+    rgb = to_srgb(decoded_for(seen.photo, least), least)
+    return draw_overlay(rgb, seen.density, choices, photo_size=size, content=seen.content)
 
 
 def draw_overlay(

@@ -1,6 +1,7 @@
 """What was done with a photo, as JSON and as lines for people."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -10,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saliency.crop_windows.choice import Choice, candidates_of
+from saliency.cropping.analysis import Analysis
 from saliency.cropping.focal_point import service_values
+from saliency.cropping.stopwatch import Stopwatch
 from saliency.geometry import Size, Window
 
 SCHEMA = 1
@@ -41,6 +44,29 @@ class CropReport:
     overlay: Path | None
     timing_ms: dict[str, float]
     preview: NDArray[np.uint8] | None
+
+    @classmethod
+    def of(
+        cls,
+        seen: Analysis,
+        choices: Sequence[Choice],
+        clock: Stopwatch,
+        *,
+        files: tuple[tuple[Path | None, ...], ...] | None = None,
+        overlay: Path | None = None,
+        preview: NDArray[np.uint8] | None = None,
+    ) -> "CropReport":
+        """Return the report on a photo that was looked at; `files` is None if none is written."""
+        return cls(
+            photo=seen.photo.path,
+            size=seen.photo.size,
+            content=seen.content,
+            choices=tuple(choices),
+            files=files or ((None,),) * len(choices),
+            overlay=overlay,
+            timing_ms=clock.parts_ms,
+            preview=preview,
+        )
 
     def to_json(self, *, status: str = "cropped", has_timing: bool = False) -> dict[str, Any]:
         """Return the report as `saliency crop --json` prints it, keys always in the same order."""

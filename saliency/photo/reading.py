@@ -6,8 +6,9 @@ the first.
 """
 
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from saliency.photo.colour import pixels_to_srgb
 from saliency.photo.formats import HEAD_BYTES, photo_format, register_heif
 from saliency.photo.jpeg import decode_jpeg
 from saliency.photo.metadata import ORIENTATION, Carried, read_carried, read_exif
-from saliency.photo.pixels import Pixels, turned_upright
+from saliency.photo.pixels import Pixels, pixel_size, turned_upright
 from saliency.photo.sixteen_bit import is_deep, read_deep
 
 MOST_PIXELS = 178_000_000
@@ -87,10 +88,30 @@ def load_photo(path: Path | str, least_size: Callable[[Size], Size] | None = Non
         PhotoError: the file cannot be read, or `decode_photo` refuses it.
     """
     path = Path(path)
-    with warnings.catch_warnings():
-        # Pillow warns of odd metadata and of large photos; what matters is an error.
-        warnings.simplefilter("ignore")
+    with quietly():
         return decode_photo(read_bytes(path), path, least_size)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Silence Pillow, which warns of odd metadata and of large photos; what matters is an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def photo_of_pixels(image: Image.Image, icc_profile: bytes | None) -> LoadedPhoto:
+    """Return an upright image in memory as a photo that has no file."""
+    return LoadedPhoto(
+        path=Path("image"),
+        data=b"",
+        pixels=image,
+        size=image.size,
+        format=image.format or "PNG",
+        orientation=1,
+        exif=Image.Exif(),
+        carried=Carried(icc_profile=icc_profile),
+    )
 
 
 def decode_photo(
@@ -136,6 +157,24 @@ def decode_photo(
         frames=frames,
         loop=image.info.get("loop"),
     )
+
+
+def decoded_for(photo: LoadedPhoto, least_size: Size) -> LoadedPhoto:
+    """Return a photo with no fewer pixels than wanted: itself, or decoded anew.
+
+    Args:
+        photo: from `decode_photo`; the frames of an animation are whole ever.
+        least_size: the smallest width and height that will do, at most those of the photo.
+
+    Raises:
+        PhotoError: it is damaged or cut short.
+    """
+    width, height = pixel_size(photo.pixels)
+    if photo.frames or (width >= least_size[0] and height >= least_size[1]):
+        return photo
+    least = least_size[::-1] if photo.orientation > 4 else least_size
+    stored = _decode(_open(photo.data, photo.path), photo.data, photo.path, least)
+    return replace(photo, pixels=turned_upright(stored, photo.orientation))
 
 
 def to_srgb(photo: LoadedPhoto, most_size: Size | None = None) -> NDArray[np.uint8]:

@@ -24,7 +24,7 @@ class StandIn(Cropper):
         self.planned.append(photo)
         if photo is PHOTOS[2]:
             raise PhotoError("it exists already")
-        return Plan(photo, "jpeg", (), None, is_done=photo is PHOTOS[3])
+        return Plan(photo, (), None, is_done=photo is PHOTOS[3])
 
     def crop(self, plan):
         self.threads.add(threading.get_ident())

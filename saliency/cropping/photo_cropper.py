@@ -1,0 +1,145 @@
+"""The one way of a photo: look, choose, cut. The command, `crop()` and the service all take it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from math import ceil
+from pathlib import Path
+
+from saliency.crop_windows.choice import Alternative, Choice, choose
+from saliency.crop_windows.summed_area_table import ShareTable
+from saliency.cropping.analysis import Analysis, look, look_at
+from saliency.cropping.cutting import make_crop, make_lossless_crop, padded_size
+from saliency.cropping.options import CropOptions
+from saliency.cropping.stopwatch import Stopwatch
+from saliency.errors import PhotoError
+from saliency.geometry import Size, Window
+from saliency.photo.formats import crop_format
+from saliency.photo.lossless_jpeg import snapped
+from saliency.photo.reading import LoadedPhoto, decoded_for
+from saliency.prediction.predictor import Predictor
+
+
+class PhotoCropper:
+    """Looks at photos, chooses windows in them and cuts these out; several threads may use it."""
+
+    def __init__(self, predictor: Predictor, options: CropOptions) -> None:
+        """Take the model, and how photos are to be cropped."""
+        self._predictor, self._options = predictor, options
+
+    def look(self, data: bytes, path: Path, clock: Stopwatch | None = None) -> Analysis:
+        """Return what the model sees in a photo (`analysis.look`).
+
+        Args:
+            data: content of the photo's file.
+            path: what the photo is called.
+            clock: takes the time of each part.
+
+        Raises:
+            PhotoError: it cannot be read as a photo.
+        """
+        keep_borders = self._options.choice.keep_borders
+        clock = clock or Stopwatch()
+        return look(data, path, self._predictor, keep_borders=keep_borders, clock=clock)
+
+    def look_at(self, photo: LoadedPhoto) -> Analysis:
+        """Return what the model sees in a photo that is decoded already."""
+        keep_borders = self._options.choice.keep_borders
+        return look_at(photo, self._predictor, keep_borders=keep_borders, clock=Stopwatch())
+
+    def choose(self, seen: Analysis) -> tuple[Choice, ...]:
+        """Return the window of each ratio, in the order of the options.
+
+        Raises:
+            PhotoError: a box of the options lies outside the photo.
+        """
+        options, photo = self._options, seen.photo
+        try:
+            choices = choose(
+                seen.density,
+                options.aspects,
+                photo.size,
+                options.choice,
+                self._predictor.calibration,
+                content=seen.content,
+            )
+        except PhotoError as error:
+            raise PhotoError(f"{photo.path}: {error}") from error
+        if options.is_lossless and photo.format == "JPEG":
+            table = ShareTable(seen.density, seen.content.size)
+            return tuple(_on_blocks(one, photo, seen.content, table) for one in choices)
+        return choices
+
+    def cutter(
+        self, seen: Analysis, choices: Sequence[Choice], clock: Stopwatch | None = None
+    ) -> "PhotoCutter":
+        """Return what cuts these windows, and others of their size, out of a photo."""
+        return PhotoCutter(seen.photo, choices, self._options, clock or Stopwatch())
+
+
+class PhotoCutter:
+    """Cuts windows out of one photo, which is decoded once, as large as the largest crop needs."""
+
+    def __init__(
+        self, photo: LoadedPhoto, choices: Sequence[Choice], options: CropOptions, clock: Stopwatch
+    ) -> None:
+        """Take the photo as it was looked at, and the windows that say how large it has to be."""
+        self._photo, self._choices = photo, choices
+        self._options, self._clock = options, clock
+        self._format = options.as_format or crop_format(photo.format)
+
+    def cut(self, choice: Choice) -> bytes:
+        """Return the crop of a choice as the bytes of a file, in the format of the options.
+
+        Raises:
+            PhotoError: the format cannot hold the crop, or not without loss as was asked for.
+        """
+        options, photo, as_format = self._options, self._photo, self._format
+        if options.is_lossless and as_format == "jpeg":
+            if choice.padding is not None:
+                raise PhotoError(f"cannot add borders to {photo.path} without loss")
+            with self._clock.part("encode"):
+                return make_lossless_crop(photo, choice.window, stripped=options.is_stripped)
+        if options.is_lossless and as_format in ("avif", "heic"):
+            raise PhotoError(f"cannot write {photo.path} as {as_format} without loss; take PNG")
+        with self._clock.part("decode"):
+            photo = self._decoded
+        with self._clock.part("encode"):
+            return make_crop(photo, choice, as_format=as_format, options=options)
+
+    @cached_property
+    def _decoded(self) -> LoadedPhoto:
+        """The photo with as many pixels as the crops need."""
+        return decoded_for(self._photo, self._least_size)
+
+    @property
+    def _least_size(self) -> Size:
+        """The size that the photo has to be decoded at for no crop to be enlarged."""
+        factor = 0.0
+        for choice in self._choices:
+            window_size = padded_size(choice)
+            written = self._options.output.size_of(window_size)
+            ratios = (one / other for one, other in zip(written, window_size, strict=True))
+            factor = max(factor, *ratios)
+        width, height = (min(side, ceil(side * factor)) for side in self._photo.size)
+        return width, height
+
+
+def _on_blocks(choice: Choice, photo: LoadedPhoto, content: Window, table: ShareTable) -> Choice:
+    """Return a choice with its windows on the borders of the JPEG's blocks.
+
+    They may show a little of the photo's border then, where there is no density.
+    """
+
+    def share(window: Window) -> float:
+        inside = window.common(content)
+        return 0.0 if inside is None else table.share(inside.moved(-content.x, -content.y))
+
+    window = snapped(photo, choice.window)
+    others = [snapped(photo, one.window) for one in choice.alternatives]
+    return replace(
+        choice,
+        window=window,
+        share=share(window),
+        alternatives=tuple(Alternative(one, share(one)) for one in others),
+    )
