@@ -31,6 +31,7 @@ from PIL import Image
 
 from saliency.batch.cropper import Cropper
 from saliency.batch.listing import ListedPhoto
+from saliency.batch.options import BatchOptions
 from saliency.batch.workers import crop_all
 from saliency.crop_windows.options import ChoiceOptions
 from saliency.cropping.options import CropOptions, Output
