@@ -1,14 +1,17 @@
 """What can go wrong with the things people hand to this package.
 
     SaliencyError
-    ├── PhotoError          a photo cannot be read, or its crop cannot be written
+    ├── PhotoError          a photo cannot be read, or cannot be cropped as asked
+    ├── OutputError         a file or a folder cannot be written
     ├── DatasetError        a data set on disk is not what its layout promises
     ├── CheckpointError     a model or a training state cannot be loaded
     ├── PruningError        a network cannot be pruned as asked
     └── LatencyTableError   a table of measured times is damaged, or is for something else
 
-The commands catch `SaliencyError`, print its message on one line and exit with status 1. A call
-that is wrong in itself, whatever the files say, raises `ValueError` instead.
+Messages are for whoever calls: they name files, fields and what to do, in words that hold for a
+program as for a command line. The commands catch `SaliencyError`, print its message on one line
+and exit with status 1. A call that is wrong in itself, whatever the files say, raises `ValueError`
+instead.
 """
 
 
@@ -17,7 +20,11 @@ class SaliencyError(Exception):
 
 
 class PhotoError(SaliencyError):
-    """A photo cannot be read, or its crop cannot be written."""
+    """A photo cannot be read, or cannot be cropped as asked."""
+
+
+class OutputError(SaliencyError):
+    """A file or a folder cannot be written; the message names it."""
 
 
 class DatasetError(SaliencyError):

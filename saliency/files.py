@@ -5,7 +5,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from saliency.errors import PhotoError
+from saliency.errors import OutputError
 
 
 def write_whole(
@@ -23,7 +23,7 @@ def write_whole(
             may leave an empty file.
 
     Raises:
-        PhotoError: it cannot be written, or is there already and is not to be replaced.
+        OutputError: it cannot be written, or is there already and is not to be replaced.
     """
     temporary = path.with_name(f".{os.urandom(8).hex()}.tmp")
     try:
@@ -38,12 +38,49 @@ def write_whole(
         else:
             _name_unless_taken(temporary, path)
     except FileExistsError as error:
-        raise PhotoError(f"{path} exists already; --overwrite replaces it") from error
+        raise OutputError(_exists(path)) from error
     except OSError as error:
-        raise PhotoError(f"cannot write {path}: {error.strerror or error}") from error
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def check_writable(path: Path, *, overwrite: bool = False) -> None:
+    """Refuse, before any work is done for it, a file that could not be written afterwards.
+
+    Args:
+        path: the file; its folder has to exist.
+        overwrite: a file of that name may be replaced.
+
+    Raises:
+        OutputError: it is a folder, its folder is missing or read-only, or it exists already.
+    """
+    if path.is_dir():
+        raise OutputError(f"cannot write {path}: it is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise OutputError(f"cannot write {path}: there is no folder {path.parent}; create it first")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write {path}: no permission to write into {path.parent}")
+    if (path.exists() or path.is_symlink()) and not overwrite:
+        raise OutputError(_exists(path))
+
+
+def create_folder(path: Path) -> None:
+    """Create a folder and those above it, where they are missing.
+
+    Raises:
+        OutputError: it cannot be created, or a file of that name is there.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or error
+        raise OutputError(f"cannot create the folder {path}: {reason}") from error
+
+
+def _exists(path: Path) -> str:
+    return f"{path} exists already; overwrite it, or name another file"
 
 
 def _name_unless_taken(temporary: Path, path: Path) -> None:

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from saliency import files as atomic
-from saliency.errors import PhotoError
-from saliency.files import write_whole
+from saliency import files
+from saliency.errors import OutputError
+from saliency.files import check_writable, write_whole
 
 
 def test_file_holds_the_bytes_and_nothing_lies_beside_it(tmp_path):
@@ -23,7 +23,7 @@ def test_file_may_be_read_by_those_the_umask_lets(tmp_path):
 
 def test_file_that_exists_is_left_alone(tmp_path):
     (tmp_path / "crop.jpg").write_bytes(b"mine")
-    with pytest.raises(PhotoError, match="exists already; --overwrite replaces it"):
+    with pytest.raises(OutputError, match="exists already; overwrite it"):
         write_whole(b"crop", tmp_path / "crop.jpg")
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [
         ("crop.jpg", b"mine")
@@ -45,7 +45,7 @@ def test_nothing_is_left_when_the_program_is_stopped(tmp_path, monkeypatch, stop
     if step == "fsync":
         monkeypatch.setattr(os, "fsync", stop)
     else:
-        monkeypatch.setattr(atomic, "_name_unless_taken", stop)
+        monkeypatch.setattr(files, "_name_unless_taken", stop)
     with pytest.raises(stopped):
         write_whole(b"crop", tmp_path / "crop.jpg")
     assert list(tmp_path.iterdir()) == []
@@ -65,7 +65,7 @@ def test_full_disk_is_reported_and_leaves_nothing(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(PhotoError, match=r"cannot write .*No space left"):
+    with pytest.raises(OutputError, match=r"cannot write .*No space left"):
         write_whole(b"crop", tmp_path / "crop.jpg")
     assert list(tmp_path.iterdir()) == []
 
@@ -77,7 +77,7 @@ def no_links(*_):
 def test_file_is_written_where_the_file_system_has_no_links(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "hardlink_to", no_links)
     write_whole(b"crop", tmp_path / "crop.jpg")
-    with pytest.raises(PhotoError, match="exists already"):
+    with pytest.raises(OutputError, match="exists already"):
         write_whole(b"other", tmp_path / "crop.jpg")
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [
         ("crop.jpg", b"crop")
@@ -85,5 +85,22 @@ def test_file_is_written_where_the_file_system_has_no_links(tmp_path, monkeypatc
 
 
 def test_missing_folder_is_reported(tmp_path):
-    with pytest.raises(PhotoError, match="cannot write"):
+    with pytest.raises(OutputError, match="cannot write"):
         write_whole(b"crop", tmp_path / "none" / "crop.jpg")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("", "it is a folder"),
+        ("nowhere/list.txt", "there is no folder"),
+        ("present.txt", "exists already"),
+    ],
+)
+def test_file_that_could_not_be_written_is_refused_beforehand(tmp_path, name, message):
+    (tmp_path / "present.txt").write_text("kept")
+    with pytest.raises(OutputError, match=message):
+        check_writable(tmp_path / name)
+    check_writable(tmp_path / "present.txt", overwrite=True)
+    check_writable(tmp_path / "new.txt")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["present.txt"]

@@ -17,8 +17,7 @@ from saliency.cropping.overlay import draw_analysis
 from saliency.cropping.photo_cropper import PhotoCropper, PhotoCutter
 from saliency.cropping.report import CropReport
 from saliency.cropping.stopwatch import Stopwatch
-from saliency.errors import PhotoError
-from saliency.files import write_whole
+from saliency.files import create_folder, write_whole
 from saliency.memory import keep_freed_memory
 from saliency.photo.reading import read_bytes
 from saliency.prediction.predictor import Predictor
@@ -49,8 +48,8 @@ class Cropper:
         """Crop one photo and write the crops; several threads may do so at once.
 
         Raises:
-            PhotoError: the photo cannot be read, or a crop cannot be written; crops of it written
-                before that stay.
+            PhotoError: the photo cannot be read, or not be cropped as asked.
+            OutputError: a crop cannot be written; crops of it written before that stay.
         """
         clock = Stopwatch()
         with clock.part("decode"):
@@ -118,12 +117,8 @@ class Cropper:
 
     def _write(self, data: bytes, file: Path) -> None:
         """Write a file, creating its folder if need be."""
-        try:
-            with self._folders:
-                file.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            reason = error.strerror or error
-            raise PhotoError(f"cannot create the folder {file.parent}: {reason}") from error
+        with self._folders:
+            create_folder(file.parent)
         # Waiting for the disk would take longer than all else; what a power cut empties, --resume
         # makes again.
         may_replace = self._options.overwrite or (self._options.resume and is_empty(file))

@@ -84,7 +84,7 @@ class Planner:
                 f"the crops of {photo} and {other} would both be {file}; crop them into two folders"
             )
         if _is_there(file) and not (self._options.overwrite or self._options.resume):
-            raise PhotoError(f"{file} exists already; --overwrite replaces it, --resume leaves it")
+            raise PhotoError(f"{file} exists already; overwrite it, or resume to keep it")
         self._taken[place] = photo
 
 

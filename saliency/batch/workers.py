@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from saliency.batch.cropper import Cropper
 from saliency.batch.listing import ListedPhoto
 from saliency.cropping.report import CropReport
-from saliency.errors import PhotoError
+from saliency.errors import SaliencyError, first_line
 
 _AHEAD = 2  # photos given to each worker before the oldest one is waited for
 
@@ -51,14 +51,16 @@ def _named(cropper: Cropper, photo: ListedPhoto) -> Callable[[], Outcome]:
     """Name a photo's crops, now, so that names do not depend on chance; return what crops it."""
     try:
         plan = cropper.plan(photo)
-    except PhotoError as error:
+    except SaliencyError as error:
         failed = Outcome(photo, error=str(error))
         return lambda: failed
 
     def crop() -> Outcome:
         try:
             return Outcome(photo, None if plan.is_done else cropper.crop(plan))
-        except PhotoError as error:
+        except SaliencyError as error:
             return Outcome(photo, error=str(error))
+        except (OSError, MemoryError) as error:  # one photo's fault is never that of the others
+            return Outcome(photo, error=f"cannot crop {photo.path}: {first_line(error)}")
 
     return crop

@@ -73,7 +73,8 @@ def run_reporting(verb: str, run: Callable[[], int]) -> int:
         # Python would complain once more when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
-            message = f"cannot write the output: {error.strerror or error}"
+            place = error.filename or "standard output"
+            message = f"cannot read or write {place}: {error.strerror or error}"
             print(error_line(verb, message), file=sys.stderr)
         return 1
     return status

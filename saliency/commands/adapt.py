@@ -17,6 +17,7 @@ from typing import Any
 
 from saliency.commands import run_reporting
 from saliency.errors import DatasetError
+from saliency.files import check_writable
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -35,7 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="data set to fit to, such as cat2000:PATH; may be given several times",
     )
     parser.add_argument(
-        "--out", metavar="FILE", type=_json_file, required=True, help="where to write the numbers"
+        "--out", metavar="FILE", type=Path, required=True, help="where to write the numbers"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a file that exists")
     return parser
@@ -56,8 +57,7 @@ def _adapt(arguments: argparse.Namespace) -> int:
     from saliency.model.loading import load_look  # noqa: PLC0415
     from saliency.training.adaptation import fit_numbers  # noqa: PLC0415
 
-    if arguments.out.exists() and not arguments.overwrite:
-        raise DatasetError(f"{arguments.out} exists already; --overwrite replaces it")
+    check_writable(arguments.out, overwrite=arguments.overwrite)
     datasets = [read_dataset(spec) for spec in arguments.data]
     for dataset in datasets:
         counts = [len(split_scenes(dataset.scenes, part)) for part in ("train", "validation")]
@@ -95,10 +95,3 @@ def _describe_gain(dataset: Any, look: Any, own: Any) -> str:
         f"{with_them:.3f} with its own numbers: {with_them - without:+.3f} "
         f"[{low:+.3f}, {high:+.3f}]"
     )
-
-
-def _json_file(text: str) -> Path:
-    path = Path(text)
-    if not path.parent.is_dir() or path.is_dir():
-        raise argparse.ArgumentTypeError(f"expected a file in a folder that exists, got {text!r}")
-    return path

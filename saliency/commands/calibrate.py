@@ -19,7 +19,7 @@ from pathlib import Path
 
 from saliency.commands import run_reporting
 from saliency.errors import DatasetError
-from saliency.files import write_whole
+from saliency.files import check_writable, write_whole
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -75,6 +75,10 @@ def _calibrate(arguments: argparse.Namespace) -> int:
     from saliency.evaluation.calibration.report import describe_fit, summarise_fit  # noqa: PLC0415
     from saliency.prediction.predictor import Predictor  # noqa: PLC0415
 
+    if arguments.plot is not None:
+        check_writable(arguments.plot, overwrite=True)
+    if not arguments.dry_run:
+        check_writable(arguments.model, overwrite=True)
     datasets = [read_dataset(spec) for spec in arguments.data]
     scenes = [
         scene for dataset in datasets for scene in split_scenes(dataset.scenes, arguments.split)

@@ -22,8 +22,8 @@ from saliency.commands import error_line
 from saliency.crop_windows.options import ChoiceOptions
 from saliency.cropping.options import CropOptions, Output
 from saliency.cropping.report import brief_json, json_line, printable
-from saliency.errors import PhotoError
-from saliency.files import write_whole
+from saliency.errors import OutputError, PhotoError
+from saliency.files import check_writable, write_whole
 from saliency.photo.writing import Encoding
 from saliency.prediction.predictor import Predictor
 
@@ -192,14 +192,13 @@ def _show(outcome: Outcome, options: argparse.Namespace, emit: Callable[..., Non
 
 
 def _check_lists(options: argparse.Namespace, photos: Sequence[ListedPhoto]) -> None:
-    """Refuse, before anything is done, to replace a file by a list or a sheet; a photo ever."""
+    """Refuse, before anything is done, a list or a sheet that cannot be written or is a photo."""
     for file in (options.rejects, options.contact_sheet):
-        if file is None or not file.exists():
+        if file is None:
             continue
         if any(file.resolve() == photo.path.resolve() for photo in photos):
-            raise PhotoError(f"expected another file than a photo that is cropped, got {file}")
-        if not _may_replace(options):
-            raise PhotoError(f"{file} exists already; --overwrite replaces it")
+            raise OutputError(f"expected another file than a photo that is cropped, got {file}")
+        check_writable(file, overwrite=_may_replace(options))
 
 
 def _may_replace(options: argparse.Namespace) -> bool:

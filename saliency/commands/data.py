@@ -17,7 +17,7 @@ from pathlib import Path
 
 from saliency.commands import run_reporting
 from saliency.errors import DatasetError
-from saliency.files import write_whole
+from saliency.files import check_writable, create_folder, write_whole
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -68,6 +68,8 @@ def _check(arguments: argparse.Namespace) -> int:
     from saliency.fixations.scene import Scene  # noqa: PLC0415
 
     dataset = read_dataset(arguments.data, refuse_faults=False)
+    sheet = arguments.sheet or Path(f"{dataset.name}-check.jpg")
+    check_writable(sheet, overwrite=arguments.overwrite)
     expected = EXPECTED.get(arguments.data.partition(":")[0], Expected())
     photos: list[Scene | MappedPhoto] = [*dataset.scenes, *dataset.mapped]
     if not photos and not dataset.faults:
@@ -84,7 +86,6 @@ def _check(arguments: argparse.Namespace) -> int:
     for problem in problems or ["none"]:
         print(f"  {'problem':<{width}}  {problem}", flush=True)
     if photos:
-        sheet = arguments.sheet or Path(f"{dataset.name}-check.jpg")
         _, data = cv2.imencode(sheet.suffix, contact_sheet(photos)[..., ::-1])
         write_whole(data.tobytes(), sheet, overwrite=arguments.overwrite)
         print(f"written: {sheet}")
@@ -96,9 +97,9 @@ def _export(arguments: argparse.Namespace) -> int:
     from saliency.datasets.layouts.pysaliency_hdf5 import write_pysaliency  # noqa: PLC0415
     from saliency.datasets.layouts.registry import read_dataset  # noqa: PLC0415
 
+    create_folder(arguments.out)
     for name in ("stimuli.hdf5", "fixations.hdf5"):
-        if (arguments.out / name).exists() and not arguments.overwrite:
-            raise DatasetError(f"{arguments.out / name} exists already; --overwrite replaces it")
+        check_writable(arguments.out / name, overwrite=arguments.overwrite)
     dataset = read_dataset(arguments.data)
     print(dataset.describe(), file=sys.stderr)
     stimuli, fixations = write_pysaliency(dataset.scenes, arguments.out)

@@ -32,7 +32,7 @@ from pathlib import Path
 
 from saliency.commands import run_reporting
 from saliency.commands.arguments.training import add_fold_options, chosen_fold
-from saliency.files import write_whole
+from saliency.files import check_writable, write_whole
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -137,6 +137,9 @@ def _report(arguments: argparse.Namespace) -> int:
     from saliency.evaluation.report.table import format_table, to_plain  # noqa: PLC0415
     from saliency.evaluation.run import Choices, evaluate_all  # noqa: PLC0415
 
+    for file in (arguments.json, arguments.html):
+        if file is not None:
+            check_writable(file, overwrite=True)
     choices = Choices(
         part=arguments.split or "validation",
         fold=arguments.fold,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from saliency.commands import run_reporting
 from saliency.errors import CheckpointError
+from saliency.files import check_writable
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -58,8 +59,7 @@ def _export(arguments: argparse.Namespace) -> int:
     out = arguments.out or arguments.model.with_suffix(".onnx")
     if out.suffix != ".onnx":
         raise CheckpointError(f"expected a file with the ending .onnx to write to, got {out}")
-    if out.exists() and not arguments.overwrite:
-        raise CheckpointError(f"{out} exists already; --overwrite replaces it")
+    check_writable(out, overwrite=arguments.overwrite)
     from saliency.model.checkpoint import load_model, read_metadata  # noqa: PLC0415  torch takes seconds
     from saliency.model.export import export_onnx  # noqa: PLC0415
 

@@ -43,7 +43,7 @@ class MapFolder:
                 return path
         raise DatasetError(
             f"{self.folder}: expected a map of {image} as {image.with_suffix('.png')}, found none; "
-            "write one for every image, or score fewer with --split, --fold or --limit"
+            "write one for every image, or score fewer images"
         )
 
     def read(self, scene: Scene) -> Real[ndarray, "height width"]:

@@ -73,8 +73,8 @@ class Ceiling:
         if len(usable) < 2:
             raise DatasetError(
                 f"expected at least 2 images with 2 observers or more for the ceiling, got "
-                f"{len(usable)} of {len(scenes)}; name the observers of the fixations, or leave "
-                "out --ceiling"
+                f"{len(usable)} of {len(scenes)}; name the observers of the fixations, or do "
+                "without the ceiling"
             )
         self._is_optimal = is_optimal
         self._fold_of = {scene.name: number % FOLD_COUNT for number, scene in enumerate(usable)}

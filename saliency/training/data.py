@@ -130,7 +130,7 @@ def read_training_data(
     fold: tuple[int, int] | None = None,
     examples: str | None = None,
 ) -> TrainingData:
-    """Return what --data, --photos, --teacher and --examples name.
+    """Return the scenes, photos and teachers to learn from.
 
     Args:
         specs: data sets as `LAYOUT:PATH`, or `COUNT*LAYOUT:PATH`, whose images are shown COUNT

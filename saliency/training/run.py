@@ -69,7 +69,7 @@ def train(
     if count < options.batch_size:
         raise DatasetError(
             f"expected at least the {options.batch_size} images of one step to train on, "
-            f"got {count}; add images, or lower --batch-size"
+            f"got {count}; add images, or take smaller batches"
         )
     reuse_large_blocks()
     keep_kernels()
@@ -283,6 +283,6 @@ def _create_model(options: TrainingOptions, center_bias: CenterBias) -> Saliency
     try:
         model = SaliencyModel(config, weights=options.weights)  # type: ignore[arg-type]
     except ValueError as error:
-        raise CheckpointError(f"{error}; choose another --backbone or other --levels") from error
+        raise CheckpointError(f"{error}; choose another backbone or other levels") from error
     model.set_center_bias(center_bias.log_grid)
     return model

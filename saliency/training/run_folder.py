@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from saliency.errors import CheckpointError
-from saliency.files import write_whole
+from saliency.files import create_folder, write_whole
 
 
 class RunFolder:
@@ -45,17 +45,15 @@ class RunFolder:
         replaced. (So the further processes of a run on several devices may start it likewise.)
 
         Raises:
-            CheckpointError: the folder holds a run already, or cannot be written.
+            CheckpointError: the folder holds a run already.
+            OutputError: it cannot be written.
         """
         if self._state.exists():
             raise CheckpointError(
-                f"{self.path} holds a run already; go on with --resume, or name another --out"
+                f"{self.path} holds a run already; resume it, or name another folder"
             )
-        try:
-            self.pictures.mkdir(parents=True, exist_ok=True)
-            self.teacher.unlink(missing_ok=True)
-        except OSError as error:
-            raise CheckpointError(f"cannot create {self.path}: {error.strerror}") from error
+        create_folder(self.pictures)
+        self.teacher.unlink(missing_ok=True)
         text = json.dumps(dataclasses.asdict(options), indent=2) + "\n"
         write_whole(text.encode(), self._options, overwrite=True)
 
@@ -68,9 +66,7 @@ class RunFolder:
         try:
             options: dict[str, Any] = json.loads(self._options.read_text())
         except FileNotFoundError as error:
-            raise CheckpointError(
-                f"{self.path} holds no run to resume; start one without --resume"
-            ) from error
+            raise CheckpointError(f"{self.path} holds no run to resume; start one") from error
         except (OSError, ValueError) as error:
             raise CheckpointError(f"cannot read {self._options}: {error}") from error
         return options
@@ -100,7 +96,7 @@ class RunFolder:
         except Exception as error:
             first_line = (str(error).splitlines() or [type(error).__name__])[0]
             raise CheckpointError(
-                f"cannot read {self._state}: {first_line}; start the run anew in another --out"
+                f"cannot read {self._state}: {first_line}; start the run anew in another folder"
             ) from error
         return state
 

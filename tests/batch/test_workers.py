@@ -58,3 +58,17 @@ def test_one_worker_is_the_callers_own_thread():
     cropper = StandIn()
     list(crop_all(cropper, PHOTOS, worker_count=1))
     assert cropper.threads == {threading.get_ident()}
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), MemoryError()])
+def test_a_fault_of_the_machine_fails_one_photo_and_not_the_others(error):
+    class Broken(StandIn):
+        def crop(self, plan):
+            if plan.photo is PHOTOS[4]:
+                raise error
+            return super().crop(plan)
+
+    outcomes = list(crop_all(Broken(), PHOTOS, worker_count=1))
+    assert [one.photo for one in outcomes] == PHOTOS
+    assert "cannot crop 4.jpg" in outcomes[4].error
+    assert outcomes[6].error is None

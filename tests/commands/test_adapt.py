@@ -36,7 +36,7 @@ def test_numbers_are_written_by_data_set(numbers):
 def test_file_that_exists_is_kept_unless_told(model, spots, numbers, capsys):
     arguments = [str(model), "--data", f"folder:{spots}", "--out", str(numbers)]
     assert adapt.main(arguments) == 1
-    assert "--overwrite replaces it" in capsys.readouterr().err
+    assert "exists already; overwrite it" in capsys.readouterr().err
 
 
 def test_model_is_scored_without_and_with_the_numbers(model, spots, numbers, tmp_path, capsys):

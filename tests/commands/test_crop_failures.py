@@ -6,7 +6,7 @@ import sys
 import pytest
 from runtime_fixtures import dark_photo, opened, write_model
 
-from saliency import files as atomic
+from saliency import files
 from saliency.commands import crop as crop_command
 from saliency.prediction.predictor import Predictor
 
@@ -74,7 +74,7 @@ def test_crop_that_exists_is_left_alone(crop, tmp_path, capsys):
     photo = save(tmp_path / "a.jpg")
     (tmp_path / "a-1x1.jpg").write_text("mine")
     assert crop(photo, "--aspect", "16:9", "1:1") == 1
-    assert "a-1x1.jpg exists already; --overwrite replaces it" in error_lines(capsys)[0]
+    assert "a-1x1.jpg exists already; overwrite it" in error_lines(capsys)[0]
     assert (tmp_path / "a-1x1.jpg").read_text() == "mine"
     assert names(tmp_path) == ["a-1x1.jpg", "a.jpg"]
 
@@ -154,7 +154,7 @@ def test_interruption_is_status_130_and_leaves_no_half_file(crop, tmp_path, monk
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(atomic, "_name_unless_taken", interrupt)
+    monkeypatch.setattr(files, "_name_unless_taken", interrupt)
     assert crop(save(tmp_path / "a.jpg"), "--output-dir", tmp_path / "out") == 130
     assert names(tmp_path / "out") == []
     assert error_lines(capsys) == ["saliency crop: error: interrupted"]

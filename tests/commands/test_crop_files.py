@@ -280,7 +280,7 @@ def test_existing_crop_is_left_alone(photo, run):
     photo.with_name("photo-1x1.jpg").write_bytes(b"mine")
     status, _, (line,) = run(photo)
     assert status == 1
-    assert "exists already; --overwrite replaces it" in line
+    assert "exists already; overwrite it" in line
     assert photo.with_name("photo-1x1.jpg").read_bytes() == b"mine"
     assert run(photo, "--overwrite")[0] == 0
     assert photo.with_name("photo-1x1.jpg").read_bytes() != b"mine"
@@ -380,3 +380,11 @@ def test_interrupted_run_leaves_whole_files_and_status_130(tmp_path, model):
     assert 1 <= len(crops) < 101
     for crop in crops:
         assert opened(crop).size == (700, 700)
+
+
+@pytest.mark.parametrize("option", ["--contact-sheet", "--rejects"])
+def test_list_in_a_missing_folder_is_refused_before_any_photo(option, photo, run, tmp_path):
+    status, out, (line,) = run(photo, option, tmp_path / "nowhere" / "list.jpg")
+    assert (status, out) == (1, [])
+    assert "there is no folder" in line
+    assert not photo.with_name("photo-1x1.jpg").exists()

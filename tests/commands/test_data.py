@@ -34,7 +34,7 @@ def test_sheet_that_exists_is_kept_unless_told(spots, tmp_path, capsys):
     sheet = tmp_path / "sheet.png"
     sheet.write_text("mine")
     assert data.main(["check", f"folder:{spots}", "--sheet", str(sheet)]) == 1
-    assert "--overwrite replaces it" in capsys.readouterr().err
+    assert "exists already; overwrite it" in capsys.readouterr().err
     assert sheet.read_text() == "mine"
     assert data.main(["check", f"folder:{spots}", "--sheet", str(sheet), "--overwrite"]) == 0
 
@@ -174,7 +174,7 @@ def test_export_writes_what_is_read_back(spots, tmp_path, capsys):
     for scene, other in zip(first, again, strict=True):
         np.testing.assert_array_equal(scene.fixations, other.fixations)
     assert data.main(["export", f"folder:{spots}", "--out", str(out)]) == 1
-    assert "--overwrite replaces it" in capsys.readouterr().err
+    assert "exists already; overwrite it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [[], ["check"], ["check", "x:y", "--sheet=a.doc"]])

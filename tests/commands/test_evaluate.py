@@ -184,7 +184,7 @@ def test_report_is_one_page_that_loads_nothing(model, dataset, tmp_path):
 def test_part_without_images_is_an_error_that_says_what_to_do(model, tmp_path, capsys):
     dataset = write_dataset(tmp_path / "two", count=2)
     assert evaluate.main([str(model), "--data", f"folder:{dataset}"]) == 1
-    assert "use --split all" in capsys.readouterr().err
+    assert "score all of them" in capsys.readouterr().err
 
 
 def test_data_set_of_one_image_is_an_error(model, tmp_path, capsys):

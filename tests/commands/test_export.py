@@ -32,7 +32,7 @@ def test_model_is_written_where_it_is_asked_for(model, tmp_path):
 def test_file_that_exists_is_not_replaced_unasked(model, capsys):
     model.with_suffix(".onnx").write_bytes(b"precious")
     assert export.main([str(model)]) == 1
-    assert "exists already; --overwrite replaces it" in capsys.readouterr().err
+    assert "exists already; overwrite it" in capsys.readouterr().err
     assert model.with_suffix(".onnx").read_bytes() == b"precious"
     assert export.main([str(model), "--overwrite"]) == 0
     assert Predictor(model.with_suffix(".onnx")).metadata["name"] == "tiny"

@@ -227,13 +227,13 @@ def test_resume_takes_no_other_options(finished, capsys, given, named):
 def test_folder_that_holds_a_run_is_not_written_over(finished, dataset, capsys):
     before = {path: path.read_bytes() for path in finished.iterdir() if path.is_file()}
     message = failed(capsys, dataset, finished)
-    assert "holds a run already; go on with --resume, or name another --out" in message
+    assert "holds a run already; resume it, or name another folder" in message
     assert {path: path.read_bytes() for path in finished.iterdir() if path.is_file()} == before
 
 
 def test_resume_of_no_run_is_status_1(tmp_path, capsys):
     assert train.main(["--out", str(tmp_path), "--resume"]) == 1
-    assert "holds no run to resume; start one without --resume" in capsys.readouterr().err
+    assert "holds no run to resume; start one" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

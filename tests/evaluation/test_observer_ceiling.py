@@ -107,5 +107,5 @@ def test_data_set_without_observers_is_refused_with_a_remedy(scenes, reference):
         Scene(s.name, s.path, WIDTH, HEIGHT, s.fixations, np.zeros_like(s.observers), DEGREE_PX)
         for s in scenes
     ]
-    with pytest.raises(DatasetError, match="leave out --ceiling"):
+    with pytest.raises(DatasetError, match="without the ceiling"):
         Ceiling(alone, reference)

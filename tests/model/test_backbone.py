@@ -111,7 +111,7 @@ def test_hub_that_cannot_be_reached_is_one_line_with_a_remedy(failure, monkeypat
     monkeypatch.setattr(timm, "create_model", fail)
     with pytest.raises(CheckpointError, match="An error happened") as caught:
         create_backbone(LITE0, levels=(4,), weights="timm")
-    assert "--weights package" in str(caught.value)
+    assert "take the weights of an installed package" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

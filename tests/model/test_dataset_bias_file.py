@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from saliency.errors import DatasetError, PhotoError
+from saliency.errors import DatasetError, OutputError
 from saliency.model.dataset_bias import SetBias
 from saliency.model.dataset_bias_file import (
     SetNumbers,
@@ -29,7 +29,7 @@ def test_numbers_are_read_back_as_they_were_written(tmp_path):
 def test_file_that_exists_is_kept_unless_told(tmp_path):
     file = tmp_path / "numbers.json"
     file.write_text("mine")
-    with pytest.raises(PhotoError, match="--overwrite replaces it"):
+    with pytest.raises(OutputError, match="exists already; overwrite it"):
         write_numbers({"osie": NUMBERS}, file, overwrite=False)
     assert file.read_text() == "mine"
 

@@ -203,7 +203,7 @@ def test_data_without_images_of_a_part_is_refused(data, tmp_path, part):
 
 
 def test_fewer_images_than_a_batch_takes_are_refused(data, tmp_path):
-    with pytest.raises(DatasetError, match=r"at least the 64 images .* lower --batch-size"):
+    with pytest.raises(DatasetError, match=r"at least the 64 images .* take smaller batches"):
         train(data, tmp_path / "run", batch_size=64)
 
 
@@ -211,7 +211,7 @@ def test_fewer_images_than_a_batch_takes_are_refused(data, tmp_path):
     "changes", [{"backbone": "no_such_network"}, {"levels": (1, 9)}, {"levels": (1, 3)}], ids=str
 )
 def test_network_that_cannot_be_built_is_refused_and_the_folder_stays_free(data, tmp_path, changes):
-    with pytest.raises(CheckpointError, match="choose another --backbone or other --levels"):
+    with pytest.raises(CheckpointError, match="choose another backbone or other levels"):
         train(data, tmp_path / "run", **changes)
     train(data, tmp_path / "run", epochs=1)
 

@@ -64,7 +64,7 @@ class KeptBatches:
         if stored not in (None, text):
             raise CheckpointError(
                 f"{folder} keeps batches of other data, of another teacher or made with other "
-                "options; remove it, or name another --examples"
+                "options; remove it, or name another folder for examples"
             )
         if stored is None:
             write_whole(text.encode(), note, overwrite=True)
