@@ -8,6 +8,15 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "datasets"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/datasets")
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--mutated-files",
+        type=int,
+        default=1000,
+        help="damaged photos that tests/test_faults.py tries (default: %(default)s)",
+    )
+
+
 @pytest.fixture(scope="module")
 def one_thread():
     """Torch with one thread: for networks this small two would wait for each other.

@@ -254,7 +254,11 @@ def test_list_of_photos_is_read_from_standard_input(photo, run, monkeypatch):
 
 
 def test_one_photo_goes_through_a_pipe(photo, model):
-    program = "import sys; from saliency.commands.crop import main; sys.exit(main())"
+    program = (
+        "import signal, sys; from saliency.commands.crop import main\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # the caller may ignore it
+        "sys.exit(main())"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program, "-", "--aspect", "1:2", "--model", model],
         input=photo.read_bytes(),
@@ -365,7 +369,11 @@ def test_interrupted_run_leaves_whole_files_and_status_130(tmp_path, model):
     Image.fromarray(noise).save(first)
     for number in range(100):
         (photos / f"{number}.jpg").write_bytes(first.read_bytes())
-    program = "import sys; from saliency.commands.crop import main; sys.exit(main())"
+    program = (
+        "import signal, sys; from saliency.commands.crop import main\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # the caller may ignore it
+        "sys.exit(main())"
+    )
     command = [sys.executable, "-c", program, photos, "--output-dir", tmp_path / "crops"]
     running = subprocess.Popen(
         [*command, "--model", model], stdout=subprocess.PIPE, stderr=subprocess.PIPE
