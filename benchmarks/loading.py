@@ -15,8 +15,6 @@ from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
-from torch import Tensor
-
 from saliency.datasets.layouts.registry import read_dataset
 from saliency.datasets.splits import split_scenes
 from saliency.memory import reuse_large_blocks
@@ -25,8 +23,6 @@ from saliency.training.options import TrainingOptions
 from saliency.training.run import _Run
 from saliency.training.run_folder import RunFolder
 
-Batch = tuple[Tensor, Tensor]
-
 SETTLING_STEPS = 12
 
 
@@ -34,10 +30,10 @@ def images_per_second(run: _Run, batches: Iterable[Batch]) -> tuple[float, list[
     """Return the speed of training on batches, and the batches."""
     taken, images, loss = [], 0, None
     started = time.perf_counter()
-    for photos, target in batches:
-        loss = run.take_step((photos, target))
-        taken.append((photos, target))
-        images += len(photos)
+    for batch in batches:
+        loss = run.take_step(batch)
+        taken.append(batch)
+        images += len(batch.photos)
     if loss is not None:
         loss.item()  # waits for a GPU
     return images / (time.perf_counter() - started), taken

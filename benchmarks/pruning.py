@@ -33,14 +33,12 @@ from saliency.model.checkpoint import load_model
 from saliency.model.network import SaliencyModel
 from saliency.pruning.latency.engines import OnnxRuntimeEngine
 from saliency.pruning.latency.table_file import read_table
-from saliency.training.batches import load_batches
-from saliency.training.data import TrainingData, gather_sources, read_training_data
-from saliency.training.distillation import Guide
+from saliency.training.data import TrainingData, read_training_data
 from saliency.training.losses import cross_entropy
 from saliency.training.options import TrainingOptions
 from saliency.training.run import train
 from saliency.training.run_folder import RunFolder
-from saliency.training.step import launch_fabric
+from saliency.training.session import LearningSession
 
 OURS = {
     "Fisher, measured time": {"signal": "fisher", "cost": "latency"},
@@ -202,21 +200,10 @@ def by_torch_pruning(model: SaliencyModel, measure: Any, ratio: float) -> Salien
 
 def _backward(model: SaliencyModel, start: Start, hessian: Any) -> None:
     """Give the weights the gradients of twenty batches, for Hessian each example's."""
-    options = start.training
-    fabric = launch_fabric(options)
-    sources = gather_sources(start.data, cache=start.table.parent / "teacher.npz")
-    batches = load_batches(
-        fabric,
-        sources,
-        options,
-        size_multiple=model.size_multiple,
-        first_step=0,
-        last_step=20,
-        guide=Guide.load(start.data.guide, fabric, share=options.teacher_weight),
-        examples=start.data.examples,
-    )
+    session = LearningSession(model, start.data, start.training, RunFolder(start.table.parent))
+    batches = session.batches(0, 20, size_multiple=model.size_multiple)
     model.zero_grad()
-    for photos, target in batches:
+    for photos, target, _ in batches:
         losses = cross_entropy(model(photos), target)
         if hessian is None:
             losses.mean().backward()

@@ -5,7 +5,7 @@ import dataclasses
 import math
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -19,12 +19,12 @@ from saliency.pruning.layers import NORMS, channel_layers
 from saliency.pruning.optimizer_state import remove_moments
 from saliency.pruning.signals import SignalCollector, Signals
 from saliency.pruning.surgery import channel_counts, remaining_outputs, resize_layers
-from saliency.training.batches import load_batches
-from saliency.training.data import TrainingData, gather_sources
-from saliency.training.distillation import Guide, example_pixels
+from saliency.training.data import TrainingData
+from saliency.training.inputs.batch import Batch
+from saliency.training.optimizer import create_optimizer
 from saliency.training.options import TrainingOptions
 from saliency.training.run_folder import RunFolder
-from saliency.training.step import create_optimizer, launch_fabric, shrunk_for, take_step
+from saliency.training.session import LearningSession
 
 WARM_UP_STEPS = 50
 COMPENSATING_BATCHES = 4  # the last ones before a removal, by which the rest makes up for it
@@ -61,25 +61,18 @@ class PruningLearner:
         Raises:
             SaliencyError: the model has nothing to prune, or something cannot be read.
         """
-        self.options = options
-        self.examples = data.examples or run.examples
+        self.options, self.training = options, training
         self.groups = find_groups(start, EXAMPLE)
-        self.sources = gather_sources(data, cache=run.teacher)
-        self.fabric = launch_fabric(training)
-        self.guide = Guide.load(
-            data.guide,
-            self.fabric,
-            share=training.teacher_weight,
-            pixels=training.teacher_pixels,
-        )
+        # Features are for fine-tuning: the signal is to be of the densities' loss alone.
+        learning = dataclasses.replace(training, feature_weight=0.0)
+        self.session = LearningSession(start, data, learning, run)
+        self.fabric = self.session.fabric
         self.photos: deque[Tensor] = deque(maxlen=COMPENSATING_BATCHES)
-        pixels = example_pixels(start, self.guide)
-        self.training = dataclasses.replace(training, input_pixels=pixels)
         self.model = start.to(self.fabric.device).to(memory_format=torch.channels_last)
         self.collector = SignalCollector(self.groups, options.signal, seed=training.seed)
         self.step = 0
         self._set_up(create_optimizer(self.model, training))
-        self._batches: Iterator[Sequence[Tensor]] | None = None
+        self._batches: Iterator[Batch] | None = None
 
     def signals(self) -> Signals:
         """Return the signals of the channels at present."""
@@ -93,23 +86,17 @@ class PruningLearner:
         """Take steps, which the signals are told by; return the mean loss."""
         self.wrapped.train()
         if self._batches is None:
-            self._batches = self._load_batches()
+            size_multiple = self.model.size_multiple
+            self._batches = self.session.batches(
+                self.step, sys.maxsize, size_multiple=size_multiple
+            )
         losses = []
         while self.step < until:
             self._set_rates()
             batch = next(self._batches)
             with self.collector.watch(self.model):
-                losses.append(
-                    take_step(
-                        self.fabric,
-                        self.wrapped,
-                        self.optimizer,
-                        batch,
-                        options=self.training,
-                        guide=None if self.training.variants else self.guide,
-                    )
-                )
-            self.photos.append(shrunk_for(self.model, batch[0], self.training))
+                losses.append(self.session.take_step(self.wrapped, self.optimizer, batch))
+            self.photos.append(self.session.shrunk_for(self.model, batch.photos))
             self.step += 1
         return float(torch.stack(losses).mean()) if losses else math.nan
 
@@ -178,18 +165,6 @@ class PruningLearner:
             if name in moments:
                 optimizer.state[parameter] = moments[name]
         return optimizer
-
-    def _load_batches(self) -> Iterator[Sequence[Tensor]]:
-        return load_batches(
-            self.fabric,
-            self.sources,
-            self.training,
-            size_multiple=self.model.size_multiple,
-            first_step=self.step,
-            last_step=sys.maxsize,
-            guide=self.guide,
-            examples=self.examples,
-        )
 
 
 def origins_after(

@@ -30,7 +30,7 @@ TERMS = ((1, 0), (0, 1), (2, 0), (1, 1), (0, 2), (4, 0), (2, 2), (0, 4))
 NUMBERS_PER_SET = 2 + len(TERMS)
 
 
-class SetBias(nn.Module):
+class DatasetBias(nn.Module):
     """Turns shared predictions into those for the data sets that photos come from."""
 
     def __init__(self, count: int) -> None:

@@ -24,7 +24,7 @@ from numpy import ndarray
 
 from saliency.errors import DatasetError
 from saliency.files import write_whole
-from saliency.model.dataset_bias import TERMS, SetBias, expected_in_set
+from saliency.model.dataset_bias import TERMS, DatasetBias, expected_in_set
 from saliency.model.loading import Look
 
 FORMAT_VERSION = 1
@@ -77,7 +77,7 @@ class SetNumbers:
         return np.asarray(own[0].numpy())
 
 
-def learned_numbers(set_bias: SetBias, names: tuple[str, ...]) -> dict[str, SetNumbers]:
+def learned_numbers(set_bias: DatasetBias, names: tuple[str, ...]) -> dict[str, SetNumbers]:
     """Return the numbers that were learned beside a model, by data set."""
     columns = [values.detach().cpu().tolist() for values in set_bias.numbers()]
     return {

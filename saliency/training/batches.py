@@ -1,4 +1,4 @@
-"""Batches to learn from, fresh or kept, of several data sets."""
+"""BatchSampler to learn from, fresh or kept, of several data sets."""
 
 import hashlib
 import os
@@ -9,14 +9,14 @@ from typing import Any
 import cv2
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
 from torch.utils.data import DataLoader
 
-from saliency.training.distillation import Guide
-from saliency.training.inputs.batch_cache import KeptBatches
-from saliency.training.inputs.example_dataset import Examples
+from saliency.training.distillation import TeacherModel
+from saliency.training.inputs.batch import Batch
+from saliency.training.inputs.batch_cache import BatchCache
+from saliency.training.inputs.example_dataset import ExampleDataset
 from saliency.training.inputs.photo_cache import PhotoCache
-from saliency.training.inputs.sampling import WINDOW_SHARE, Batches, Draw, cache_side
+from saliency.training.inputs.sampling import WINDOW_SHARE, BatchSampler, Draw, cache_side
 from saliency.training.inputs.source import Source
 from saliency.training.options import TrainingOptions
 
@@ -26,35 +26,37 @@ def load_batches(
     sources: Sequence[Source],
     options: TrainingOptions,
     *,
+    pixels: int,
     size_multiple: int,
     first_step: int,
     last_step: int,
-    guide: Guide | None = None,
+    teacher_model: TeacherModel | None = None,
     examples: Path | None = None,
-    sets: Sequence[int] | None = None,
-) -> Iterator[Sequence[Tensor]]:
+    datasets: Sequence[int] | None = None,
+) -> Iterator[Batch]:
     """Return the photos and targets of the steps from `first_step` up to `last_step`.
 
     Args:
         fabric: that of the run.
         sources: what to make them of.
         options: how; with `variants`, batches are kept and shown again.
+        pixels: area of an example.
         size_multiple: of which heights and widths are multiples.
         first_step: where to go on.
         last_step: where to stop.
-        guide: the model that tells its own density, of kept batches when they are made.
-        examples: the folder of kept batches.
-        sets: number of the data set of each source, to come third in each batch.
+        teacher_model: whose densities are mixed into the targets of batches that are kept.
+        examples: the folder of cached batches.
+        datasets: number of the data set of each source, wanted in each batch; None if not.
 
     Raises:
         CheckpointError: the folder cannot be used, or keeps other batches.
     """
 
-    def plan(first: int, last: int) -> Batches:
-        return Batches(
+    def plan(first: int, last: int) -> BatchSampler:
+        return BatchSampler(
             len(sources),
             batch_size=options.batch_size,
-            pixels=options.pixels,
+            pixels=pixels,
             size_multiple=size_multiple,
             seed=options.seed,
             first_step=first,
@@ -63,46 +65,60 @@ def load_batches(
             world_size=fabric.world_size,
         )
 
-    def fresh(first: int, last: int) -> Iterator[Sequence[Tensor]]:
+    def fresh(first: int, last: int) -> Iterator[Batch]:
         return _fresh_batches(
-            fabric, sources, plan(first, last), options, has_guide=guide is not None
+            fabric,
+            sources,
+            plan(first, last),
+            options,
+            pixels=pixels,
+            has_teacher_model=teacher_model is not None,
         )
 
     planned = plan(first_step, last_step)
     if not options.variants:
-        return _with_sets(fabric, fresh(first_step, last_step), planned, sets)
+        return _with_datasets(fabric, fresh(first_step, last_step), planned, datasets)
     if examples is None:
-        raise ValueError("expected a folder for kept batches")
+        raise ValueError("expected a folder for cached batches")
     count = options.variants * (len(sources) // options.batch_size)
 
-    def make(first: int) -> Iterator[Any]:
-        for photos, target in fresh(first, count):
-            yield photos, target if guide is None else guide.mix(fabric, photos, target)
+    def make(first: int) -> Iterator[Batch]:
+        for batch in fresh(first, count):
+            yield batch if teacher_model is None else teacher_model.mix(fabric, batch)
 
-    kept = KeptBatches(
+    kept = BatchCache(
         examples,
         make,
         count=count,
-        made_of=_made_of(sources, options, guide, size_multiple, fabric.world_size),
+        made_of=_made_of(
+            sources,
+            options,
+            teacher_model,
+            input_pixels=pixels,
+            size_multiple=size_multiple,
+            devices=fabric.world_size,
+        ),
         rank=fabric.global_rank,
         seed=options.seed,
     )
     shown = map(fabric.to_device, kept.steps(first_step, last_step))
     draws = (planned.draws(kept.number(step)) for step in range(first_step, last_step))
-    return _with_sets(fabric, shown, draws, sets)
+    return _with_datasets(fabric, shown, draws, datasets)
 
 
-def _with_sets(
+def _with_datasets(
     fabric: Fabric,
-    batches: Iterator[Sequence[Tensor]],
+    batches: Iterator[Batch],
     draws: Iterable[Sequence[Draw]],
-    sets: Sequence[int] | None,
-) -> Iterator[Sequence[Tensor]]:
+    datasets: Sequence[int] | None,
+) -> Iterator[Batch]:
     """Return batches with the numbers of the data sets that their photos were drawn from."""
-    if sets is None:
+    if datasets is None:
         return batches
     return (
-        (*batch, fabric.to_device(torch.tensor([sets[draw.source] for draw in drawn])))
+        batch._replace(
+            datasets=fabric.to_device(torch.tensor([datasets[draw.source] for draw in drawn]))
+        )
         for batch, drawn in zip(batches, draws, strict=True)
     )
 
@@ -110,9 +126,8 @@ def _with_sets(
 def _made_of(
     sources: Sequence[Source],
     options: TrainingOptions,
-    guide: Guide | None,
-    size_multiple: int,
-    world_size: int,
+    teacher_model: TeacherModel | None,
+    **sizes: int,
 ) -> dict[str, Any]:
     """Return all that decides what batches are, to be compared."""
     digest = hashlib.sha256()
@@ -120,15 +135,13 @@ def _made_of(
         digest.update(f"{source.path.name} {source.width} {source.height}".encode())
         digest.update(source.fixations.tobytes())
         digest.update(b"" if source.teacher is None else source.teacher.tobytes())
-    named = {} if guide is None else guide.model.state_dict()
+    named = {} if teacher_model is None else teacher_model.model.state_dict()
     weights = [named[name].cpu().numpy().tobytes() for name in sorted(named)]
     fields = ("batch_size", "teacher_weight", "blur", "strength", "seed")
     return {
         "sources": digest.hexdigest(),
         "teacher": hashlib.sha256(b"".join(weights)).hexdigest(),
-        "size_multiple": size_multiple,
-        "devices": world_size,
-        "input_pixels": options.pixels,
+        **sizes,
         "window_share": WINDOW_SHARE,
         **{name: getattr(options, name) for name in fields},
     }
@@ -137,22 +150,23 @@ def _made_of(
 def _fresh_batches(
     fabric: Fabric,
     sources: Sequence[Source],
-    batches: Batches,
+    batches: BatchSampler,
     options: TrainingOptions,
     *,
-    has_guide: bool,
-) -> Iterator[Sequence[Tensor]]:
+    pixels: int,
+    has_teacher_model: bool,
+) -> Iterator[Batch]:
     """Return batches made anew in loading processes."""
     # Loading processes are forked, and OpenCV's threads do not survive that: the call by which a
     # child wants to be rid of them would wait for them for ever.
     cv2.setNumThreads(1)
-    examples = Examples(
+    examples = ExampleDataset(
         sources,
         teacher_weight=options.teacher_weight,
         blur=options.blur,
         strength=options.strength,
-        has_guide=has_guide,
-        cache=_photo_cache(options),
+        has_teacher_model=has_teacher_model,
+        cache=_photo_cache(options, pixels),
     )
     loader = DataLoader(
         examples,
@@ -163,13 +177,13 @@ def _fresh_batches(
         prefetch_factor=4 if options.workers else None,
     )
     batched: Any = fabric.setup_dataloaders(loader, use_distributed_sampler=False)
-    return iter(batched)
+    return (Batch(photos, target) for photos, target in batched)
 
 
-def _photo_cache(options: TrainingOptions) -> PhotoCache | None:
+def _photo_cache(options: TrainingOptions, pixels: int) -> PhotoCache | None:
     if options.cache is None:
         return None
-    return PhotoCache(Path(options.cache), side=cache_side(options.pixels))
+    return PhotoCache(Path(options.cache), side=cache_side(pixels))
 
 
 def _yield_to_network(worker: int) -> None:  # noqa: ARG001  what DataLoader calls

@@ -35,9 +35,9 @@ class TrainingData:
         photos: without fixations; only teachers have seen them.
         mapped: photos of which a density is published, but no fixations.
         teachers: models to learn from beside the fixations: .onnx files, whose mean density for
-            each photo is computed once; or one .safetensors file, the guide, which is shown the
-            very variants of the photos that are learned from.
-        examples: folder of kept batches, perhaps of several runs; None for the run's own.
+            each photo is computed once; or one .safetensors file, the teacher model, which is
+            shown the examples themselves.
+        examples: folder of cached batches, perhaps of several runs; None for the run's own.
     """
 
     train: Sequence[Scene]
@@ -48,24 +48,24 @@ class TrainingData:
     examples: Path | None = None
 
     def __post_init__(self) -> None:
-        """Refuse photos that nothing could be learned from, and a guide beside other teachers.
+        """Refuse photos that nobody teaches, and a teacher model beside other teachers.
 
         Raises:
             ValueError: there are photos, but no teachers; or several, one of them .safetensors.
         """
-        guides = [path for path in self.teachers if path.suffix == ".safetensors"]
-        if guides and len(self.teachers) > 1:
-            raise ValueError(f"expected {guides[0]} as the only teacher, got {len(self.teachers)}")
+        shown = [path for path in self.teachers if path.suffix == ".safetensors"]
+        if shown and len(self.teachers) > 1:
+            raise ValueError(f"expected {shown[0]} as the only teacher, got {len(self.teachers)}")
         if self.photos and not self.teachers:
             raise ValueError(f"expected teachers for the {len(self.photos)} photos, got none")
 
     @property
-    def guide(self) -> Path | None:
+    def teacher_model(self) -> Path | None:
         """The teacher that is shown the very variants of the photos, if there is one."""
         return next((path for path in self.teachers if path.suffix == ".safetensors"), None)
 
 
-def set_numbers(data: TrainingData) -> tuple[tuple[str, ...], tuple[int, ...]]:
+def dataset_numbers(data: TrainingData) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """Return the names of the data sets, and the number of the set of each source.
 
     Sources are those of `gather_sources`; a photo that only teachers have seen has -1.
@@ -97,7 +97,7 @@ def gather_sources(data: TrainingData, *, cache: Path) -> list[Source]:
 
 
 def _sources_of_teachers(data: TrainingData, *, cache: Path) -> list[Source]:
-    """Return all photos to learn from, each with what teachers other than a guide expect of it.
+    """Return all photos to learn from, each with the mean density of the .onnx teachers.
 
     Args:
         data: what there is to learn from.
@@ -108,7 +108,7 @@ def _sources_of_teachers(data: TrainingData, *, cache: Path) -> list[Source]:
         SaliencyError: a photo, a teacher or the cache cannot be read, or the cache not be written.
     """
     empty = np.zeros((0, 2))
-    if data.guide or not data.teachers:
+    if data.teacher_model or not data.teachers:
         unseen = [Source(photo, 1, 1, empty) for photo in data.photos]
         return [*(Source.of_scene(scene) for scene in data.train), *unseen]
     paths = [scene.path for scene in data.train] + list(data.photos)
@@ -139,7 +139,7 @@ def read_training_data(
         teachers: models.
         fold: (folds, fold): images of the fold are left out for testing, and the others split
             into training and validation as ever; None to leave out none.
-        examples: folder of kept batches; None for the run's own.
+        examples: folder of cached batches; None for the run's own.
 
     Raises:
         DatasetError: a data set is not as it should be, or there are no photos.

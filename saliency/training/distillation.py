@@ -1,10 +1,10 @@
-"""A trained model that is shown what another one learns from, and says what it makes of it.
+"""Distillation from a teacher model that is shown the very examples that the student learns from.
 
 A teacher whose density of a photo is computed once cannot see how the photo was cropped and
-coloured since. A guide looks at the very variant, so that it is as sure of it as it would be, and a
-model that is near to it already, as a pruned one is, is not led away by chance. Where the
-two are one network before and after pruning, the guide's features are learned as well (Romero et
-al. 2015, "FitNets"): what each channel says, where blocks sum up what they found.
+coloured since. A teacher model looks at the example itself, so it is as sure of it as it would be
+of a photo, and a student that is close to it already, as a pruned one is, is not led away by
+chance. Where the two are one network before and after pruning, the teacher model's features are
+learned as well (Romero et al. 2015, "FitNets"): the outputs of each channel at which blocks sum up.
 """
 
 import dataclasses
@@ -21,16 +21,17 @@ from torch.nn import functional
 from saliency.model.checkpoint import load_model
 from saliency.model.network import SaliencyModel
 from saliency.training.area_resize import shrink_densities
-from saliency.training.losses import cross_entropy, guided_target
+from saliency.training.inputs.batch import Batch
+from saliency.training.losses import cross_entropy, mixed_target
 
 LEAST_VARIANCE = 1e-6
 
 
-class Guide:
-    """A model to follow, its densities and perhaps its features."""
+class TeacherModel:
+    """A model to learn from: its densities, and perhaps its features."""
 
     def __init__(self, model: SaliencyModel, *, share: float, feature_weight: float = 0.0) -> None:
-        """Prepare to guide.
+        """Freeze the model.
 
         Args:
             model: the model to follow; its weights are to be learned no more.
@@ -51,11 +52,16 @@ class Guide:
         share: float,
         feature_weight: float = 0.0,
         pixels: int | None = None,
-    ) -> "Guide | None":
-        """Return the guide of a `.safetensors` file, on a run's device; None without a file.
+    ) -> "TeacherModel | None":
+        """Return the teacher model of a `.safetensors` file, on a run's device.
 
-        With `pixels`, it looks at photos of that area and not of its own: it takes longer, and
-        may tell more.
+        Args:
+            path: of the file; None for no teacher model.
+            fabric: that of the run.
+            share: see `__init__`.
+            feature_weight: likewise.
+            pixels: area at which it looks at photos, more than its own for more detail; None
+                for its own.
 
         Raises:
             CheckpointError: it cannot be read.
@@ -68,18 +74,18 @@ class Guide:
         model = model.to(fabric.device).to(memory_format=torch.channels_last)
         return cls(model, share=share, feature_weight=feature_weight)
 
-    def features_only(self) -> "Guide | None":
-        """Return the guide for batches that have what it expects in their targets already."""
+    def features_only(self) -> "TeacherModel | None":
+        """Return the teacher model for batches whose targets hold its densities already."""
         if not self.feature_weight:
             return None
-        return Guide(self.model, share=0.0, feature_weight=self.feature_weight)
+        return TeacherModel(self.model, share=0.0, feature_weight=self.feature_weight)
 
     @torch.no_grad()
-    def mix(self, fabric: Fabric, photos: Tensor, target: Tensor) -> Tensor:
-        """Return the targets of a batch, what the guide expects mixed in; as for `loss`."""
+    def mix(self, fabric: Fabric, batch: Batch) -> Batch:
+        """Return a batch with the teacher model's densities mixed into its targets."""
         with fabric.autocast():
-            expected = self.model(photos).float()
-        return guided_target(target, expected, share=self.share)
+            expected = self.model(batch.photos).float()
+        return batch._replace(target=mixed_target(batch.target, expected, share=self.share))
 
     def loss(
         self,
@@ -96,7 +102,7 @@ class Guide:
         Args:
             fabric: that of the run.
             wrapped: the model that learns, as `fabric.setup` gave it.
-            photos: (batch, height, width, 3), for the guide.
+            photos: (batch, height, width, 3), for the teacher model.
             target: (batch, height, width), of a photo without one zero everywhere.
             small: the photos at the size at which the model that learns looks at them, if that is
                 another.
@@ -108,7 +114,7 @@ class Guide:
             expected = self.model(photos).float()
         with _outputs(wrapped.module, layers) as made:
             log_density = wrapped(small) if adapt is None else adapt(wrapped(small))
-        mixed = guided_target(target, expected, share=self.share)
+        mixed = mixed_target(target, expected, share=self.share)
         loss = cross_entropy(log_density, shrink_densities(mixed, small.shape[1:3])).mean()
         if layers:
             errors = [
@@ -119,7 +125,7 @@ class Guide:
         return loss
 
     def _compared(self, student: SaliencyModel) -> dict[str, list[int]]:
-        """Return the layers whose features are compared, and which of the guide's they are.
+        """Return the layers whose features are compared, and which of the teacher model's they are.
 
         They are the batch norms behind 1×1 convolutions that make fewer channels than they read:
         those at which blocks sum up what they found.
@@ -141,9 +147,9 @@ class Guide:
         return compared
 
 
-def example_pixels(learning: SaliencyModel, guide: Guide | None) -> int:
-    """Return the area of examples of which a model and its guide get all that they can use."""
-    models = [learning] if guide is None else [learning, guide.model]
+def example_pixels(learning: SaliencyModel, teacher_model: TeacherModel | None) -> int:
+    """Return the area of examples at which neither a model nor its teacher model lacks detail."""
+    models = [learning] if teacher_model is None else [learning, teacher_model.model]
     return max(model.config.input_pixels for model in models)
 
 

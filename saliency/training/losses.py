@@ -31,19 +31,19 @@ def cross_entropy(
 
 
 @torch.no_grad()
-def guided_target(
+def mixed_target(
     target: Float[Tensor, "batch height width"],
     log_density: Float[Tensor, "batch height width"],
     *,
     share: float,
 ) -> Float[Tensor, "batch height width"]:
-    """Return targets mixed with a guide's densities for the very same examples.
+    """Return targets mixed with a teacher model's densities for the very same examples.
 
     Args:
         target: share of each pixel; sums to one over an image, or is zero for one without a
-            target of its own, which then gets the guide's alone.
-        log_density: natural log of the guide's density.
-        share: of the guide, for images with a target.
+            target of its own, which then gets the teacher model's alone.
+        log_density: natural log of the teacher model's density.
+        share: of the teacher model, for images with a target.
     """
     own = (1 - share) * target.sum(dim=(1, 2), keepdim=True)
     return (1 - share) * target + (1 - own) * log_density.exp()

@@ -4,8 +4,6 @@ import dataclasses
 import math
 from collections.abc import Callable
 
-from saliency.model.config import NEW_INPUT_PIXELS
-
 CHOICES = {
     "readout": ("top-down", "pointwise"),
     "set_bias": ("shared", "own"),
@@ -47,8 +45,8 @@ class TrainingOptions:
         readout: `top-down` or `pointwise`.
         weights: where its ImageNet weights come from: `timm`, `package`, `none`.
         input_pixels: area to which photos are resized before the network; None for that of the
-            model to go on from, or of a new network. A guide that was trained for more looks at
-            the same photos at its own size.
+            model to go on from, or of a new network. A teacher model that was trained for more
+            looks at the same photos at its own size.
         epochs: how often each image is shown, at most.
         batch_size: images of one step, over all devices.
         backbone_rate: greatest learning rate of the backbone.
@@ -58,9 +56,9 @@ class TrainingOptions:
         ema_decay: of the moving average of the weights, which is what is kept.
         patience: epochs without a gain on the validation images after which to stop.
         teacher_weight: share of the teachers in the target of images with fixations.
-        teacher_pixels: area to which photos are resized before a guide; None for its own.
-        feature_weight: weight of a guide's features, beside the cross-entropy in nats.
-        variants: of each photo, which are made once, kept with what a guide expects of them, and
+        teacher_pixels: area to which photos are resized before a teacher model; None for its own.
+        feature_weight: weight of a teacher model's features, beside the cross-entropy in nats.
+        variants: of each photo, which are made once, kept with the teacher model's densities, and
             shown again in later epochs; 0 makes new ones in each epoch.
         blur: error of the measured fixations, as a share of the square root of the area.
         strength: of the changes in colour, 0 to 2.
@@ -104,11 +102,6 @@ class TrainingOptions:
     set_bias: str = "shared"
     cache: str | None = None
     seed: int = 0
-
-    @property
-    def pixels(self) -> int:
-        """The area of an example: `input_pixels`, or what a new network has without."""
-        return NEW_INPUT_PIXELS if self.input_pixels is None else self.input_pixels
 
     def __post_init__(self) -> None:
         """Refuse values with which no run could come to its end.

@@ -4,7 +4,7 @@ import dataclasses
 import logging
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import cv2
@@ -19,17 +19,17 @@ from saliency.errors import CheckpointError, DatasetError
 from saliency.fixations.center_bias import CenterBias, fit_center_bias
 from saliency.memory import keep_kernels, reuse_large_blocks
 from saliency.model.checkpoint import load_model, save_model
-from saliency.model.config import ModelConfig
-from saliency.model.dataset_bias import SetBias
+from saliency.model.config import NEW_INPUT_PIXELS, ModelConfig
+from saliency.model.dataset_bias import DatasetBias
 from saliency.model.dataset_bias_file import learned_numbers, write_numbers
 from saliency.model.export import export_onnx
 from saliency.model.network import SaliencyModel
-from saliency.training.batches import load_batches
-from saliency.training.data import TrainingData, gather_sources, set_numbers
-from saliency.training.distillation import Guide, example_pixels
+from saliency.training.data import TrainingData
+from saliency.training.inputs.batch import Batch
+from saliency.training.optimizer import create_optimizer, moving_average
 from saliency.training.options import TrainingOptions
 from saliency.training.run_folder import RunFolder
-from saliency.training.step import create_optimizer, launch_fabric, moving_average, take_step
+from saliency.training.session import LearningSession
 from saliency.training.validation import draw_comparison, validate
 
 log = logging.getLogger(__name__)
@@ -93,8 +93,7 @@ class _Run:
         start: SaliencyModel | None,
     ) -> None:
         torch.manual_seed(options.seed)
-        self.data, self.folder = data, folder
-        self.fabric = launch_fabric(options)
+        self.data, self.folder, self.options = data, folder, options
         self.center_bias = fit_center_bias(data.train, is_symmetric=True)
         self.model = start if start is not None else _create_model(options, self.center_bias)
         if options.input_pixels is not None:
@@ -104,26 +103,15 @@ class _Run:
         self.ema = AveragedModel(
             self.model, multi_avg_fn=moving_average(options.ema_decay), use_buffers=True
         )
-        self.sources = gather_sources(data, cache=folder.teacher)
-        self.guide = Guide.load(
-            data.guide,
-            self.fabric,
-            share=options.teacher_weight,
-            feature_weight=options.feature_weight,
-            pixels=options.teacher_pixels,
-        )
-        pixels = example_pixels(self.model, self.guide)
-        self.options = options = dataclasses.replace(options, input_pixels=pixels)
-        kept_guide = self.guide.features_only() if self.guide else None
-        self.step_guide = kept_guide if options.variants else self.guide
-        self.steps_per_epoch = len(self.sources) // options.batch_size
+        self.session = LearningSession(self.model, data, options, folder)
+        self.fabric = self.session.fabric
+        self.steps_per_epoch = self.session.steps_per_epoch
         optimizer = create_optimizer(self.model, options)
-        self.set_names, self.sets = set_numbers(data)
-        self.set_bias: Any = None
+        self.dataset_bias: Any = None
         if options.set_bias == "own":
-            self.set_bias = SetBias(len(self.set_names)).to(self.fabric.device)
+            self.dataset_bias = DatasetBias(len(self.session.dataset_names)).to(self.fabric.device)
             # No decay: it would pull the blurs, which are logs, towards one and not to nothing.
-            group = {"params": list(self.set_bias.parameters()), "lr": options.readout_rate}
+            group = {"params": list(self.dataset_bias.parameters()), "lr": options.readout_rate}
             optimizer.add_param_group({**group, "weight_decay": 0.0})
         self.scheduler = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
@@ -134,8 +122,8 @@ class _Run:
         )
         self.step, self.history = 0, list[dict[str, float]]()
         self.wrapped, self.optimizer = self.fabric.setup(self.model, optimizer)
-        if self.set_bias is not None:
-            self.set_bias = self.fabric.setup_module(self.set_bias)
+        if self.dataset_bias is not None:
+            self.dataset_bias = self.fabric.setup_module(self.dataset_bias)
         self.ema.to(self.fabric.device)
         state = folder.load_state()
         if state is not None:  # only now: an optimizer's state goes to where its weights are
@@ -163,7 +151,7 @@ class _Run:
         while self.step < last:
             batch = next(self.batches)
             loss = self.take_step(batch)
-            shown += len(batch[0]) * self.fabric.world_size
+            shown += len(batch.photos) * self.fabric.world_size
             bar.update()
             if self.step % LOGGED_STEPS == 0:  # reading the loss makes a GPU wait
                 speed = shown / (time.perf_counter() - started)
@@ -174,28 +162,17 @@ class _Run:
                 self._save()
         bar.close()
 
-    def load_batches(self) -> Iterator[Sequence[Tensor]]:
-        return load_batches(
-            self.fabric,
-            self.sources,
-            self.options,
+    def load_batches(self) -> Iterator[Batch]:
+        return self.session.batches(
+            self.step,
+            self.steps_per_epoch * self.options.epochs,
             size_multiple=self.model.size_multiple,
-            first_step=self.step,
-            last_step=self.steps_per_epoch * self.options.epochs,
-            guide=self.guide,
-            examples=self.data.examples or self.folder.examples,
-            sets=None if self.set_bias is None else self.sets,
+            with_datasets=self.dataset_bias is not None,
         )
 
-    def take_step(self, batch: Sequence[Tensor]) -> Tensor:
-        loss = take_step(
-            self.fabric,
-            self.wrapped,
-            self.optimizer,
-            batch,
-            options=self.options,
-            guide=self.step_guide,
-            set_bias=self.set_bias,
+    def take_step(self, batch: Batch) -> Tensor:
+        loss = self.session.take_step(
+            self.wrapped, self.optimizer, batch, dataset_bias=self.dataset_bias
         )
         self.scheduler.step()
         self.ema.update_parameters(self.model)
@@ -215,8 +192,8 @@ class _Run:
         if self.fabric.is_global_zero:
             if figures["information_gain_bits"] > max(gains, default=-np.inf):
                 save_model(averaged, self.folder.model, scores=figures)
-                if self.set_bias is not None:
-                    numbers = learned_numbers(self.set_bias.module, self.set_names)
+                if self.dataset_bias is not None:
+                    numbers = learned_numbers(self.dataset_bias.module, self.session.dataset_names)
                     write_numbers(numbers, self.folder.set_bias, overwrite=True)
             self._report(epoch, averaged, figures)
         self.history.append(figures)
@@ -258,7 +235,7 @@ class _Run:
                 "ema": self.ema.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
                 "scheduler": self.scheduler.state_dict(),
-                "set_bias": None if self.set_bias is None else self.set_bias.state_dict(),
+                "set_bias": None if self.dataset_bias is None else self.dataset_bias.state_dict(),
             }
         )
 
@@ -268,8 +245,8 @@ class _Run:
         self.ema.load_state_dict(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
-        if self.set_bias is not None:
-            self.set_bias.load_state_dict(state["set_bias"])
+        if self.dataset_bias is not None:
+            self.dataset_bias.load_state_dict(state["set_bias"])
         log.info("going on at step %d", self.step)
 
 
@@ -278,7 +255,7 @@ def _create_model(options: TrainingOptions, center_bias: CenterBias) -> Saliency
         backbone=options.backbone,
         levels=options.levels,
         readout=options.readout,  # type: ignore[arg-type]
-        input_pixels=options.pixels,
+        input_pixels=options.input_pixels or NEW_INPUT_PIXELS,
     )
     try:
         model = SaliencyModel(config, weights=options.weights)  # type: ignore[arg-type]

@@ -148,10 +148,10 @@ def test_bias_of_each_set_is_learned_saved_and_not_exported(dataset, tmp_path):
     assert train.main(["--out", str(tmp_path / "run"), "--resume"]) == 0
 
 
-def test_bias_of_each_set_is_learned_beside_a_guide(dataset, finished, tmp_path):
+def test_bias_of_each_set_is_learned_beside_a_teacher_model(dataset, finished, tmp_path):
     other = write_spots(tmp_path / "others", count=12, seed=1)
-    guide = f"--teacher={finished / 'model.safetensors'}"
-    given = ("--epochs=1", "--set-bias=own", f"--data=folder:{other}", guide)
+    teacher_model = f"--teacher={finished / 'model.safetensors'}"
+    given = ("--epochs=1", "--set-bias=own", f"--data=folder:{other}", teacher_model)
     assert run(dataset, tmp_path / "run", *given) == 0
     first, second = read_numbers(tmp_path / "run" / "set-bias.json").values()
     assert first.bias[0] == pytest.approx(-second.bias[0], rel=1e-4)
@@ -188,8 +188,8 @@ def test_teacher_that_is_shown_each_variant_is_learned_on_photos(dataset, tmp_pa
     photos.mkdir()
     for number in range(4):
         dark_photo(90, 60, bright=(0, 0, 9 + number, 9)).save(photos / f"{number}.png")
-    save_model(random_model(), tmp_path / "guide.safetensors")
-    given = ("--teacher", str(tmp_path / "guide.safetensors"), "--photos", str(photos))
+    save_model(random_model(), tmp_path / "teacher_model.safetensors")
+    given = ("--teacher", str(tmp_path / "teacher_model.safetensors"), "--photos", str(photos))
     assert run(dataset, tmp_path / "run", "--epochs=1", *given) == 0
     assert not (tmp_path / "run" / "teacher.npz").exists()
     assert (tmp_path / "run" / "model.onnx").exists()

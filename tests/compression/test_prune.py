@@ -39,18 +39,18 @@ import torch
 torch.set_num_threads(1)
 from latency_fixtures import SizeEngine
 from saliency.compression import compress, latency_tables
-from saliency.compression import learner as pruning_learner
+from saliency.training.session import LearningSession
 from saliency.commands.prune import main
 
 latency_tables.ENGINES["onnxruntime"] = SizeEngine
-steps, step = 0, pruning_learner.take_step
+steps, step = 0, LearningSession.take_step
 def killing_step(*arguments, **keywords):
     global steps
     steps += 1
     if steps == {step}:
         os.kill(os.getpid(), signal.SIGKILL)
     return step(*arguments, **keywords)
-pruning_learner.take_step = killing_step
+LearningSession.take_step = killing_step
 raise SystemExit(main(sys.argv[1:]))
 """
 """A run that kills itself while it prunes, as `kill -9` would."""

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from saliency.model.dataset_bias import NUMBERS_PER_SET, SetBias
+from saliency.model.dataset_bias import NUMBERS_PER_SET, DatasetBias
 from saliency.training.losses import cross_entropy
 
 
@@ -20,7 +20,7 @@ def log_density():
 def varied():
     """Two sets of which every number differs."""
     torch.manual_seed(1)
-    sets = SetBias(2)
+    sets = DatasetBias(2)
     with torch.no_grad():
         for parameter in sets.parameters():
             parameter.add_(torch.randn_like(parameter))
@@ -28,7 +28,9 @@ def varied():
 
 
 def test_a_set_has_under_twenty_numbers():
-    assert sum(parameter.numel() for parameter in SetBias(3).parameters()) == 3 * NUMBERS_PER_SET
+    assert (
+        sum(parameter.numel() for parameter in DatasetBias(3).parameters()) == 3 * NUMBERS_PER_SET
+    )
     assert NUMBERS_PER_SET < 20
 
 
@@ -44,7 +46,7 @@ def test_photo_of_no_set_is_left_as_it_is(varied, log_density):
 
 
 def test_what_all_sets_share_is_no_bias_of_a_set(log_density):
-    sets = SetBias(2)
+    sets = DatasetBias(2)
     before = sets(log_density, torch.tensor([0, 1, 1]))
     with torch.no_grad():
         sets.bias += 3.0
@@ -56,7 +58,7 @@ def test_wider_blur_flattens_a_peak():
     scores = torch.zeros(1, 24, 32)
     scores[0, 12, 16] = 9.0
     peak = torch.log_softmax(scores.flatten(1), dim=1).view_as(scores)
-    sets = SetBias(2)
+    sets = DatasetBias(2)
     with torch.no_grad():
         sets.log_blur[1] = math.log(0.1)
     narrow, wide = (sets(peak, torch.tensor([number])).max().item() for number in (0, 1))
@@ -67,7 +69,7 @@ def test_bias_in_which_sets_differ_is_learned_beside_a_shared_part():
     """Of one set fixations lie to the left, of the other to the right; the shared part is even."""
     x = torch.linspace(-1, 1, 32).expand(24, 32)
     target = torch.stack([(slope * x).flatten().softmax(0).view(24, 32) for slope in (-2, 2)])
-    sets, shared = SetBias(2), torch.zeros(1, 1, 32, requires_grad=True)
+    sets, shared = DatasetBias(2), torch.zeros(1, 1, 32, requires_grad=True)
     optimizer = torch.optim.Adam([*sets.parameters(), shared], lr=0.1)
     for _ in range(60):
         optimizer.zero_grad()
@@ -80,4 +82,4 @@ def test_bias_in_which_sets_differ_is_learned_beside_a_shared_part():
 
 def test_no_set_is_refused():
     with pytest.raises(ValueError, match="at least one data set, got 0"):
-        SetBias(0)
+        DatasetBias(0)

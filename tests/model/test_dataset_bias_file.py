@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from saliency.errors import DatasetError, OutputError
-from saliency.model.dataset_bias import SetBias
+from saliency.model.dataset_bias import DatasetBias
 from saliency.model.dataset_bias_file import (
     SetNumbers,
     learned_numbers,
@@ -57,7 +57,7 @@ def test_damaged_file_is_refused_by_its_name(tmp_path, change):
 
 def test_prediction_is_that_of_the_set_while_it_was_learned():
     torch.manual_seed(0)
-    sets = SetBias(2)
+    sets = DatasetBias(2)
     with torch.no_grad():
         for parameter in sets.parameters():
             parameter.add_(torch.randn_like(parameter) / 2)

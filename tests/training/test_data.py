@@ -64,19 +64,21 @@ def test_teachers_see_scenes_and_photos(taught, tmp_path):
 
 
 def test_a_guide_is_asked_about_variants_later_and_not_about_photos_now(taught, tmp_path):
-    guided = dataclasses.replace(taught, teachers=(tmp_path / "guide.safetensors",))
-    assert guided.guide == tmp_path / "guide.safetensors"
-    *of_scenes, of_photo = gather_sources(guided, cache=tmp_path / "teacher.npz")
+    distilled = dataclasses.replace(taught, teachers=(tmp_path / "teacher_model.safetensors",))
+    assert distilled.teacher_model == tmp_path / "teacher_model.safetensors"
+    *of_scenes, of_photo = gather_sources(distilled, cache=tmp_path / "teacher.npz")
     assert [source.path for source in of_scenes] == [scene.path for scene in taught.train]
     assert of_photo.path == taught.photos[0]
     assert len(of_photo.fixations) == 0
     assert all(source.teacher is None for source in (*of_scenes, of_photo))
-    assert taught.guide is None
+    assert taught.teacher_model is None
 
 
 def test_a_guide_beside_other_teachers_is_refused(taught, tmp_path):
     with pytest.raises(ValueError, match="as the only teacher, got 2"):
-        dataclasses.replace(taught, teachers=(*taught.teachers, tmp_path / "guide.safetensors"))
+        dataclasses.replace(
+            taught, teachers=(*taught.teachers, tmp_path / "teacher_model.safetensors")
+        )
 
 
 def test_photos_without_teachers_are_refused(taught):

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from saliency.training.losses import cross_entropy, guided_target
+from saliency.training.losses import cross_entropy, mixed_target
 
 
 def random_log_density(batch, height, width, *, seed, dtype=torch.float64):
@@ -60,8 +60,8 @@ def test_target_of_another_size_is_refused():
 def test_guided_target_is_a_mixture_where_there_is_a_target_and_else_the_guides(share):
     own = random_log_density(2, 3, 4, seed=0).exp()
     own[1] = 0
-    guide = random_log_density(2, 3, 4, seed=1)
-    mixed = guided_target(own, guide, share=share)
-    torch.testing.assert_close(mixed[0], (1 - share) * own[0] + share * guide[0].exp())
-    torch.testing.assert_close(mixed[1], guide[1].exp())
+    teacher_model = random_log_density(2, 3, 4, seed=1)
+    mixed = mixed_target(own, teacher_model, share=share)
+    torch.testing.assert_close(mixed[0], (1 - share) * own[0] + share * teacher_model[0].exp())
+    torch.testing.assert_close(mixed[1], teacher_model[1].exp())
     torch.testing.assert_close(mixed.sum(dim=(1, 2)), torch.ones(2, dtype=torch.float64))

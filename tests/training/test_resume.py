@@ -13,7 +13,7 @@ from saliency.commands.train import main
 from saliency.model.checkpoint import save_model
 from saliency.model.dataset_bias_file import read_numbers
 from saliency.training import run as training
-from saliency.training import step as stepping
+from saliency.training import session
 from saliency.training.run_folder import RunFolder
 
 EPOCHS = 3
@@ -24,17 +24,17 @@ KILLED = """
 import os, signal, sys
 import torch
 torch.set_num_threads(1)
-from saliency.training import step as stepping
+from saliency.training import session
 from saliency.commands.train import main
 
-steps, loss = 0, stepping.cross_entropy
+steps, loss = 0, session.cross_entropy
 def killing_loss(*arguments):
     global steps
     steps += 1
     if steps == {step}:
         os.kill(os.getpid(), signal.SIGKILL)
     return loss(*arguments)
-stepping.cross_entropy = killing_loss
+session.cross_entropy = killing_loss
 raise SystemExit(main(sys.argv[1:]))
 """
 """A run that kills itself in the middle of a step, as `kill -9` would."""
@@ -93,7 +93,7 @@ def assert_same_run(path, other):
 
 def interrupt(monkeypatch, name, *, call):
     """Make the `call`-th call of a function of training end the run, as Ctrl-C would."""
-    module = stepping if hasattr(stepping, name) else training
+    module = session if hasattr(session, name) else training
     calls, function = 0, getattr(module, name)
 
     def interrupting(*given, **keywords):
@@ -182,9 +182,9 @@ def test_save_steps_change_nothing(dataset, uninterrupted, tmp_path):
 
 def test_numbers_of_data_sets_learned_from_kept_variants_survive_a_stop(dataset, tmp_path):
     other = write_spots(tmp_path / "others", count=12, seed=1)
-    save_model(random_model(), tmp_path / "guide.safetensors")
+    save_model(random_model(), tmp_path / "teacher_model.safetensors")
     given = {"variants": 1, "set-bias": "own", "feature-weight": 0}
-    given["teacher"] = tmp_path / "guide.safetensors"
+    given["teacher"] = tmp_path / "teacher_model.safetensors"
     paths = tmp_path / "whole", tmp_path / "stopped"
     whole, stopped = (
         [*arguments(dataset, path, **given, epochs=2), "--data", f"folder:{other}"]

@@ -11,8 +11,8 @@ from saliency.errors import CheckpointError, DatasetError
 from saliency.model.checkpoint import load_model, read_metadata
 from saliency.photo.reading import read_photo
 from saliency.prediction.predictor import Predictor
+from saliency.training import optimizer
 from saliency.training import run as training
-from saliency.training import step as stepping
 from saliency.training.run_folder import RunFolder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -151,7 +151,7 @@ class Toy(torch.nn.Module):
 
 def test_moving_average_equals_one_made_by_hand():
     toy, decay = Toy(), 0.4
-    average = AveragedModel(toy, multi_avg_fn=stepping.moving_average(decay), use_buffers=True)
+    average = AveragedModel(toy, multi_avg_fn=optimizer.moving_average(decay), use_buffers=True)
     expected = None
     for step in range(12):
         value = float(step**2 % 7)
@@ -216,28 +216,28 @@ def test_network_that_cannot_be_built_is_refused_and_the_folder_stays_free(data,
     train(data, tmp_path / "run", epochs=1)
 
 
-def test_a_model_may_go_on_with_fewer_pixels_than_its_guide(data, learned, tmp_path):
-    guide = learned[0] / "model.safetensors"
+def test_a_model_may_go_on_with_fewer_pixels_than_its_teacher_model(data, learned, tmp_path):
+    teacher_model = learned[0] / "model.safetensors"
     path = tmp_path / "run"
     options = dataclasses.replace(OPTIONS, input_pixels=32 * 64, epochs=1)
     folder = RunFolder(path)
     folder.start(options)
-    given = dataclasses.replace(data, teachers=(guide,))
-    training.train(given, options, folder, start=load_model(guide))
+    given = dataclasses.replace(data, teachers=(teacher_model,))
+    training.train(given, options, folder, start=load_model(teacher_model))
     assert load_model(path / "model.safetensors").config.input_pixels == 32 * 64
 
 
 def test_a_guide_is_shown_as_many_pixels_as_are_asked_for(data, learned, tmp_path):
-    guide = learned[0] / "model.safetensors"
-    pixels = 4 * OPTIONS.pixels
+    teacher_model = learned[0] / "model.safetensors"
+    pixels = 4 * OPTIONS.input_pixels
     options = dataclasses.replace(OPTIONS, teacher_pixels=pixels, epochs=1, variants=1)
     folder = RunFolder(tmp_path / "run")
     folder.start(options)
-    given = dataclasses.replace(data, teachers=(guide,))
-    training.train(given, options, folder, start=load_model(guide))
+    given = dataclasses.replace(data, teachers=(teacher_model,))
+    training.train(given, options, folder, start=load_model(teacher_model))
     made_of = json.loads((folder.examples / "made-of.json").read_text())
     assert made_of["input_pixels"] == pixels
-    assert load_model(folder.model).config.input_pixels == OPTIONS.pixels
+    assert load_model(folder.model).config.input_pixels == OPTIONS.input_pixels
 
 
 def test_a_model_goes_on_with_its_own_input_size_unless_told_otherwise(data, learned, tmp_path):

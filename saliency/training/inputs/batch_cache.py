@@ -1,9 +1,9 @@
 """Batches made once, kept on disk, and shown again.
 
-To vary a photo and to ask a guide about it takes longer than a small network's own step. So the
-batches of the first epochs are kept, what the guide says of them mixed into their targets; later
-epochs show them again, in another order and half of them mirrored. The folder may be shared by all
-runs that want the very same batches, and may be removed when none goes on.
+Varying a photo and asking a teacher model about it takes longer than a small network's own step.
+So the batches of the first epochs are kept, with the teacher model's densities mixed into their
+targets. Later epochs show them again, in another order and half of them mirrored. Runs that want
+the same batches may share the folder, and it may be removed when no run needs it any more.
 """
 
 import json
@@ -12,20 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, UInt8
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
 from saliency.errors import CheckpointError
 from saliency.files import write_whole
-
-Batch = tuple[UInt8[Tensor, "batch height width 3"], Float[Tensor, "batch height width"]]
+from saliency.training.inputs.batch import Batch
 
 _MADE_OF = "made-of.json"
 
 
-class KeptBatches:
+class BatchCache:
     """The batches of a run whose steps repeat after `count`, on the CPU."""
 
     def __init__(
@@ -76,10 +74,10 @@ class KeptBatches:
             CheckpointError: a kept one is damaged, or a new one cannot be written.
         """
         for step in range(first, last):
-            photos, target = self._batch(self.number(step))
+            batch = self._batch(self.number(step))
             if step >= self.count and np.random.default_rng((self.seed, step)).random() < 0.5:
-                photos, target = photos.flip(2), target.flip(2)
-            yield photos, target
+                batch = Batch(batch.photos.flip(2), batch.target.flip(2))
+            yield batch
 
     def number(self, step: int) -> int:
         """Return which of the batches is shown at a step."""
@@ -99,14 +97,14 @@ class KeptBatches:
             target: Tensor = stored["target"].float()
         except (OSError, KeyError, SafetensorError) as error:
             raise CheckpointError(f"cannot read {path}: {error}; remove it") from error
-        return photos, target / target.sum(dim=(1, 2), keepdim=True)
+        return Batch(photos, target / target.sum(dim=(1, 2), keepdim=True))
 
     def _keep(self, number: int, path: Path) -> None:
         """Make a batch and write it; most of the time it is the one behind the last one made."""
         if number != self._next:
             self._fresh = self._make(number)
         self._next = number + 1
-        photos, target = next(self._fresh)
+        photos, target, _ = next(self._fresh)
         # In half precision a share of 1e-5 would hardly be told from none; in shares of the mean
         # they are around 1.
         halved = (target * target[0].numel()).half()

@@ -23,7 +23,7 @@ from saliency.training.inputs.sampling import Draw
 from saliency.training.inputs.source import Source
 
 
-class Examples(Dataset[tuple[Tensor, Tensor]]):
+class ExampleDataset(Dataset[tuple[Tensor, Tensor]]):
     """Makes examples from sources: a uint8 photo and its float32 target density."""
 
     def __init__(
@@ -33,26 +33,27 @@ class Examples(Dataset[tuple[Tensor, Tensor]]):
         teacher_weight: float,
         blur: float = 0.0,
         strength: float = 1.0,
-        has_guide: bool = False,
+        has_teacher_model: bool = False,
         cache: PhotoCache | None = None,
     ) -> None:
         """Prepare examples.
 
         Args:
-            sources: each with fixations, a teacher's density, or both; with a guide, perhaps with
-                neither, and then the target is zero everywhere.
+            sources: each with fixations, a teacher's density, or both; with a teacher model also
+                with neither, and then the target is zero everywhere.
             teacher_weight: share of the teacher in the target where there are fixations too.
             blur: standard deviation of the error with which fixations were measured, as a share
                 of the square root of an example's area; the target is blurred by it.
             strength: of the changes in colour.
-            has_guide: whether a model will be shown the examples and tell its own density.
+            has_teacher_model: whether a model will be shown the examples and tell its own density.
             cache: of decoded photos; None to decode them each time.
 
         Raises:
-            ValueError: without a guide, a source has neither fixations nor a teacher's density.
+            ValueError: a source has neither fixations nor a teacher's density, and there is no
+                teacher model.
         """
         for source in sources:
-            if not has_guide and len(source.fixations) == 0 and source.teacher is None:
+            if not has_teacher_model and len(source.fixations) == 0 and source.teacher is None:
                 raise ValueError(f"{source.path}: expected fixations or a teacher, got neither")
         self.sources = sources
         self.teacher_weight, self.blur = teacher_weight, blur

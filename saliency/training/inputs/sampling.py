@@ -40,7 +40,7 @@ def cache_side(pixels: int) -> int:
     return 2 * math.ceil(math.sqrt(max(SCALES) * pixels * widest))
 
 
-class Batches(Sampler[list[Draw]]):
+class BatchSampler(Sampler[list[Draw]]):
     """The draws of every batch of a run, in order: each epoch shows each source once.
 
     All examples of a batch have one size; sizes vary from batch to batch. The last, incomplete

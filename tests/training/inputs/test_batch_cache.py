@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from saliency.errors import CheckpointError
-from saliency.training.inputs.batch_cache import KeptBatches
+from saliency.training.inputs.batch import Batch
+from saliency.training.inputs.batch_cache import BatchCache
 
 COUNT = 6
 MADE_OF = {"seed": 1}
@@ -20,16 +21,16 @@ class Maker:
             photos = torch.full((2, 4, 6, 3), number, dtype=torch.uint8)
             photos[:, :, 0] = 100 + number  # the left border, to be told from the right one
             target = torch.rand(2, 4, 6, generator=torch.Generator().manual_seed(number)) + 0.01
-            yield photos, target / target.sum(dim=(1, 2), keepdim=True)
+            yield Batch(photos, target / target.sum(dim=(1, 2), keepdim=True))
 
 
 def numbers(batches):
-    return [int(photos[0, 0, 2, 0]) for photos, _ in batches]
+    return [int(photos[0, 0, 2, 0]) for photos, _, _ in batches]
 
 
 def kept(folder, maker=None, **changes):
     options = {"count": COUNT, "made_of": MADE_OF, **changes}
-    return KeptBatches(folder, maker or Maker(), **options)
+    return BatchCache(folder, maker or Maker(), **options)
 
 
 def test_first_round_shows_the_batches_in_order(tmp_path):
@@ -61,9 +62,9 @@ def test_only_missing_batches_are_made_again(tmp_path):
 
 def test_what_is_shown_again_is_what_was_shown_or_its_mirror_image(tmp_path):
     batches = kept(tmp_path)
-    first = {int(photos[0, 0, 2, 0]): (photos, target) for photos, target in batches.steps(0, 6)}
+    first = {int(photos[0, 0, 2, 0]): (photos, target) for photos, target, _ in batches.steps(0, 6)}
     mirrored = 0
-    for photos, target in batches.steps(COUNT, 5 * COUNT):
+    for photos, target, _ in batches.steps(COUNT, 5 * COUNT):
         then, wanted = first[int(photos[0, 0, 2, 0])]
         if int(photos[0, 0, 0, 0]) < 100:
             then, wanted, mirrored = then.flip(2), wanted.flip(2), mirrored + 1
@@ -77,13 +78,15 @@ def test_a_resumed_run_sees_what_the_uninterrupted_one_saw(tmp_path):
     parts = kept(tmp_path / "parts")
     list(parts.steps(0, 4))
     resumed = list(kept(tmp_path / "parts").steps(4, 3 * COUNT))
-    for (photos, target), (others, wanted) in zip(resumed, whole[4:], strict=True):
+    for (photos, target, _), (others, wanted, _) in zip(resumed, whole[4:], strict=True):
         assert torch.equal(photos, others)
         assert torch.equal(target, wanted)
 
 
 def test_targets_sum_to_one_and_are_those_made(tmp_path):
-    for (_, target), (_, wanted) in zip(kept(tmp_path).steps(0, COUNT), Maker()(0), strict=True):
+    for (_, target, _), (_, wanted, _) in zip(
+        kept(tmp_path).steps(0, COUNT), Maker()(0), strict=True
+    ):
         torch.testing.assert_close(target.sum(dim=(1, 2)), torch.ones(2))
         torch.testing.assert_close(target, wanted, rtol=2e-3, atol=0)  # half precision
 

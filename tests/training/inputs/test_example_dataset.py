@@ -6,8 +6,8 @@ from runtime_fixtures import opened
 
 from saliency.errors import PhotoError
 from saliency.training.inputs.augmentation import Augmentation
-from saliency.training.inputs.example_dataset import Examples
-from saliency.training.inputs.sampling import Batches, Draw
+from saliency.training.inputs.example_dataset import ExampleDataset
+from saliency.training.inputs.sampling import BatchSampler, Draw
 from saliency.training.inputs.source import Source
 
 WIDTH, HEIGHT = 96, 64
@@ -37,7 +37,7 @@ def source(path, *, fixations=NO_FIXATIONS, teacher=None):
 
 
 def example(source, draw=DRAW, **options):
-    return Examples([source], **{"teacher_weight": 0.25, **options})[draw]
+    return ExampleDataset([source], **{"teacher_weight": 0.25, **options})[draw]
 
 
 def test_example_is_of_the_size_of_its_draw(photo_path):
@@ -110,11 +110,11 @@ def test_blur_spreads_the_target_but_keeps_its_middle(photo_path):
 
 def test_same_draw_gives_the_same_example_whatever_came_before(photo_path):
     made = source(photo_path, fixations=fixations(), teacher=density())
-    examples = Examples([made], teacher_weight=0.25, blur=0.01)
+    examples = ExampleDataset([made], teacher_weight=0.25, blur=0.01)
     first = examples[DRAW]
     for seed in range(5):
         examples[Draw(0, (32, 64), (seed,))]
-    again, elsewhere = examples[DRAW], Examples([made], teacher_weight=0.25, blur=0.01)[DRAW]
+    again, elsewhere = examples[DRAW], ExampleDataset([made], teacher_weight=0.25, blur=0.01)[DRAW]
     for photo, target in (again, elsewhere):
         assert torch.equal(photo, first[0])
         assert torch.equal(target, first[1])
@@ -139,11 +139,11 @@ def test_fixations_follow_a_photo_that_is_decoded_smaller(tmp_path):
 
 def test_source_with_nothing_to_learn_from_is_refused(photo_path):
     with pytest.raises(ValueError, match=r"noise\.png: expected fixations or a teacher"):
-        Examples([source(photo_path)], teacher_weight=0.25)
+        ExampleDataset([source(photo_path)], teacher_weight=0.25)
 
 
 def test_photo_for_a_guide_alone_has_a_target_of_zeros(photo_path):
-    _, target = example(source(photo_path), has_guide=True)
+    _, target = example(source(photo_path), has_teacher_model=True)
     assert target.shape == (HEIGHT, WIDTH)
     assert not target.any()
 
@@ -160,7 +160,9 @@ def test_things_are_on_average_as_large_as_in_whole_photos():
     photo = np.zeros((300, 400, 3), np.uint8)
     fixations = np.array([(190.0, 150.0), (200.0, 150.0), (210.0, 150.0)])
     whole_photo = np.sqrt(384 * 288 / (300 * 400))
-    planned = Batches(4, batch_size=4, pixels=384 * 288, size_multiple=8, seed=0, last_step=200)
+    planned = BatchSampler(
+        4, batch_size=4, pixels=384 * 288, size_multiple=8, seed=0, last_step=200
+    )
     augmentation, enlarged = Augmentation(strength=0.0), []
     for draw in (draw for drawn in planned for draw in drawn):
         varied = augmentation(

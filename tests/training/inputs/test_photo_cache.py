@@ -7,7 +7,7 @@ from PIL import Image
 from saliency.errors import PhotoError
 from saliency.files import cache_folder, content_hash
 from saliency.training.inputs import photo_cache as cache
-from saliency.training.inputs.example_dataset import Examples
+from saliency.training.inputs.example_dataset import ExampleDataset
 from saliency.training.inputs.photo_cache import PhotoCache, decode
 from saliency.training.inputs.sampling import Draw, cache_side
 from saliency.training.inputs.source import Source
@@ -95,9 +95,9 @@ def test_examples_are_the_same_with_and_without_a_cache(photo, tmp_path):
     made = Source(photo, 90, 60, np.array([(30.0, 20.0), (60.0, 40.0), (45.0, 30.0)]))
     draw = Draw(0, (32, 48), (1, 2, 3))
     kept = PhotoCache(tmp_path / "cache", side=cache_side(32 * 48))
-    plain = Examples([made], teacher_weight=0.0)[draw]
+    plain = ExampleDataset([made], teacher_weight=0.0)[draw]
     for _ in range(2):
-        cached = Examples([made], teacher_weight=0.0, cache=kept)[draw]
+        cached = ExampleDataset([made], teacher_weight=0.0, cache=kept)[draw]
         assert all(bool((a == b).all()) for a, b in zip(plain, cached, strict=True))
 
 

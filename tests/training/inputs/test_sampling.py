@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from saliency.training.inputs.sampling import ASPECTS, SCALES, Batches
+from saliency.training.inputs.sampling import ASPECTS, SCALES, BatchSampler
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What `Batches` is given."""
+    """What `BatchSampler` is given."""
 
     source_count: int = 11
     batch_size: int = 4
@@ -24,7 +24,7 @@ class Plan:
 
     def batches(self, **changes):
         values = dataclasses.asdict(dataclasses.replace(self, **changes))
-        return Batches(values.pop("source_count"), **values)
+        return BatchSampler(values.pop("source_count"), **values)
 
 
 def test_every_epoch_shows_each_source_once_but_for_the_incomplete_batch():

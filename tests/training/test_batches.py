@@ -37,10 +37,14 @@ def shown(sources, folder, *, first=0, last=12, sets=SETS, **changes):
         first_step=first,
         last_step=last,
         examples=folder,
-        sets=sets,
+        pixels=OPTIONS.input_pixels,
+        datasets=sets,
     )
     return [
-        [(batch[0][:, 0, 0, 0] / 20).round().int().tolist(), *(own.tolist() for own in batch[2:])]
+        [
+            (batch[0][:, 0, 0, 0] / 20).round().int().tolist(),
+            *([] if batch.datasets is None else [batch.datasets.tolist()]),
+        ]
         for batch in batches
     ]
 

@@ -1,0 +1,160 @@
+"""A learning session, which training and pruning share: devices, examples, teacher, steps."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from saliency.model.network import SaliencyModel
+from saliency.training.area_resize import shrink_densities, shrink_photos
+from saliency.training.batches import load_batches
+from saliency.training.data import TrainingData, dataset_numbers, gather_sources
+from saliency.training.distillation import TeacherModel, example_pixels
+from saliency.training.inputs.batch import Batch
+from saliency.training.losses import cross_entropy
+from saliency.training.options import TrainingOptions
+from saliency.training.run_folder import RunFolder
+
+
+class LearningSession:
+    """What models learn from in one run, and how they take a step.
+
+    Attributes:
+        options: how to train.
+        fabric: the run's devices and precision.
+        sources: photos to learn from.
+        example_pixels: area of an example. A model with a smaller input sees it shrunk.
+        dataset_names: of the data sets, by their numbers.
+    """
+
+    def __init__(
+        self, start: SaliencyModel, data: TrainingData, options: TrainingOptions, run: RunFolder
+    ) -> None:
+        """Load the teachers and gather the photos.
+
+        Args:
+            start: the model that learns first, for the area of examples.
+            data: what to learn from.
+            options: how to train.
+            run: where teachers' densities and cached batches are kept.
+
+        Raises:
+            SaliencyError: a photo, a map or a teacher cannot be read, or a file not be written.
+        """
+        self.options = options
+        self.fabric = launch_fabric(options)
+        self.sources = gather_sources(data, cache=run.teacher)
+        self.dataset_names, self._dataset_of_source = dataset_numbers(data)
+        self._examples = data.examples or run.examples
+        self._teacher_model = TeacherModel.load(
+            data.teacher_model,
+            self.fabric,
+            share=options.teacher_weight,
+            feature_weight=options.feature_weight,
+            pixels=options.teacher_pixels,
+        )
+        self.example_pixels = example_pixels(start, self._teacher_model)
+        self._step_teacher = self._teacher_model
+        if self._teacher_model and options.variants:  # cached batches hold its densities already
+            self._step_teacher = self._teacher_model.features_only()
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """How many batches show every photo once."""
+        return len(self.sources) // self.options.batch_size
+
+    def batches(
+        self, first_step: int, last_step: int, *, size_multiple: int, with_datasets: bool = False
+    ) -> Iterator[Batch]:
+        """Return the batches of the steps from `first_step` up to `last_step`.
+
+        Args:
+            first_step: where to begin.
+            last_step: where to stop.
+            size_multiple: of which heights and widths are multiples.
+            with_datasets: give each photo the number of its data set.
+
+        Raises:
+            CheckpointError: the folder of cached batches cannot be used, or holds other ones.
+        """
+        return load_batches(
+            self.fabric,
+            self.sources,
+            self.options,
+            pixels=self.example_pixels,
+            size_multiple=size_multiple,
+            first_step=first_step,
+            last_step=last_step,
+            teacher_model=self._teacher_model,
+            examples=self._examples,
+            datasets=self._dataset_of_source if with_datasets else None,
+        )
+
+    def take_step(
+        self,
+        wrapped: Any,
+        optimizer: Any,
+        batch: Batch,
+        *,
+        dataset_bias: nn.Module | None = None,
+    ) -> Tensor:
+        """Take one step down the loss of a batch, and return that loss, a scalar.
+
+        Args:
+            wrapped: the model, as `fabric.setup` returned it.
+            optimizer: likewise.
+            batch: with the data sets of its photos if there is a bias.
+            dataset_bias: turns the model's densities into those of the photos' data sets.
+        """
+        small = self.shrunk_for(wrapped.module, batch.photos)
+        optimizer.zero_grad(set_to_none=True)
+
+        def adapt(log_density: Tensor) -> Tensor:
+            if dataset_bias is None:
+                return log_density
+            adapted: Tensor = dataset_bias(log_density, batch.datasets)
+            return adapted
+
+        teacher = self._step_teacher
+        if teacher is None:
+            target = shrink_densities(batch.target, small.shape[1:3])
+            loss = cross_entropy(adapt(wrapped(small)), target).mean()
+        else:
+            loss = teacher.loss(
+                self.fabric, wrapped, batch.photos, batch.target, small=small, adapt=adapt
+            )
+        self.fabric.backward(loss)
+        self.fabric.clip_gradients(
+            wrapped,
+            optimizer,
+            max_norm=self.options.clip,
+            # In half precision a step may overflow: its gradient scaler then leaves it out.
+            error_if_nonfinite=self.options.precision != "16-mixed",
+        )
+        optimizer.step()
+        return loss.detach()
+
+    def shrunk_for(self, model: SaliencyModel, photos: Tensor) -> Tensor:
+        """Return the photos of a batch at the size at which a model looks at them."""
+        share = model.config.input_pixels / self.example_pixels
+        return shrink_photos(photos, share=share, size_multiple=model.size_multiple)
+
+
+def launch_fabric(options: TrainingOptions) -> Fabric:
+    """Return the devices to train on, at their precision."""
+    fabric = Fabric(
+        accelerator=options.device,
+        devices=options.devices,
+        precision=_precision(options),  # type: ignore[arg-type]
+    )
+    fabric.launch()
+    return fabric
+
+
+def _precision(options: TrainingOptions) -> str:
+    if options.precision != "auto":
+        return options.precision
+    has_bfloat16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    return "bf16-mixed" if has_bfloat16 and options.device in ("auto", "cuda") else "32-true"
