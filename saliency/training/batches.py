@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,58 +52,51 @@ def load_batches(
     Raises:
         CheckpointError: the folder cannot be used, or keeps other batches.
     """
-
-    def plan(first: int, last: int) -> BatchSampler:
-        return BatchSampler(
-            len(sources),
-            batch_size=options.batch_size,
-            pixels=pixels,
-            size_multiple=size_multiple,
-            seed=options.seed,
-            first_step=first,
-            last_step=last,
-            rank=fabric.global_rank,
-            world_size=fabric.world_size,
-        )
-
-    def fresh(first: int, last: int) -> Iterator[Batch]:
-        return _fresh_batches(
-            fabric,
-            sources,
-            plan(first, last),
-            options,
-            pixels=pixels,
-            has_teacher_model=teacher_model is not None,
-        )
-
-    planned = plan(first_step, last_step)
+    plan = partial(
+        BatchSampler,
+        len(sources),
+        batch_size=options.batch_size,
+        pixels=pixels,
+        size_multiple=size_multiple,
+        seed=options.seed,
+        rank=fabric.global_rank,
+        world_size=fabric.world_size,
+    )
+    has_teacher_model = teacher_model is not None
+    make = partial(
+        _fresh_batches,
+        fabric,
+        sources,
+        options,
+        pixels=pixels,
+        has_teacher_model=has_teacher_model,
+    )
+    planned = plan(first_step=first_step, last_step=last_step)
     if not options.variants:
-        return _with_datasets(fabric, fresh(first_step, last_step), planned, datasets)
+        return _with_datasets(fabric, make(planned), planned, datasets)
     if examples is None:
-        raise ValueError("expected a folder for cached batches")
+        raise ValueError("expected a folder for cached batches, got none")
     count = options.variants * (len(sources) // options.batch_size)
 
-    def make(first: int) -> Iterator[Batch]:
-        for batch in fresh(first, count):
+    def make_cached(first: int) -> Iterator[Batch]:
+        for batch in make(plan(first_step=first, last_step=count)):
             yield batch if teacher_model is None else teacher_model.mix(fabric, batch)
 
-    kept = BatchCache(
+    made_of = _made_of(sources, options, teacher_model) | {
+        "input_pixels": pixels,
+        "size_multiple": size_multiple,
+        "devices": fabric.world_size,
+    }
+    cached = BatchCache(
         examples,
-        make,
+        make_cached,
         count=count,
-        made_of=_made_of(
-            sources,
-            options,
-            teacher_model,
-            input_pixels=pixels,
-            size_multiple=size_multiple,
-            devices=fabric.world_size,
-        ),
+        made_of=made_of,
         rank=fabric.global_rank,
         seed=options.seed,
     )
-    shown = map(fabric.to_device, kept.steps(first_step, last_step))
-    draws = (planned.draws(kept.number(step)) for step in range(first_step, last_step))
+    shown = map(fabric.to_device, cached.steps(first_step, last_step))
+    draws = (planned.draws(cached.number(step)) for step in range(first_step, last_step))
     return _with_datasets(fabric, shown, draws, datasets)
 
 
@@ -127,7 +121,6 @@ def _made_of(
     sources: Sequence[Source],
     options: TrainingOptions,
     teacher_model: TeacherModel | None,
-    **sizes: int,
 ) -> dict[str, Any]:
     """Return all that decides what batches are, to be compared."""
     digest = hashlib.sha256()
@@ -141,7 +134,6 @@ def _made_of(
     return {
         "sources": digest.hexdigest(),
         "teacher": hashlib.sha256(b"".join(weights)).hexdigest(),
-        **sizes,
         "window_share": WINDOW_SHARE,
         **{name: getattr(options, name) for name in fields},
     }
@@ -150,8 +142,8 @@ def _made_of(
 def _fresh_batches(
     fabric: Fabric,
     sources: Sequence[Source],
-    batches: BatchSampler,
     options: TrainingOptions,
+    batches: BatchSampler,
     *,
     pixels: int,
     has_teacher_model: bool,
