@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -114,3 +115,15 @@ def test_stub_for_type_checkers_names_what_the_package_exports():
     stub = Path(saliency.__file__).with_suffix(".pyi").read_text()
     for name in saliency.__all__:
         assert f"import {name} as {name}\n" in stub
+
+
+@pytest.mark.parametrize(
+    ("load", "threads", "warns"), [(3.0, None, True), (3.0, 1, False), (0.1, None, False)]
+)
+def test_busy_machine_is_told_before_training(load, threads, warns, monkeypatch, capsys):
+    monkeypatch.setattr(commands.os, "getloadavg", lambda: (load, 0.0, 0.0))
+    monkeypatch.setattr(commands.os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    commands.wait_passively("train", threads)
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert ("--torch-threads 1" in capsys.readouterr().err) is warns

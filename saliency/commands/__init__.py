@@ -26,6 +26,7 @@ VERBS = {
 """What each verb does, in the order of the help."""
 
 _RUNTIME_VERBS = ("crop",)
+_BUSY_SHARE = 0.4
 _INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 
 
@@ -78,6 +79,31 @@ def run_reporting(verb: str, run: Callable[[], int]) -> int:
             print(error_line(verb, message), file=sys.stderr)
         return 1
     return status
+
+
+def wait_passively(verb: str, threads: int | None) -> None:
+    """Prepare a command that trains on a machine that may have other work; before torch is loaded.
+
+    OpenMP's threads wait for each other at every layer. Waiting, they are to leave the core to
+    others; and where others are at work already, the user is told what helps.
+
+    Args:
+        verb: of the command.
+        threads: that the network is to have; None for one per core.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    if threads == 1 or cores == 1 or not hasattr(os, "getloadavg"):
+        return
+    load = os.getloadavg()[0]
+    if load > _BUSY_SHARE * cores:
+        message = (
+            f"saliency {verb}: warning: the machine is busy (load {load:.1f} on {cores} cores): "
+            "with --torch-threads 1 a step may take a fraction of the time"
+        )
+        print(message, file=sys.stderr)
 
 
 def error_line(verb: str, message: str) -> str:

@@ -80,7 +80,7 @@ def _adapt(arguments: argparse.Namespace) -> int:
 def _describe_gain(dataset: Any, look: Any, own: Any) -> str:
     """Return what the numbers of a data set bring on its validation images, in words."""
     from saliency.datasets.splits import split_scenes  # noqa: PLC0415
-    from saliency.evaluation.bootstrap import interval, resampled_means  # noqa: PLC0415
+    from saliency.evaluation.bootstrap import spread_of_mean  # noqa: PLC0415
     from saliency.evaluation.reference import DatasetReference  # noqa: PLC0415
     from saliency.model.loading import at_photo_size  # noqa: PLC0415
     from saliency.training.adaptation import information_gains  # noqa: PLC0415
@@ -89,7 +89,7 @@ def _describe_gain(dataset: Any, look: Any, own: Any) -> str:
     predictions = [at_photo_size(look), at_photo_size(own.adapt(look))]
     gains = information_gains(predictions, scenes, DatasetReference(dataset.scenes))
     without, with_them = gains.mean(axis=0)
-    low, high = interval(resampled_means(gains[:, 1:] - gains[:, :1], seed=0)[:, 0])
+    _, low, high = spread_of_mean(gains[:, 1] - gains[:, 0], seed=0)
     return (
         f"{dataset.name}: {len(scenes)} validation images, IG {without:.3f} without, "
         f"{with_them:.3f} with its own numbers: {with_them - without:+.3f} "

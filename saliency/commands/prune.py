@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from saliency.commands import run_reporting
+from saliency.commands import run_reporting, wait_passively
 from saliency.commands.arguments.training import (
     add_field,
     add_fitting_options,
@@ -268,6 +268,7 @@ def _prune(asked: RunOptions | None, folder: RunFolder) -> int:
     )
     if asked:
         _start(folder, asked)
+    wait_passively("prune", options.training.torch_threads)
     from saliency.compression.compress import prune  # noqa: PLC0415  torch and timm take many seconds
 
     outcome = prune(

@@ -21,7 +21,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from saliency.commands import run_reporting
+from saliency.commands import run_reporting, wait_passively
 from saliency.commands.arguments.training import (
     add_field,
     add_fitting_options,
@@ -140,6 +140,7 @@ def _train(asked: RunOptions | None, folder: RunFolder) -> int:
     )
     if asked:
         folder.start(asked)
+    wait_passively("train", options.training.torch_threads)
     from saliency.model.checkpoint import load_model  # noqa: PLC0415  torch and timm take many seconds
     from saliency.training.run import train  # noqa: PLC0415  likewise
 

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from saliency.colour_map import colours_of, density_levels
 from saliency.crop_windows.choice import Choice
 from saliency.cropping.analysis import Analysis
 from saliency.geometry import Size, Window
@@ -63,7 +64,7 @@ def draw_overlay(
     scale = (size[0] / photo_size[0], size[1] / photo_size[1])
     left, top, right, bottom = _scaled(content or Window(0, 0, *photo_size), scale)
     inside = cv2.resize(
-        np.sqrt(density / density.max()).astype(np.float32),
+        density_levels(density),
         (right + 1 - left, bottom + 1 - top),
         interpolation=cv2.INTER_LINEAR,
     )
@@ -92,8 +93,7 @@ def _blend(photo: NDArray[np.uint8], level: NDArray[np.float32]) -> NDArray[np.u
     is_smaller = size[0] * size[1] < photo.shape[0] * photo.shape[1]
     fit = cv2.INTER_AREA if is_smaller else cv2.INTER_CUBIC
     picture = cv2.resize(photo, size, interpolation=fit).astype(np.float32)
-    map_bgr = cv2.applyColorMap((255 * level).astype(np.uint8), cv2.COLORMAP_INFERNO)
-    colours = cv2.cvtColor(map_bgr, cv2.COLOR_BGR2RGB).astype(np.float32)
+    colours = colours_of(level).astype(np.float32)
     opacity = (0.35 + 0.35 * level)[..., np.newaxis]
     return np.asarray(picture * (1 - opacity) + colours * opacity, dtype=np.uint8)
 

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 from numpy import ndarray
 
+from saliency.colour_map import colours_of, density_levels
 from saliency.datasets.dataset import Dataset, Fault, MappedPhoto
 from saliency.datasets.images import load_map, upright_size
 from saliency.datasets.published_counts import Expected
@@ -216,8 +217,7 @@ def _under_map(
 ) -> UInt8[ndarray, "height width 3"]:
     """Return a picture with a density over it, half and half."""
     size = picture.shape[1], picture.shape[0]
-    levels = np.sqrt(cv2.resize(density / density.max(), size)) * 255
-    colours = cv2.applyColorMap(levels.astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
+    colours = colours_of(density_levels(cv2.resize(density, size)))
     return np.asarray(picture // 2 + colours // 2)
 
 

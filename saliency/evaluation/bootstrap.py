@@ -1,45 +1,74 @@
-"""How far a mean over images may be off: resampling the images.
+"""How far a mean over images may be off: SciPy's bootstrap over images, with one way of calling it.
 
 Images are drawn with replacement as often as there are images, many times over; the spread of the
-means over the draws is that of the mean over other images of the same kind (Efron & Tibshirani,
-"An introduction to the bootstrap", 1993). Columns that are averaged over the *same* draws, such as
-two models, are compared image by image: what makes an image hard for both cancels out.
+statistic over the draws is that over other images of the same kind (Efron & Tibshirani, "An
+introduction to the bootstrap", 1993).
 """
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
 from numpy import ndarray
+from scipy import stats
 
 RESAMPLE_COUNT = 10_000
 CONFIDENCE = 0.95
 VALUES_AT_ONCE = 4_000_000
 
 
-def resampled_means(
-    table: Float64[ndarray, "images columns"], *, seed: int, count: int = RESAMPLE_COUNT
-) -> Float64[ndarray, "resamples columns"]:
-    """Return the means of the columns over images drawn anew, one row for each draw.
+class Spread(NamedTuple):
+    """Standard error of a statistic over images, and the ends of its interval (percentiles)."""
+
+    standard_error: float
+    low: float
+    high: float
+
+
+def spread_of_mean(values: Float64[ndarray, " images"], *, seed: int) -> Spread:
+    """Return how far the mean of an image's values may be off.
 
     Raises:
-        ValueError: there is no image.
+        ValueError: there are fewer than two images.
     """
-    image_count = len(table)
-    if not image_count:
-        raise ValueError("expected at least one image to draw from, got none")
-    generator = np.random.default_rng(seed)
-    even = np.full(image_count, 1 / image_count)
-    means = []
-    batch = max(1, VALUES_AT_ONCE // image_count)  # memory does not grow with the images
-    for start in range(0, count, batch):
-        times_drawn = generator.multinomial(image_count, even, size=min(batch, count - start))
-        means.append(times_drawn @ table / image_count)
-    return np.concatenate(means)
+    return _spread((values,), np.mean, seed=seed)
 
 
-def interval(
-    resampled: Float64[ndarray, " resamples"], *, confidence: float = CONFIDENCE
-) -> tuple[float, float]:
-    """Return the percentiles between which the middle `confidence` of resampled values lies."""
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(resampled, [tail, 1 - tail])
-    return float(low), float(high)
+def spread_of_ratio(
+    part: Float64[ndarray, " images"], whole: Float64[ndarray, " images"], *, seed: int
+) -> Spread:
+    """Return how far the ratio of two means over the same images may be off.
+
+    Both means are over the same draws, so what makes an image hard for both cancels out.
+
+    Raises:
+        ValueError: there are fewer than two images.
+    """
+
+    def ratio(parts: Any, wholes: Any, axis: int) -> Any:
+        return parts.mean(axis=axis) / wholes.mean(axis=axis)
+
+    return _spread((part, whole), ratio, seed=seed)
+
+
+def _spread(samples: tuple[Any, ...], statistic: Callable[..., Any], *, seed: int) -> Spread:
+    count = len(samples[0])
+    if count < 2:
+        raise ValueError(f"expected at least two images to draw from, got {count}")
+    if all(np.ptp(sample) == 0 for sample in samples):  # SciPy warns where there is no spread
+        value = float(statistic(*samples, axis=0))
+        return Spread(0.0, value, value)
+    found = stats.bootstrap(
+        samples,
+        statistic,
+        n_resamples=RESAMPLE_COUNT,
+        batch=max(1, VALUES_AT_ONCE // count),
+        paired=True,
+        vectorized=True,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    )
+    ends = found.confidence_interval
+    return Spread(float(found.standard_error), float(ends.low), float(ends.high))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from saliency.evaluation.bootstrap import interval, resampled_means
+from saliency.evaluation.bootstrap import spread_of_mean, spread_of_ratio
 from saliency.evaluation.scoring import (
     CEILING,
     METRICS,
@@ -75,13 +75,12 @@ def explained_share(rows: Sequence[SceneScores], name: str, *, seed: int) -> Fig
     reached, possible = table.mean(axis=0)
     if len(table) == 1:
         return Figure(float(reached / possible), None, None, None)
-    resampled = resampled_means(table, seed=seed)
-    ratios = resampled[:, 0] / resampled[:, 1]
-    return Figure(float(reached / possible), float(ratios.std()), *interval(ratios))
+    spread = spread_of_ratio(table[:, 0], table[:, 1], seed=seed)
+    return Figure(float(reached / possible), *spread)
 
 
 def _figures(scores: Sequence[Scores], seed: int) -> dict[str, Figure | None]:
-    resampled = resampled_means(score_table(scores), seed=seed)
+    table = score_table(scores)
     figures: dict[str, Figure | None] = {}
     for column, (name, estimate) in enumerate(summarise(scores).items()):
         if estimate is None:
@@ -89,8 +88,8 @@ def _figures(scores: Sequence[Scores], seed: int) -> dict[str, Figure | None]:
         elif len(scores) == 1:
             figures[name] = Figure(estimate.mean, None, None, None)
         else:
-            ends = interval(resampled[:, column])
-            figures[name] = Figure(estimate.mean, estimate.standard_error, *ends)
+            _, low, high = spread_of_mean(table[:, column], seed=seed)
+            figures[name] = Figure(estimate.mean, estimate.standard_error, low, high)
     return figures
 
 

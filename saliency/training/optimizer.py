@@ -1,13 +1,13 @@
 """What learns the weights: the optimizer, and the moving average that is kept."""
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
-from torch import Tensor
+from timm.utils.model_ema import ModelEmaV3
+from torch import nn
 
 from saliency.model.network import SaliencyModel
 from saliency.training.options import TrainingOptions
+
+_YOUNG_STEPS = 9.0
 
 
 def create_optimizer(model: SaliencyModel, options: TrainingOptions) -> torch.optim.Optimizer:
@@ -21,19 +21,13 @@ def create_optimizer(model: SaliencyModel, options: TrainingOptions) -> torch.op
     return torch.optim.AdamW(groups, weight_decay=options.weight_decay)
 
 
-def moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
-    """Return the update of a moving average that forgets faster while it is young.
+def moving_average(model: nn.Module, decay: float) -> ModelEmaV3:
+    """Return the moving average of a model's weights and buffers, which is what is kept.
 
-    The start of a run is far from its end; at a constant decay it would weigh on the average for
-    several times 1 / (1 − decay) steps.
+    It forgets faster while it is young: the start of a run is far from its end, and at a constant
+    decay would weigh on the average for several times 1 / (1 − decay) steps. To be updated with
+    the number of the step, counted from 1: the average then is at 1 − 9 / (8 + step) at most.
     """
-
-    @torch.no_grad()
-    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
-        if not averaged[0].is_floating_point():  # batch norm's counters; a list has one type
-            torch._foreach_copy_(averaged, current)
-            return
-        young = (1 + int(count)) / (10 + int(count))
-        torch._foreach_lerp_(averaged, current, 1 - min(decay, young))
-
-    return update
+    return ModelEmaV3(
+        model, decay=decay, use_warmup=True, warmup_gamma=_YOUNG_STEPS, warmup_power=1.0
+    )

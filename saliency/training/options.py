@@ -14,7 +14,10 @@ CHOICES = {
 """What the fields that are a choice may be."""
 
 
-_COUNTS = ("input_pixels", "teacher_pixels", "epochs", "batch_size", "patience", "devices")
+_COUNTS = (
+    *("input_pixels", "teacher_pixels", "epochs", "batch_size", "patience", "devices"),
+    "torch_threads",
+)
 _INTERVALS = ("save_steps", "picture_epochs")
 _MAY_BE_ZERO = (
     "workers",
@@ -65,6 +68,8 @@ class TrainingOptions:
         precision: of Fabric: `32-true`, `bf16-mixed`, `16-mixed`; `auto` for the device's best.
         device: `auto`, `cpu`, `cuda`, `mps`.
         devices: how many of them.
+        torch_threads: threads of the network on a CPU; None for one per core. Two that share a
+            busy core wait for each other at every layer.
         workers: processes that load images.
         save_steps: steps between two saved states.
         picture_epochs: epochs between two pictures.
@@ -96,6 +101,7 @@ class TrainingOptions:
     precision: str = "auto"
     device: str = "auto"
     devices: int = 1
+    torch_threads: int | None = None
     workers: int = 2
     save_steps: int = 25
     picture_epochs: int = 2

@@ -11,11 +11,10 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from saliency.errors import CheckpointError, DatasetError
+from saliency.errors import CheckpointError, DatasetError, first_line
 from saliency.fixations.center_bias import CenterBias, fit_center_bias
 from saliency.memory import keep_kernels, reuse_large_blocks
 from saliency.model.checkpoint import load_model, save_model
@@ -100,9 +99,7 @@ class _Run:
             config = dataclasses.replace(self.model.config, input_pixels=options.input_pixels)
             self.model.config = config
         self.model.to(memory_format=torch.channels_last)
-        self.ema = AveragedModel(
-            self.model, multi_avg_fn=moving_average(options.ema_decay), use_buffers=True
-        )
+        self.ema = moving_average(self.model, options.ema_decay)
         self.session = LearningSession(self.model, data, options, folder)
         self.fabric = self.session.fabric
         self.steps_per_epoch = self.session.steps_per_epoch
@@ -127,7 +124,14 @@ class _Run:
         self.ema.to(self.fabric.device)
         state = folder.load_state()
         if state is not None:  # only now: an optimizer's state goes to where its weights are
-            self._restore(state)
+            try:
+                self._restore(state)
+            except (KeyError, ValueError, RuntimeError) as error:
+                raise CheckpointError(
+                    f"{folder.path} holds no state that this version can go on with "
+                    f"({first_line(error)}); use the version that began the run, or start anew in "
+                    "another folder"
+                ) from error
         self.writer = SummaryWriter(str(folder.path), purge_step=self.step)
         self.batches = self.load_batches()
 
@@ -175,8 +179,8 @@ class _Run:
             self.wrapped, self.optimizer, batch, dataset_bias=self.dataset_bias
         )
         self.scheduler.step()
-        self.ema.update_parameters(self.model)
         self.step += 1
+        self.ema.update(self.model, step=self.step)
         return loss
 
     def has_stopped_gaining(self) -> bool:

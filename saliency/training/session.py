@@ -44,6 +44,8 @@ class LearningSession:
             SaliencyError: a photo, a map or a teacher cannot be read, or a file not be written.
         """
         self.options = options
+        if options.torch_threads is not None:
+            torch.set_num_threads(options.torch_threads)
         self.fabric = launch_fabric(options)
         self.sources = gather_sources(data, cache=run.teacher)
         self.dataset_names, self._dataset_of_source = dataset_numbers(data)

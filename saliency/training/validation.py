@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 import torch
 from jaxtyping import Float64, UInt8
 from numpy import ndarray
 
+from saliency.colour_map import colours_of, density_levels
 from saliency.evaluation.metrics import auc, information_gain_bits, nss
 from saliency.fixations.center_bias import CenterBias
 from saliency.fixations.density import empirical_density
@@ -88,13 +88,7 @@ def _draw_row(model: SaliencyModel, scene: Scene) -> UInt8[ndarray, "height widt
     )
     width = max(1, round(PICTURE_HEIGHT * scene.width / scene.height))
     prediction = np.exp(predict(model, photo))
-    panels = [photo, _coloured(truth), _coloured(prediction)]
+    panels = [photo, colours_of(density_levels(truth)), colours_of(density_levels(prediction))]
     return np.concatenate(
         [resize_photo(panel, (width, PICTURE_HEIGHT)) for panel in panels], axis=1
     )
-
-
-def _coloured(density: Float64[ndarray, "height width"]) -> UInt8[ndarray, "height width 3"]:
-    levels = np.sqrt(density / density.max()) * 255
-    coloured = cv2.applyColorMap(levels.astype(np.uint8), cv2.COLORMAP_INFERNO)
-    return np.asarray(coloured[..., ::-1])

@@ -4,7 +4,6 @@ import json
 import numpy as np
 import pytest
 import torch
-from torch.optim.swa_utils import AveragedModel
 from training_fixtures import OPTIONS, read_training_data, write_spots
 
 from saliency.errors import CheckpointError, DatasetError
@@ -151,20 +150,29 @@ class Toy(torch.nn.Module):
 
 def test_moving_average_equals_one_made_by_hand():
     toy, decay = Toy(), 0.4
-    average = AveragedModel(toy, multi_avg_fn=optimizer.moving_average(decay), use_buffers=True)
+    average = optimizer.moving_average(toy, decay)
     expected = None
-    for step in range(12):
+    for step in range(1, 13):
         value = float(step**2 % 7)
         toy.weight.data.fill_(value)
         toy.statistics.fill_(-value)
         toy.count.fill_(step)
-        average.update_parameters(toy)
-        share = min(decay, (1 + step) / (10 + step))  # of what was before
+        average.update(toy, step=step)
+        share = min(decay, 1 - 9 / (8 + step))  # of what was before
         expected = value if expected is None else share * expected + (1 - share) * value
         assert average.module.weight.tolist() == pytest.approx([expected] * 2, rel=1e-5)
         assert average.module.statistics.tolist() == pytest.approx([-expected] * 2, rel=1e-5)
         assert average.module.count.item() == step
-    assert decay < (1 + 12) / (10 + 12)  # the average was young, and then not
+    assert decay < 1 - 9 / (8 + 12)  # the average was young, and then not
+
+
+def test_state_of_another_version_is_refused_on_one_line(data, tmp_path):
+    train(data, tmp_path / "run", epochs=1)
+    folder = RunFolder(tmp_path / "run")
+    state = folder.load_state()
+    folder.save_state({name: value for name, value in state.items() if name != "ema"})
+    with pytest.raises(CheckpointError, match="no state that this version can go on with"):
+        training.train(data, dataclasses.replace(OPTIONS, epochs=2), folder)
 
 
 def test_what_is_kept_is_the_moving_average(data, tmp_path):

@@ -156,6 +156,13 @@ def add_fitting_options(parser: argparse.ArgumentParser, defaults: Any = Trainin
     add(machine, "device", "where to train")
     add(machine, "devices", "how many of them", "N")
     add(machine, "precision", "of the arithmetic; auto: bfloat16 on CUDA")
+    add(
+        machine,
+        "torch_threads",
+        "threads of the network on a CPU (default: one per core); 1 where the machine has other work",
+        "N",
+        type=int,
+    )
     add(machine, "workers", "processes that load images", "N")
     add(machine, "save_steps", "steps between two saved states", "N")
     add(machine, "picture_epochs", "epochs between two pictures", "N")

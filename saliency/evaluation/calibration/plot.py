@@ -8,7 +8,7 @@ from jaxtyping import Float64
 from matplotlib.figure import Figure as Canvas
 from numpy import ndarray
 
-from saliency.evaluation.bootstrap import interval, resampled_means
+from saliency.evaluation.bootstrap import spread_of_ratio
 from saliency.evaluation.calibration.fit import Case, outcomes_of
 from saliency.evaluation.calibration.report import Bin, bins_of, reliability, summarise_fit
 
@@ -64,5 +64,8 @@ def _limits(
             pair = counts.setdefault(case.scene, [0.0, 0.0])
             pair[0] += case.is_preferred
             pair[1] += 1
-    preferred, judged = resampled_means(np.array(list(counts.values())), seed=_SEED, count=2000).T
-    return interval(preferred / judged)
+    preferred, judged = np.array(list(counts.values())).T
+    if len(judged) == 1:
+        return float(preferred[0] / judged[0]), float(preferred[0] / judged[0])
+    _, low, high = spread_of_ratio(preferred, judged, seed=_SEED)
+    return low, high

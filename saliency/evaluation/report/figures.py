@@ -12,6 +12,7 @@ from matplotlib.figure import Figure as Canvas
 from numpy import ndarray
 from PIL import Image
 
+from saliency.colour_map import colours_of
 from saliency.evaluation.reliability import LEVEL_COUNT
 from saliency.evaluation.scoring import CEILING, CENTER_BIAS, UNIFORM, SceneScores
 from saliency.fixations.scene import Scene
@@ -104,8 +105,7 @@ def _coloured(
     """Return a map in inferno, its square root between its least and its greatest value."""
     small = cv2.resize(values.astype(np.float32), size, interpolation=cv2.INTER_AREA)
     span = max(float(small.max() - small.min()), 1e-30)
-    levels = np.sqrt(np.clip((small - small.min()) / span, 0, 1)) * 255
-    return np.asarray(cv2.applyColorMap(levels.astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1])
+    return colours_of(np.sqrt(np.clip((small - small.min()) / span, 0, 1)))
 
 
 def _add_diagonal(axes: Axes) -> None:
