@@ -159,7 +159,7 @@ def add_fitting_options(parser: argparse.ArgumentParser, defaults: Any = Trainin
     add(
         machine,
         "torch_threads",
-        "threads of the network on a CPU (default: one per core); 1 where the machine has other work",
+        "threads of the network on a CPU (default: one per core); 1 if the machine has other work",
         "N",
         type=int,
     )
