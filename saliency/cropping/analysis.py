@@ -106,7 +106,7 @@ def _predicted(
     with clock.part("resize"):
         input_size = predictor.input_size(content.size)
         views = [
-            resize_photo(pixels_to_srgb(one, photo.carried.icc_profile, input_size), input_size)
+            resize_photo(pixels_to_srgb(one, photo.metadata.icc_profile, input_size), input_size)
             for one in _views(photo, content)
         ]
     with clock.part("network"):

@@ -76,7 +76,7 @@ def crop(
         whole = decoded_for(seen.photo, seen.photo.size)
     inside = as_image(whole.pixels).crop(choice.window.box)
     if choice.padding is not None:
-        return Crop(_padded(inside, whole.carried.icc_profile, choice.padding), choice)
+        return Crop(_padded(inside, whole.metadata.icc_profile, choice.padding), choice)
     return Crop(inside, choice)
 
 

@@ -1,6 +1,5 @@
-"""Cut a window out of a photo and encode it with what the photo carried."""
+"""Cut a window out of a photo and encode it with what the photo metadata."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,15 +9,14 @@ from saliency.crop_windows.choice import Choice
 from saliency.cropping.options import CropOptions, Output
 from saliency.errors import PhotoError, first_line
 from saliency.geometry import Padding, Size, Window
-from saliency.photo.animation import Frame
 from saliency.photo.colour import eight_bits
 from saliency.photo.formats import CropFormat
 from saliency.photo.jpeg import with_segments
 from saliency.photo.lossless_jpeg import cut_lossless
-from saliency.photo.metadata import carried_by_crop
+from saliency.photo.metadata import Metadata, crop_metadata
 from saliency.photo.pixels import Box, Pixels, as_image, cropped, pixel_size, resampled
 from saliency.photo.reading import LoadedPhoto
-from saliency.photo.writing import encode, fit_mode, save
+from saliency.photo.writing import Encoding, check_opens, encode, fit_mode, save
 
 _ANIMATED: tuple[CropFormat, ...] = ("gif", "webp", "png", "avif")
 _NO_PADDING = Padding(0, 0, 0, 0)
@@ -50,26 +48,25 @@ def make_crop(
     """
     encoding = options.encoding
     cut = _Cut(photo.size, choice, options.output, encoding.background)
-    carried = carried_by_crop(photo.carried, photo.exif, cut.size, stripped=options.is_stripped)
+    metadata = crop_metadata(photo.metadata, cut.size, stripped=options.is_stripped)
+    frames = photo.frames if as_format in _ANIMATED else ()
     try:
-        if photo.frames and as_format in _ANIMATED:
-            frames = [Frame(as_image(cut.of(one.image)), one.duration_ms) for one in photo.frames]
-            more = _animation_options(frames, photo.loop, as_format)
-            fitted = [
-                fit_mode(one.image, carried.icc_profile, as_format, encoding) for one in frames
-            ]
-            return save([image for image, _ in fitted], carried, as_format, encoding, **more)
-        return encode(
-            cut.of(photo.pixels),
-            carried,
-            as_format,
-            encoding,
-            has_reduced_chroma=photo.has_reduced_chroma,
-        )
+        if frames:
+            data = _animation(photo, cut, metadata, as_format, encoding)
+        else:
+            data = encode(
+                cut.of(photo.pixels),
+                metadata,
+                as_format,
+                encoding,
+                has_reduced_chroma=photo.has_reduced_chroma,
+            )
+        check_opens(data, as_format, cut.size, max(1, len(frames)))
     except (OSError, ValueError, MemoryError, RuntimeError) as error:
         raise PhotoError(
             f"cannot write the crop of {photo.path} as {as_format}: {first_line(error)}"
         ) from error
+    return data
 
 
 def make_lossless_crop(photo: LoadedPhoto, window: Window, *, stripped: bool = False) -> bytes:
@@ -81,10 +78,8 @@ def make_lossless_crop(photo: LoadedPhoto, window: Window, *, stripped: bool = F
         PhotoError: the photo is no JPEG, or of a kind that cannot be cut so.
     """
     jpeg, size = cut_lossless(photo.data, photo, window)
-    carried = carried_by_crop(
-        photo.carried, photo.exif, size, orientation=photo.orientation, stripped=stripped
-    )
-    return with_segments(jpeg, carried)
+    metadata = crop_metadata(photo.metadata, size, orientation=photo.orientation, stripped=stripped)
+    return with_segments(jpeg, metadata)
 
 
 @dataclass(frozen=True)
@@ -136,8 +131,11 @@ class _Cut:
         box = (window.x, window.y, window.x + window.width, window.y + window.height)
         if pixel_size(pixels) == self.photo_size and size == (window.width, window.height):
             return cropped(pixels, box)
-        if isinstance(pixels, Image.Image) and pixels.mode in ("1", "P", "PA"):
-            pixels = eight_bits(pixels)  # neither bits nor palette indices can be averaged
+        if isinstance(pixels, Image.Image) and (
+            pixels.mode in ("1", "P", "PA") or "transparency" in pixels.info
+        ):
+            # Neither bits, palette indices nor a colour that stands for nothing can be averaged.
+            pixels = eight_bits(pixels)
         width, height = pixel_size(pixels)
         x_scale, y_scale = width / self.photo_size[0], height / self.photo_size[1]
         scaled: Box = (box[0] * x_scale, box[1] * y_scale, box[2] * x_scale, box[3] * y_scale)
@@ -151,13 +149,19 @@ def _ink(colour: str, mode: str) -> Any:
     return ImageColor.getcolor(colour, mode)
 
 
-def _animation_options(
-    frames: Sequence[Frame], loop: int | None, as_format: CropFormat
-) -> dict[str, Any]:
-    """Return how long frames are shown and how often, as Pillow's writers are told."""
-    options: dict[str, Any] = {"duration": [round(frame.duration_ms) for frame in frames]}
-    if loop is not None and as_format != "avif":
-        options["loop"] = loop
-    if as_format == "gif":
-        options["disposal"] = 2  # frames are complete, and a transparent one hides the one before
-    return options
+def _animation(
+    photo: LoadedPhoto,
+    cut: _Cut,
+    metadata: Metadata,
+    as_format: CropFormat,
+    encoding: Encoding,
+) -> bytes:
+    """Return an animation cropped frame by frame."""
+    images = [as_image(cut.of(frame.image)) for frame in photo.frames]
+    more: dict[str, Any] = {"duration": [round(frame.duration_ms) for frame in photo.frames]}
+    if photo.loop is not None and as_format != "avif":
+        more["loop"] = photo.loop
+    if as_format == "gif" and any(image.mode == "RGBA" for image in images):
+        more["disposal"] = 2  # a transparent frame hides the one before; opaque ones need not
+    fitted = [fit_mode(image, metadata.icc_profile, as_format, encoding)[0] for image in images]
+    return save(fitted, metadata, as_format, encoding, **more)

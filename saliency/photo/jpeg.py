@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from saliency.geometry import Size
-from saliency.photo.metadata import Carried
+from saliency.photo.metadata import Metadata
 
 Subsampling = str
 """How JPEG samples colours: `4:4:4`, `4:2:2` or `4:2:0`."""
@@ -84,7 +84,7 @@ _APP1, _APP2, _APP13 = 0xE1, 0xE2, 0xED
 _JFIF = slice(2, 4), slice(6, 11)
 
 
-def with_segments(jpeg: bytes, carried: Carried) -> bytes:
+def with_segments(jpeg: bytes, metadata: Metadata) -> bytes:
     """Return a JPEG that carries metadata.
 
     What does not fit into a segment of 64 kB (an EXIF, an XMP packet, IPTC records) is left out;
@@ -92,13 +92,13 @@ def with_segments(jpeg: bytes, carried: Carried) -> bytes:
 
     Args:
         jpeg: an encoded picture that carries none yet.
-        carried: what it is to carry.
+        metadata: what it is to carry.
     """
     end = _jfif_end(jpeg)
-    segments = [(_APP1, carried.exif), (_APP1, carried.xmp and _XMP_NAME + carried.xmp)]
-    if carried.iptc:
-        segments.append((_APP13, _photoshop(carried.iptc)))
-    profile = carried.icc_profile or b""
+    segments = [(_APP1, metadata.exif), (_APP1, metadata.xmp and _XMP_NAME + metadata.xmp)]
+    if metadata.iptc:
+        segments.append((_APP13, _photoshop(metadata.iptc)))
+    profile = metadata.icc_profile or b""
     parts = [profile[at : at + _ICC_PART] for at in range(0, len(profile), _ICC_PART)]
     if len(parts) < 256:
         for number, part in enumerate(parts, start=1):
@@ -108,7 +108,7 @@ def with_segments(jpeg: bytes, carried: Carried) -> bytes:
         for marker, content in segments
         if 0 < len(content) <= _MOST_BYTES
     )
-    return b"".join([_with_dpi(jpeg[:end], carried.dpi), inserted, memoryview(jpeg)[end:]])
+    return b"".join([_with_dpi(jpeg[:end], metadata.dpi), inserted, memoryview(jpeg)[end:]])
 
 
 def _jfif_end(jpeg: bytes) -> int:

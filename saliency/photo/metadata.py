@@ -1,40 +1,41 @@
-"""What a photo's file carries beside its pixels, and what of it is true of a crop.
+"""What a photo's file holds beside its pixels, and what of it is true of a crop.
 
-EXIF, XMP, IPTC, the colour profile and the resolution are kept. What would be untrue of the crop is
-set right or left out: sizes, orientation, embedded pictures of the whole photo, places given in
-its pixels, a panorama's angles, face regions, the settings of another program's crop.
+EXIF, XMP, IPTC, the colour profile, the resolution, text and comments are kept. What would be
+untrue of the crop is set right or left out: sizes, orientation, embedded pictures of the whole
+photo, places given in its pixels, a panorama's angles, face regions, the settings of another
+program's crop. What is left out is said.
 """
 
 import math
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from PIL import ExifTags, Image
 
 from saliency.geometry import Size
+from saliency.photo.exif_block import PREFIX, ExifBlock
 
 ORIENTATION = 0x0112
 
-_EXIF_IFD = 0x8769
-_SIZE_TAGS = (0x0100, 0x0101)
-_EXIF_SIZE_TAGS = (0xA002, 0xA003)
-_PLACE_TAGS = (0x9214, 0xA214)  # subject area, subject location
+_EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
 _MAKER_NOTE = 0x927C
 _IPTC_TAG = 33723
 _IPTC_RESOURCE = 0x0404
-# How a TIFF lays out its own pixels, and the blocks it embeds: wrong or useless in another file.
-_TIFF_TAGS = (
-    *(0x00FE, 0x00FF, 0x0102, 0x0103, 0x0106, 0x0111, 0x0115, 0x0116, 0x0117, 0x011C, 0x013D),
-    *(0x0140, 0x0142, 0x0143, 0x0144, 0x0145, 0x014A, 0x0152, 0x0153, 0x015B, 0x0201, 0x0202),
-    *(0x02BC, 0x83BB, 0x8649, 0x8773),
+TIFF_LAYOUT_TAGS = (
+    *(0x00FE, 0x00FF, 0x0100, 0x0101, 0x0102, 0x0103, 0x0106, 0x010A, 0x0111, 0x0115),
+    *(0x0116, 0x0117, 0x011C, 0x013D, 0x0140, 0x0142, 0x0143, 0x0144, 0x0145, 0x014A, 0x0152),
+    *(0x0153, 0x015B, 0x0201, 0x0202, 0x0212, 0x02BC, 0x83BB, 0x8649, 0x8773),
 )
+"""How a TIFF lays out its own pixels, and the blocks it embeds: wrong in any other file."""
+
 _MOST_DPI = 65_535  # what a JPEG can say
+_COLOUR_CHUNKS = (b"gAMA", b"cHRM", b"sRGB", b"cICP")
 
 
 @dataclass(frozen=True)
-class Carried:
-    """What the file of a photo, or of a crop, carries beside its pixels.
+class Metadata:
+    """What the file of a photo, or of a crop, holds beside its pixels.
 
     Attributes:
         exif: EXIF, with the six bytes before its header; empty for none.
@@ -42,6 +43,10 @@ class Carried:
         iptc: IPTC records; empty for none.
         icc_profile: colour profile, or None.
         dpi: pixels per inch across and down, or None.
+        texts: keywords and texts of a PNG.
+        comment: of a JPEG or a GIF; empty for none.
+        colour_chunks: names and contents of a PNG's chunks that say what its colours are.
+        warnings: what is not kept, each in a few words.
     """
 
     exif: bytes = b""
@@ -49,6 +54,10 @@ class Carried:
     iptc: bytes = b""
     icc_profile: bytes | None = None
     dpi: tuple[float, float] | None = None
+    texts: tuple[tuple[str, str], ...] = ()
+    comment: bytes = b""
+    colour_chunks: tuple[tuple[bytes, bytes], ...] = ()
+    warnings: tuple[str, ...] = field(default=(), compare=False)
 
 
 def read_exif(image: Image.Image) -> Image.Exif:
@@ -63,83 +72,142 @@ def read_exif(image: Image.Image) -> Image.Exif:
         return Image.Exif()
 
 
-def read_carried(image: Image.Image, exif: Image.Exif) -> Carried:
-    """Return what the file of a decoded photo carries, as it stands there, except for its EXIF.
+def read_metadata(image: Image.Image, exif: Image.Exif, data: bytes) -> Metadata:
+    """Return what the file of a decoded photo holds, as it is there.
 
     Args:
-        image: decoded, as a PNG may carry some of it behind the pixels.
+        image: decoded, as a PNG may have some of it behind the pixels.
         exif: from `read_exif`, before the photo was decoded.
+        data: content of the file.
     """
     xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
-    return Carried(
+    comment = image.info.get("comment", b"") if image.format in ("JPEG", "MPO", "GIF") else b""
+    block, warnings = _exif_block(image, exif)
+    return Metadata(
+        exif=block,
         xmp=xmp.encode("utf-8", "replace") if isinstance(xmp, str) else bytes(xmp),
         iptc=_read_iptc(image, exif),
         icc_profile=image.info.get("icc_profile") or None,
         dpi=_read_dpi(image),
+        texts=tuple(
+            (name, str(text))
+            for name, text in getattr(image, "text", {}).items()
+            if not name.startswith("XML:")
+        )
+        if image.format == "PNG"
+        else (),
+        comment=comment if isinstance(comment, bytes) else str(comment).encode(),
+        colour_chunks=_colour_chunks(data) if image.format == "PNG" else (),
+        warnings=warnings,
     )
 
 
-def carried_by_crop(
-    carried: Carried, exif: Image.Exif, size: Size, *, orientation: int = 1, stripped: bool = False
-) -> Carried:
-    """Return what a crop is to carry.
+def crop_metadata(
+    metadata: Metadata, size: Size, *, orientation: int = 1, stripped: bool = False
+) -> Metadata:
+    """Return what the file of a crop is to hold.
 
     Args:
-        carried: from `read_carried`.
-        exif: from `read_exif`.
+        metadata: of the photo, from `read_metadata`.
         size: width and height of the crop as it is stored.
         orientation: how a viewer has to turn the crop.
-        stripped: only the colour profile, without which the colours would be others; and the
-            orientation, where it is not 1.
+        stripped: only what says which colours the pixels are; and the orientation, where it is
+            not 1.
     """
     if stripped:
         only = Image.Exif()
         only[ORIENTATION] = orientation
         turned = only.tobytes() if orientation != 1 else b""
-        return Carried(exif=turned, icc_profile=carried.icc_profile)
-    xmp = carried.xmp
+        return Metadata(
+            exif=turned, icc_profile=metadata.icc_profile, colour_chunks=metadata.colour_chunks
+        )
+    warnings = list(metadata.warnings)
+    xmp = metadata.xmp
     if xmp:
         from saliency.photo.xmp import crop_xmp  # noqa: PLC0415  few photos have any
 
         xmp = crop_xmp(xmp, size, orientation=orientation)
-    return Carried(
-        exif=_crop_exif(exif, size, orientation),
+        if not xmp:
+            warnings.append("its XMP, which cannot be read")
+    return Metadata(
+        exif=_crop_exif(metadata.exif, size, orientation, warnings),
         xmp=xmp,
-        iptc=carried.iptc,
-        icc_profile=carried.icc_profile,
-        dpi=carried.dpi,
+        iptc=metadata.iptc,
+        icc_profile=metadata.icc_profile,
+        dpi=metadata.dpi,
+        texts=metadata.texts,
+        comment=metadata.comment,
+        colour_chunks=metadata.colour_chunks,
+        warnings=tuple(warnings),
     )
 
 
-def _crop_exif(exif: Image.Exif, size: Size, orientation: int) -> bytes:
-    """Return a photo's EXIF as it is true of a crop; without the embedded thumbnail."""
-    if not exif:
-        return b""
+def exif_of_tags(exif: Image.Exif) -> bytes:
+    """Return EXIF that Pillow read from a TIFF's own directories as a block for other files.
+
+    Text keeps its bytes, whatever its encoding.
+
+    Raises:
+        Exception: a value cannot be packed; Pillow raises almost anything.
+    """
     kept = Image.Exif()
+    for tag, value in exif.items():
+        if tag not in TIFF_LAYOUT_TAGS and tag != _IPTC_TAG:
+            kept[tag] = as_bytes(value)
+    if exif:
+        kept[ORIENTATION] = 1  # Pillow turns a TIFF upright as it decodes it
+    for ifd in (_EXIF_IFD, _GPS_IFD):
+        if ifd in exif:
+            inner = kept.get_ifd(ifd)
+            inner.update({tag: as_bytes(value) for tag, value in exif.get_ifd(ifd).items()})
+            kept[ifd] = inner
+    return kept.tobytes() if set(kept) - {ORIENTATION} else b""
+
+
+def as_bytes(value: Any) -> Any:
+    """Return text as the bytes that Pillow read it from; it would write all but ASCII as `?`."""
+    return value.encode("latin-1", "replace") if isinstance(value, str) else value
+
+
+def _exif_block(image: Image.Image, exif: Image.Exif) -> tuple[bytes, tuple[str, ...]]:
+    """Return a photo's EXIF as a block, and what of it had to be left out."""
+    block = image.info.get("exif")
+    if image.format != "TIFF":
+        if isinstance(block, bytes) and block.startswith((PREFIX, b"II", b"MM")):
+            return block if block.startswith(PREFIX) else PREFIX + block, ()
+        return (b"", ("its EXIF, which cannot be read",)) if block else (b"", ())
+    warnings: tuple[str, ...] = ()
+    inner = exif.get_ifd(_EXIF_IFD) if _EXIF_IFD in exif else {}
+    if inner.pop(_MAKER_NOTE, None) is not None:
+        warnings = ("the camera's own notes, which are readable in their own place only",)
     try:
-        kept.load(exif.tobytes())
-        for tag in (*_TIFF_TAGS, _IPTC_TAG):
-            kept.pop(tag, None)
-        if not kept:
-            return b""
-        kept[ORIENTATION] = orientation
-        details = kept.get_ifd(_EXIF_IFD) if _EXIF_IFD in kept else {}
-        for values, tags in ((kept, _SIZE_TAGS), (details, _EXIF_SIZE_TAGS)):
-            for tag, side in zip(tags, size, strict=True):
-                if tag in values:
-                    values[tag] = side
-        for tag in _PLACE_TAGS:
-            details.pop(tag, None)
-        if _holds_picture(details.get(_MAKER_NOTE)):
-            del details[_MAKER_NOTE]
-        return kept.tobytes()
+        return exif_of_tags(exif), warnings
     except Exception:  # values that cannot be packed again raise almost anything
+        return b"", ("its EXIF, which cannot be written again",)
+
+
+def _crop_exif(block: bytes, size: Size, orientation: int, warnings: list[str]) -> bytes:
+    """Return a photo's EXIF as it is true of a crop; add to the warnings what is left out."""
+    if not block:
+        return b""
+    try:
+        patched = ExifBlock(block)
+        warnings += patched.crop(size, orientation=orientation)
+        return patched.to_bytes()
+    except ValueError:
+        warnings.append("its EXIF, which is damaged")
         return b""
 
 
-def _holds_picture(note: Any) -> bool:
-    """Return whether a camera's own notes hold a JPEG: it would show the whole photo."""
-    return isinstance(note, bytes) and b"\xff\xd8\xff" in note
+def _colour_chunks(png: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    """Return a PNG's chunks before its pixels that say which colours they are."""
+    found, at = [], 8
+    while at + 12 <= len(png) and png[at + 4 : at + 8] != b"IDAT":
+        length = int.from_bytes(png[at : at + 4])
+        if png[at + 4 : at + 8] in _COLOUR_CHUNKS:
+            found.append((png[at + 4 : at + 8], png[at + 8 : at + 8 + length]))
+        at += 12 + length
+    return tuple(found)
 
 
 def _read_iptc(image: Image.Image, exif: Image.Exif) -> bytes:

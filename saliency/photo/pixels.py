@@ -89,7 +89,15 @@ def resampled(pixels: Pixels, box: Box, size: Size) -> Pixels:
         size: width and height wanted.
     """
     if isinstance(pixels, Image.Image):
-        return pixels.resize(size, Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)
+        return _resized(pixels, size, box)
+    if pixels.shape[2] in (2, 4):
+        inside = _resampled(_multiplied(pixels), box, size)
+        return _unmultiplied(inside, pixels.dtype)
+    return _resampled(pixels, box, size)
+
+
+def _resampled(pixels: NDArray[Any], box: Box, size: Size) -> NDArray[Any]:
+    """Return what a box of an array holds at another size, each channel by itself."""
     x_step, y_step = (box[2] - box[0]) / size[0], (box[3] - box[1]) / size[1]
     if min(x_step, y_step) >= 1:
         left, top, right, bottom = (round(edge) for edge in box)
@@ -118,15 +126,26 @@ def shrunk(pixels: Pixels, size: Size) -> Pixels:
     that can, the rest. On a grainy photo that is off by 1 of 255 in the mean.
 
     Args:
-        pixels: neither bits nor a palette, which cannot be averaged.
+        pixels: neither bits nor a palette, which cannot be averaged; arrays of 2 or 4 channels
+            have alpha last.
         size: width and height wanted.
     """
     width, height = pixel_size(pixels)
     if size == (width, height) or width < size[0] or height < size[1]:
         return pixels
     if isinstance(pixels, Image.Image):
-        values = shrunk(np.asarray(pixels).reshape(height, width, -1), size)
-        return Image.frombytes(pixels.mode, size, np.asarray(values).tobytes())
+        values = np.asarray(pixels).reshape(height, width, -1)
+        small = _averaged(values, size, has_alpha=pixels.mode in ("LA", "RGBA"))
+        return Image.frombytes(pixels.mode, size, small.tobytes())
+    return _averaged(pixels, size, has_alpha=pixels.shape[2] in (2, 4))
+
+
+def _averaged(pixels: NDArray[Any], size: Size, *, has_alpha: bool) -> NDArray[Any]:
+    """Return an array averaged down; colours weigh as much as they are opaque."""
+    if has_alpha:
+        small = _averaged(_multiplied(pixels), size, has_alpha=False)
+        return _unmultiplied(small, pixels.dtype)
+    height, width, _ = pixels.shape
     while width % 2 == height % 2 == 0 and min(width // size[0], height // size[1]) >= 4:
         width, height = width // 2, height // 2
         pixels = _scaled(pixels, (width, height), cv2.INTER_AREA)
@@ -139,6 +158,31 @@ def shrunk(pixels: Pixels, size: Size) -> Pixels:
         factor //= 2
         pixels = _scaled(pixels, (factor * size[0], factor * size[1]), cv2.INTER_AREA)
     return _scaled(pixels, size, cv2.INTER_AREA)
+
+
+def _resized(image: Image.Image, size: Size, box: Box) -> Image.Image:
+    """Return what a box of an image shows at a size; colours weigh as much as they are opaque."""
+    multiplied = {"RGBA": "RGBa", "LA": "La"}.get(image.mode)
+    weighted = image if multiplied is None else image.convert(multiplied)
+    resized = weighted.resize(size, Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)
+    return resized if multiplied is None else resized.convert(image.mode)
+
+
+def _multiplied(pixels: NDArray[Any]) -> NDArray[np.float32]:
+    """Return pixels with alpha as floats, their colours multiplied by it."""
+    most = np.iinfo(pixels.dtype).max
+    values = pixels.astype(np.float32)
+    values[..., :-1] *= values[..., -1:] / most
+    return values
+
+
+def _unmultiplied(values: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    """Return the reverse of `_multiplied`, as whole numbers of a type."""
+    most = np.iinfo(dtype).max
+    alpha = np.clip(values[..., -1:], 0, most)
+    factor = np.divide(most, alpha, out=np.zeros_like(alpha), where=alpha > 0.5)
+    plain = np.concatenate([values[..., :-1] * factor, alpha], axis=2)
+    return np.asarray(np.clip(np.rint(plain), 0, most), dtype=dtype)
 
 
 def _scaled(pixels: NDArray[Any], size: Size, interpolation: int) -> NDArray[Any]:

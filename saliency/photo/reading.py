@@ -22,9 +22,9 @@ from saliency.photo.animation import Frame, read_frames
 from saliency.photo.colour import pixels_to_srgb
 from saliency.photo.formats import HEAD_BYTES, photo_format, register_heif
 from saliency.photo.jpeg import decode_jpeg
-from saliency.photo.metadata import ORIENTATION, Carried, read_carried, read_exif
+from saliency.photo.metadata import ORIENTATION, Metadata, read_exif, read_metadata
 from saliency.photo.pixels import Pixels, pixel_size, turned_upright
-from saliency.photo.sixteen_bit import is_deep, read_deep
+from saliency.photo.sixteen_bit import is_sixteen_bit, loses_depth, read_sixteen_bit
 
 MOST_PIXELS = 178_000_000
 """A larger photo is refused before it is decoded: it would take gigabytes of memory.
@@ -37,7 +37,7 @@ MOST_BYTES = 1 << 30
 
 @dataclass(frozen=True)
 class LoadedPhoto:
-    """A decoded photo, upright, with what its file carried.
+    """A decoded photo, upright, with what its file metadata.
 
     Attributes:
         path: the file.
@@ -48,7 +48,7 @@ class LoadedPhoto:
         format: what Pillow calls the file's format: JPEG, PNG, WEBP, TIFF, …
         orientation: how the stored pixels had to be turned, as in EXIF, 1 to 8.
         exif: the EXIF of the file; empty where it has none, or where it cannot be read.
-        carried: what else the file carries.
+        metadata: what else the file carries.
         sampling: of a JPEG, how often each colour is sampled across and down; empty for others.
         frames: of an animation, all frames, upright; empty for a still photo.
         loop: how often an animation is to be played, 0 for ever; None where the file does not say.
@@ -61,7 +61,7 @@ class LoadedPhoto:
     format: str
     orientation: int
     exif: Image.Exif
-    carried: Carried
+    metadata: Metadata
     sampling: tuple[Size, ...] = ()
     frames: tuple[Frame, ...] = ()
     loop: int | None = None
@@ -110,7 +110,7 @@ def photo_of_pixels(image: Image.Image, icc_profile: bytes | None) -> LoadedPhot
         format=image.format or "PNG",
         orientation=1,
         exif=Image.Exif(),
-        carried=Carried(icc_profile=icc_profile),
+        metadata=Metadata(icc_profile=icc_profile),
     )
 
 
@@ -142,7 +142,7 @@ def decode_photo(
     size = stored_size[::-1] if is_turned else stored_size
     least = size if least_size is None else least_size(size)
     stored = _decode(image, data, path, least[::-1] if is_turned else least)
-    carried = read_carried(image, exif)
+    metadata = read_metadata(image, exif, data)
     frames = read_frames(image, path, orientation=orientation, most_pixels=MOST_PIXELS)
     return LoadedPhoto(
         path=path,
@@ -152,7 +152,7 @@ def decode_photo(
         format="JPEG" if image.format in (None, "MPO") else str(image.format),
         orientation=orientation,
         exif=exif,
-        carried=carried,
+        metadata=metadata,
         sampling=tuple((layer[1], layer[2]) for layer in getattr(image, "layer", ())),
         frames=frames,
         loop=image.info.get("loop"),
@@ -187,7 +187,7 @@ def to_srgb(photo: LoadedPhoto, most_size: Size | None = None) -> NDArray[np.uin
         most_size: when given, a photo larger than this (width, height) is first averaged down to
             it (`pixels.shrunk`).
     """
-    return pixels_to_srgb(photo.pixels, photo.carried.icc_profile, most_size)
+    return pixels_to_srgb(photo.pixels, photo.metadata.icc_profile, most_size)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -232,6 +232,11 @@ def _open(data: bytes, path: Path) -> Image.Image:
         raise PhotoError(_too_large(path))
     if image.mode == "F":
         raise PhotoError(f"expected whole-number pixels, {path} has floating-point ones")
+    if loses_depth(image):
+        raise PhotoError(
+            f"expected 16 bits per channel as grey, RGB or RGBA, {path} has them in another form; "
+            "save it as one of these, or with 8 bits"
+        )
     return image
 
 
@@ -245,7 +250,7 @@ def _decode(image: Image.Image, data: bytes, path: Path, least: Size) -> Pixels:
         image.load()
     except Exception as error:  # decoders raise almost anything on damaged bytes
         raise PhotoError(f"{path} is damaged or cut short: {first_line(error)}") from error
-    deep = read_deep(data) if is_deep(data, image) else None
+    deep = read_sixteen_bit(data, image) if is_sixteen_bit(data, image) else None
     return image if deep is None else deep
 
 

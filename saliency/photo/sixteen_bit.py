@@ -1,6 +1,7 @@
-"""Colour PNGs and TIFFs of 16 bits per channel, of which Pillow keeps 8: read and written here.
+"""PNGs and TIFFs of 16 bits per channel, grey or colour, of which Pillow keeps 8 or misreads some.
 
-OpenCV decodes both and encodes PNG; colour profile and EXIF are put in here.
+OpenCV decodes colour and Pillow grey; OpenCV encodes PNG, and the metadata is put in here. A crop
+of 16 bits is an array of uint16 (height, width, channels): grey, grey and alpha, RGB, or RGBA.
 """
 
 import struct
@@ -10,43 +11,54 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, TiffImagePlugin
+from PIL import Image
 
-from saliency.photo.metadata import Carried
+from saliency.photo.metadata import Metadata
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PIXEL_CHUNKS = {b"IHDR", b"tRNS", b"IDAT", b"IEND"}
 _IHDR_END = 33
-_SIZE_AND_LAYOUT = 0x0100, 0x0101, 0x0102, 0x0103, 0x0106, 0x0111, 0x0115, 0x0116, 0x0117, 0x013D
-_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _COLOURS, _PLACES, _CHANNELS, _ROWS, _LENGTHS, _PREDICTOR = (
-    _SIZE_AND_LAYOUT
-)
-_X_DPI, _Y_DPI, _EXTRA, _XMP, _IPTC, _ICC = 0x011A, 0x011B, 0x0152, 0x02BC, 0x83BB, 0x8773
-_DEFLATE, _RGB, _DIFFERENCES, _ALPHA = 8, 2, 2, 2
+_BITS, _COLOURS, _EXTRA = 0x0102, 0x0106, 0x0152
+_RGB, _CMYK, _ASSOCIATED = 2, 5, 1
+_GREY_MODES = ("I;16", "I;16B", "I;16L", "I;16N")
 
 
-def is_deep(data: bytes, image: Image.Image) -> bool:
-    """Return whether a file is a colour PNG or TIFF of 16 bits.
+def is_sixteen_bit(data: bytes, image: Image.Image) -> bool:
+    """Return whether a file is a PNG or a TIFF of 16 bits per channel that can be kept.
 
     Args:
         data: content of the file.
         image: the same, opened.
     """
+    if image.mode in _GREY_MODES and image.format in ("PNG", "TIFF"):
+        return True
     if image.format == "PNG":
-        return data[24:25] == b"\x10" and data[25:26] in (b"\x02", b"\x06")
+        return data[24:25] == b"\x10" and data[25:26] in (b"\x02", b"\x04", b"\x06")
     tags = getattr(image, "tag_v2", {})
     bits = tags.get(_BITS, ())
     return len(bits) in (3, 4) and set(bits) == {16} and tags.get(_COLOURS) == _RGB
 
 
-def read_deep(data: bytes) -> NDArray[np.uint16] | None:
-    """Return the pixels of a colour PNG or TIFF of 16 bits as they are stored.
+def loses_depth(image: Image.Image) -> bool:
+    """Return whether a file has 16 bits in a form of which Pillow keeps 8: CMYK, grey and alpha."""
+    tags = getattr(image, "tag_v2", {})
+    bits = tags.get(_BITS, ())
+    return set(bits) == {16} and (tags.get(_COLOURS) == _CMYK or len(bits) in (2, 5))
 
-    A TIFF is turned upright, as Pillow does too.
+
+def read_sixteen_bit(data: bytes, image: Image.Image) -> NDArray[np.uint16] | None:
+    """Return the pixels of such a file as they are stored; a TIFF upright, as Pillow turns it.
+
+    Args:
+        data: content of the file.
+        image: the same, decoded.
 
     Returns:
-        uint16 (height, width, 3 or 4): red, green, blue, alpha. None where it cannot be decoded.
+        uint16 (height, width, 1 to 4); colours of associated alpha are divided by it. None where
+        it cannot be decoded.
     """
+    if image.mode in _GREY_MODES:
+        return _grey(image)
     plain = _only_pixels(data) if data.startswith(_PNG) else data
     try:
         stored = cv2.imdecode(np.frombuffer(plain, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
@@ -54,65 +66,71 @@ def read_deep(data: bytes) -> NDArray[np.uint16] | None:
         return None
     if stored is None or stored.dtype != np.uint16 or stored.ndim != 3:
         return None
-    return _red_first(stored.astype(np.uint16, copy=False))
+    pixels = _red_first(stored.astype(np.uint16, copy=False))
+    if data[25:26] == b"\x04" and data.startswith(_PNG):
+        return np.ascontiguousarray(pixels[..., [0, 3]])
+    tags = getattr(image, "tag_v2", {})
+    return _unassociated(pixels) if tags.get(_EXTRA, (0,))[0] == _ASSOCIATED else pixels
 
 
-def encode_deep_png(pixels: NDArray[np.uint16], carried: Carried) -> bytes:
-    """Return pixels as a PNG of 16 bits, with what else it is to carry."""
-    _, encoded = cv2.imencode(".png", _red_first(pixels))
-    data = encoded.tobytes()
-    chunks = b""
-    if carried.icc_profile is not None:
-        chunks += _chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(carried.icc_profile))
-    if carried.dpi is not None:
-        per_metre = (round(value / 0.0254) for value in carried.dpi)
-        chunks += _chunk(b"pHYs", struct.pack(">IIB", *per_metre, 1))
-    if carried.exif:
-        chunks += _chunk(b"eXIf", carried.exif.removeprefix(b"Exif\0\0"))
-    if carried.xmp:
-        chunks += _chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + carried.xmp)
+def encode_sixteen_bit_png(pixels: NDArray[np.uint16], metadata: Metadata) -> bytes:
+    """Return pixels as a PNG of 16 bits, with what else it is to hold."""
+    if pixels.shape[2] == 2:
+        data = _encode_plainly(pixels)
+    else:
+        _, encoded = cv2.imencode(".png", _red_first(pixels))
+        data = encoded.tobytes()
+    chunks = b"".join(png_chunk(name, content) for name, content in metadata.colour_chunks)
+    if metadata.icc_profile is not None:
+        profile = b"ICC Profile\0\0" + zlib.compress(metadata.icc_profile)
+        chunks = png_chunk(b"iCCP", profile)
+    if metadata.dpi is not None:
+        per_metre = (round(value / 0.0254) for value in metadata.dpi)
+        chunks += png_chunk(b"pHYs", struct.pack(">IIB", *per_metre, 1))
+    if metadata.exif:
+        chunks += png_chunk(b"eXIf", metadata.exif.removeprefix(b"Exif\0\0"))
+    if metadata.xmp:
+        chunks += png_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata.xmp)
+    for name, text in metadata.texts:
+        keyword = name.encode("latin-1", "replace")
+        chunks += png_chunk(b"iTXt", keyword + b"\0\0\0\0\0" + text.encode("utf-8", "replace"))
     return data[:_IHDR_END] + chunks + data[_IHDR_END:]
 
 
-def encode_deep_tiff(pixels: NDArray[np.uint16], carried: Carried) -> bytes:
-    """Return pixels as a TIFF of 16 bits (deflate, by differences), with what else it carries."""
-    height, width, channels = pixels.shape
-    values = pixels.astype("<u2")
-    values[:, 1:] -= pixels[:, :-1].astype("<u2")  # wraps around, as reading it does
-    strip = zlib.compress(values.tobytes())
-    tags: dict[int, Any] = tiff_tags(carried)
-    tags |= {_WIDTH: width, _HEIGHT: height, _BITS: (16,) * channels, _CHANNELS: channels}
-    tags |= {_COMPRESSION: _DEFLATE, _COLOURS: _RGB, _PREDICTOR: _DIFFERENCES}
-    tags |= {_ROWS: height, _LENGTHS: len(strip), _PLACES: 0}  # right behind the tags
-    if carried.dpi is not None:
-        tags |= {_X_DPI: carried.dpi[0], _Y_DPI: carried.dpi[1]}
-    if channels == 4:
-        tags[_EXTRA] = _ALPHA
-    if carried.icc_profile is not None:
-        tags[_ICC] = carried.icc_profile
-    directory = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II")
-    for tag, value in tags.items():
-        directory[tag] = value
-    return b"II*\0" + struct.pack("<I", 8) + directory.tobytes(8) + strip
+def png_chunk(name: bytes, content: bytes) -> bytes:
+    """Return one chunk of a PNG."""
+    checksum = zlib.crc32(name + content)
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", checksum)
 
 
-def tiff_tags(carried: Carried) -> dict[int, Any]:
-    """Return the tags of a TIFF by which it carries EXIF, XMP and IPTC."""
-    tags: dict[int, Any] = {}
-    if carried.exif:
-        exif = Image.Exif()
-        exif.load(carried.exif)
-        tags |= dict(exif)
-        tags |= {block: exif.get_ifd(block) for block in (0x8769, 0x8825) if block in exif}
-    if carried.xmp:
-        tags[_XMP] = carried.xmp
-    if carried.iptc:
-        tags[_IPTC] = carried.iptc
-    return tags
+def _grey(image: Image.Image) -> NDArray[np.uint16]:
+    """Return grey of 16 bits in either byte order."""
+    values: Any = np.asarray(image)
+    return np.ascontiguousarray(values.astype(np.uint16)[..., np.newaxis])
+
+
+def _unassociated(pixels: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """Return RGBA whose colours are no longer multiplied by alpha."""
+    alpha = pixels[..., 3:].astype(np.float64)
+    colours = pixels[..., :3] * np.divide(65535, alpha, out=np.zeros_like(alpha), where=alpha > 0)
+    plain = np.clip(np.rint(colours), 0, 65535).astype(np.uint16)
+    return np.concatenate([plain, pixels[..., 3:]], axis=2)
+
+
+def _encode_plainly(pixels: NDArray[np.uint16]) -> bytes:
+    """Return grey with alpha as a PNG, each row as the difference to the one above."""
+    height, width, _ = pixels.shape
+    rows = pixels.astype(">u2").reshape(height, -1).view(np.uint8)
+    filtered = rows.copy()
+    filtered[1:] -= rows[:-1]  # wraps around, as reading it does
+    lines = np.concatenate([np.full((height, 1), 2, np.uint8), filtered], axis=1)
+    header = struct.pack(">IIBBBBB", width, height, 16, 4, 0, 0, 0)
+    parts = [(b"IHDR", header), (b"IDAT", zlib.compress(lines.tobytes())), (b"IEND", b"")]
+    return _PNG + b"".join(png_chunk(name, content) for name, content in parts)
 
 
 def _only_pixels(png: bytes) -> bytes:
-    """Return a PNG without what it carries, of which its reader would complain on its own."""
+    """Return a PNG without its metadata, of which its reader would complain on its own."""
     kept, at = [_PNG], len(_PNG)
     while at + 12 <= len(png):
         end = at + 12 + int.from_bytes(png[at : at + 4])
@@ -124,11 +142,7 @@ def _only_pixels(png: bytes) -> bytes:
 
 def _red_first(pixels: NDArray[np.uint16]) -> NDArray[np.uint16]:
     """Return pixels with red and blue exchanged: between OpenCV's order and everybody's."""
+    if pixels.shape[2] < 3:
+        return pixels
     order = cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB
     return np.asarray(cv2.cvtColor(pixels, order), dtype=np.uint16)
-
-
-def _chunk(name: bytes, content: bytes) -> bytes:
-    """Return one chunk of a PNG."""
-    checksum = zlib.crc32(name + content)
-    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", checksum)

@@ -1,32 +1,35 @@
 """Encode the pixels of a crop as a file of any format, with what it is to carry."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from saliency.errors import first_line
+from saliency.geometry import Size
 from saliency.photo.colour import convert_to_srgb, eight_bits, over_colour
 from saliency.photo.formats import CropFormat, register_heif
 from saliency.photo.jpeg import encode_jpeg, with_segments
-from saliency.photo.metadata import Carried
+from saliency.photo.metadata import Metadata
 from saliency.photo.pixels import Pixels, as_image
-from saliency.photo.sixteen_bit import encode_deep_png, encode_deep_tiff, tiff_tags
+from saliency.photo.sixteen_bit import encode_sixteen_bit_png
+from saliency.photo.tiff import encode_tiff
 
 Subsampling = Literal["4:4:4", "4:2:2", "4:2:0"]
 
 _MODES: dict[CropFormat, tuple[str, ...]] = {
     "jpeg": ("L", "RGB", "CMYK"),
-    "png": ("1", "L", "LA", "I;16", "P", "RGB", "RGBA"),
+    "png": ("1", "L", "LA", "P", "RGB", "RGBA"),
     "webp": ("RGB", "RGBA"),
     "avif": ("RGB", "RGBA"),
-    "tiff": ("1", "L", "LA", "I;16", "P", "RGB", "RGBA", "CMYK"),
+    "tiff": ("1", "L", "LA", "I", "P", "RGB", "RGBA", "CMYK"),
     "gif": ("1", "L", "P", "RGB", "RGBA"),
     "heic": ("L", "RGB", "RGBA"),
 }
+_WITH_KEY: tuple[CropFormat, ...] = ("png", "gif")  # one colour may stand for transparent
 _WITHOUT_PROFILE: tuple[CropFormat, ...] = ("gif",)
 _WITH_QUALITY: tuple[CropFormat, ...] = ("jpeg", "webp", "avif", "heic")
 PILLOW_NAMES: dict[CropFormat, str] = {"heic": "heif"}
@@ -56,7 +59,7 @@ class Encoding:
 
 def encode(
     pixels: Pixels,
-    carried: Carried,
+    metadata: Metadata,
     as_format: CropFormat,
     encoding: Encoding,
     *,
@@ -66,7 +69,7 @@ def encode(
 
     Args:
         pixels: of the crop.
-        carried: what the file is to carry. JPEG has no room for an EXIF above 64 kB, GIF for
+        metadata: what the file is to carry. JPEG has no room for an EXIF above 64 kB, GIF for
             anything; both are left out.
         as_format: JPEG has no alpha; only PNG and TIFF have 16 bits; only JPEG and TIFF have
             CMYK; WebP and AVIF have no grey and GIF no profile (they become sRGB).
@@ -77,30 +80,30 @@ def encode(
         OSError, ValueError: the format cannot hold the crop (a WebP side has at most 16383 pixels).
     """
     if isinstance(pixels, np.ndarray) and pixels.dtype == np.uint16:
-        deep: NDArray[np.uint16] = np.asarray(pixels, dtype=np.uint16)
-        if as_format in ("png", "tiff"):
-            write = encode_deep_png if as_format == "png" else encode_deep_tiff
-            return write(deep, carried)
+        if as_format == "tiff":
+            return encode_tiff(pixels, metadata)
+        if as_format == "png":
+            return encode_sixteen_bit_png(np.asarray(pixels, dtype=np.uint16), metadata)
     subsampling = encoding.subsampling or ("4:2:0" if has_reduced_chroma else "4:4:4")
     is_array = isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8
     if as_format == "jpeg" and is_array and not encoding.progressive:
         plain = np.asarray(pixels, dtype=np.uint8)
         jpeg = encode_jpeg(plain, quality=encoding.quality, subsampling=subsampling)
-        return with_segments(jpeg, carried)
-    image, profile = fit_mode(as_image(pixels), carried.icc_profile, as_format, encoding)
-    carried = Carried(carried.exif, carried.xmp, carried.iptc, profile, carried.dpi)
+        return with_segments(jpeg, metadata)
+    image, profile = fit_mode(as_image(pixels), metadata.icc_profile, as_format, encoding)
+    metadata = _for_pixels(metadata, profile, as_format)
     if as_format == "jpeg":
         image.info = {}
         buffer = BytesIO()
         options = {"quality": encoding.quality, "progressive": encoding.progressive}
         image.save(buffer, "jpeg", subsampling=subsampling, **options)
-        return with_segments(buffer.getvalue(), carried)
-    return save([image], carried, as_format, encoding)
+        return with_segments(buffer.getvalue(), metadata)
+    return save([image], metadata, as_format, encoding)
 
 
 def save(
     images: list[Image.Image],
-    carried: Carried,
+    metadata: Metadata,
     as_format: CropFormat,
     encoding: Encoding,
     **more: Any,
@@ -109,7 +112,7 @@ def save(
 
     Args:
         images: in a mode that the format has.
-        carried: what the file is to carry.
+        metadata: what the file is to carry.
         as_format: any but JPEG.
         encoding: quality and the like.
         **more: options of Pillow's, such as the durations of frames.
@@ -117,42 +120,101 @@ def save(
     if as_format == "heic":
         register_heif()
     first, *others = images
-    options: dict[str, Any] = more | carried_options(carried, as_format)
+    if as_format == "tiff":
+        return encode_tiff(first, metadata)
+    options: dict[str, Any] = more | metadata_options(metadata, as_format)
     if as_format in _WITH_QUALITY:
         options["quality"] = encoding.quality
     if as_format == "webp":
-        options["lossless"] = encoding.lossless
-    if as_format == "tiff":
-        options["compression"] = "tiff_adobe_deflate"
+        options |= {"lossless": encoding.lossless, "exact": encoding.lossless}
     if others:
         options |= {"save_all": True, "append_images": others}
     # Pillow would write on its own what the image came with; palettes need their transparency.
     kept = {"transparency", "duration"} if as_format in ("gif", "png") else set()
     first.info = {name: value for name, value in first.info.items() if name in kept}
+    first, *others = (_with_plain_palette(image) for image in (first, *others))
+    if others:
+        options["append_images"] = others
     buffer = BytesIO()
     first.save(buffer, PILLOW_NAMES.get(as_format, as_format), **options)
     return buffer.getvalue()
 
 
-def carried_options(carried: Carried, as_format: CropFormat) -> dict[str, Any]:
+def check_opens(data: bytes, as_format: CropFormat, size: Size, frame_count: int = 1) -> None:
+    """Open an encoded crop again, as whoever gets it will.
+
+    Args:
+        data: content of the file.
+        as_format: that it is to have.
+        size: width and height that it is to have.
+        frame_count: of an animation, at most; writers join frames that are alike.
+
+    Raises:
+        ValueError: it does not open, or is something else.
+    """
+    name = PILLOW_NAMES.get(as_format, as_format).upper()
+    try:
+        with Image.open(BytesIO(data), formats=(name,)) as image:
+            found, frames = image.size, getattr(image, "n_frames", 1)
+            if as_format in ("gif", "png"):
+                image.load()  # their palettes are read with the pixels
+    except Exception as error:  # readers raise almost anything on what is no such file
+        raise ValueError(f"it cannot be opened again ({first_line(error)})") from error
+    if found != size or frames > frame_count:
+        raise ValueError(f"it opens with {found[0]}x{found[1]} pixels and {frames} frames")
+
+
+def _with_plain_palette(image: Image.Image) -> Image.Image:
+    """Return an image whose palette, if it has one, is RGB.
+
+    Pillow adds alpha to the palette of an image that it has once converted, and then writes a GIF
+    with four bytes for each colour.
+    """
+    if image.mode != "P":
+        return image
+    plain = image.copy()
+    plain.putpalette(image.getpalette("RGB") or [], "RGB")
+    plain.info = dict(image.info)
+    return plain
+
+
+def metadata_options(metadata: Metadata, as_format: CropFormat) -> dict[str, Any]:
     """Return what is carried as options of Pillow's writer of a format."""
     options: dict[str, Any] = {}
     if as_format == "gif":
-        return options
-    if carried.icc_profile is not None:
-        options["icc_profile"] = carried.icc_profile
-    if carried.dpi is not None and as_format in ("png", "tiff"):
-        options["dpi"] = carried.dpi
-    if as_format == "tiff":
-        return options | {"tiffinfo": tiff_tags(carried)}
-    if carried.exif:
-        options["exif"] = carried.exif
-    if carried.xmp and as_format == "png":
-        options["pnginfo"] = PngInfo()
-        options["pnginfo"].add_itxt("XML:com.adobe.xmp", carried.xmp.decode("utf-8", "replace"))
-    elif carried.xmp:
-        options["xmp"] = carried.xmp
+        return {"comment": metadata.comment} if metadata.comment else {}
+    if metadata.icc_profile is not None:
+        options["icc_profile"] = metadata.icc_profile
+    if metadata.exif:
+        options["exif"] = metadata.exif
+    if as_format == "png":
+        return options | _png_options(metadata)
+    if metadata.xmp:
+        options["xmp"] = metadata.xmp
     return options
+
+
+def _png_options(metadata: Metadata) -> dict[str, Any]:
+    """Return the options of Pillow's PNG writer: resolution, colours, XMP and texts."""
+    chunks = PngInfo()
+    if metadata.icc_profile is None:
+        for name, content in metadata.colour_chunks:
+            chunks.add(name, content)
+    if metadata.xmp:
+        chunks.add_itxt("XML:com.adobe.xmp", metadata.xmp.decode("utf-8", "replace"))
+    for keyword, text in metadata.texts:
+        chunks.add_itxt(keyword, text)
+    return {"pnginfo": chunks} | ({} if metadata.dpi is None else {"dpi": metadata.dpi})
+
+
+def _for_pixels(metadata: Metadata, icc_profile: bytes | None, as_format: CropFormat) -> Metadata:
+    """Return metadata with the profile that describes the pixels now."""
+    has_changed = icc_profile != metadata.icc_profile
+    return replace(
+        metadata,
+        icc_profile=icc_profile,
+        colour_chunks=() if has_changed or as_format != "png" else metadata.colour_chunks,
+    )
 
 
 def fit_mode(
@@ -163,7 +225,9 @@ def fit_mode(
     if as_format in _WITHOUT_PROFILE and icc_profile is not None:
         image = convert_to_srgb(eight_bits(image), icc_profile)
         return image, None
-    has_lost_alpha = as_format == "jpeg" and image.has_transparency_data
+    has_lost_alpha = image.has_transparency_data and (
+        as_format == "jpeg" or (image.mode not in ("LA", "RGBA") and as_format not in _WITH_KEY)
+    )
     if image.mode in modes and not has_lost_alpha:
         return image, icc_profile
     image = eight_bits(image)

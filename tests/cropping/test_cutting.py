@@ -150,8 +150,6 @@ def test_exif_of_a_tiff_comes_without_the_places_of_its_pixels(tmp_path):
     assert {tag: exif[tag] for tag in exif if tag != 0x8769} == {
         0x010F: "Camera",
         0x0112: 1,
-        0x0100: 20,
-        0x0101: 36,
     }
 
 

@@ -97,5 +97,26 @@ def test_image_shrinks_in_its_own_mode(mode):
     image = Image.fromarray(VALUES).convert(mode)
     result = shrunk(image, (9, 6))
     assert result.mode == mode
-    expected = np.asarray(shrunk(np.asarray(image).reshape(24, 36, -1), (9, 6)))
+    values = np.asarray(image).reshape(24, 36, -1)
+    if mode == "CMYK":  # four channels, of which none is alpha
+        channels = [shrunk(values[..., [k]], (9, 6)) for k in range(4)]
+        expected = np.concatenate(channels, axis=2)
+    else:
+        expected = np.asarray(shrunk(values, (9, 6)))
     np.testing.assert_array_equal(np.asarray(result).reshape(expected.shape), expected)
+
+
+@pytest.mark.parametrize("kind", ["image", "array"])
+def test_hidden_colours_have_no_say(kind):
+    """A white disc on nothing, whatever colour the nothing hides."""
+    shown = []
+    for hidden in (0, 255):
+        values = np.full((64, 64, 4), (hidden, hidden, hidden, 0), np.uint8)
+        values[16:48, 16:47] = 255
+        pixels = Image.fromarray(values) if kind == "image" else values.astype(np.uint16) * 257
+        small = np.asarray(resampled(pixels, (0.0, 0.0, 64.0, 64.0), (13, 13))).astype(float)
+        averaged = np.asarray(shrunk(pixels, (13, 13))).astype(float)
+        shown.append([one[..., :3] * (one[..., 3:] > 0) for one in (small, averaged)])
+    for first, second in zip(*shown, strict=True):
+        np.testing.assert_allclose(first, second, atol=1)
+        assert first[first > 0].min() > 0.95 * first.max()

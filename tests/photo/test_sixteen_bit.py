@@ -8,12 +8,13 @@ from runtime_fixtures import crop_bytes
 
 from saliency.cropping.options import Output
 from saliency.geometry import Window
-from saliency.photo.metadata import Carried
+from saliency.photo.metadata import Metadata
 from saliency.photo.reading import load_photo
-from saliency.photo.sixteen_bit import encode_deep_png, encode_deep_tiff
+from saliency.photo.sixteen_bit import encode_sixteen_bit_png
+from saliency.photo.tiff import encode_tiff
 
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-WRITERS = {"png": encode_deep_png, "tiff": encode_deep_tiff}
+WRITERS = {"png": encode_sixteen_bit_png, "tiff": encode_tiff}
 FORMATS = pytest.mark.parametrize("name", WRITERS)
 
 
@@ -25,8 +26,8 @@ def save(path, name, pixels, orientation=1):
     """Write a 16-bit file with profile and EXIF, and load it."""
     exif = Image.Exif()
     exif[0x010F], exif[0x0112] = "Camera", orientation
-    carried = Carried(exif=exif.tobytes(), icc_profile=PROFILE, dpi=(300.0, 300.0), xmp=b"<x/>")
-    path.write_bytes(WRITERS[name](pixels, carried))
+    metadata = Metadata(exif=exif.tobytes(), icc_profile=PROFILE, dpi=(300.0, 300.0), xmp=b"<x/>")
+    path.write_bytes(WRITERS[name](pixels, metadata))
     return load_photo(path)
 
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageCms
 from runtime_fixtures import quarters
 
-from saliency.photo.metadata import Carried
+from saliency.photo.metadata import Metadata
 from saliency.photo.writing import Encoding, encode, fit_mode
 
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -33,7 +33,7 @@ def test_jpeg_samples_colours_as_asked_for_or_as_the_photo_does(
 ):
     encoding = Encoding(subsampling=subsampling, progressive=progressive)
     pixels = np.asarray(quarters())
-    data = encode(pixels, Carried(), "jpeg", encoding, has_reduced_chroma=has_reduced_chroma)
+    data = encode(pixels, Metadata(), "jpeg", encoding, has_reduced_chroma=has_reduced_chroma)
     image = decoded(data)
     assert image.layer[0][1:3] == sampling
     assert ("progression" in image.info) == progressive
@@ -43,21 +43,21 @@ def test_jpeg_samples_colours_as_asked_for_or_as_the_photo_does(
 def test_higher_quality_takes_more_bytes(as_format):
     noise = np.random.default_rng(0).integers(0, 256, size=(48, 48, 3), dtype=np.uint8)
     small, large = (
-        len(encode(noise, Carried(), as_format, Encoding(quality=quality))) for quality in (40, 95)
+        len(encode(noise, Metadata(), as_format, Encoding(quality=quality))) for quality in (40, 95)
     )
     assert small < large
 
 
 def test_lossless_webp_has_the_very_pixels():
     noise = np.random.default_rng(0).integers(0, 256, size=(24, 24, 3), dtype=np.uint8)
-    data = encode(noise, Carried(), "webp", Encoding(lossless=True))
+    data = encode(noise, Metadata(), "webp", Encoding(lossless=True))
     np.testing.assert_array_equal(decoded(data), noise)
 
 
 def test_sixteen_bits_stay_in_png_and_are_halved_elsewhere():
     deep = np.full((8, 8, 3), 0x80FF, dtype=np.uint16)
-    assert encode(deep, Carried(), "png", Encoding())[24] == 16  # bits per channel
-    webp = decoded(encode(deep, Carried(), "webp", Encoding(lossless=True)))
+    assert encode(deep, Metadata(), "png", Encoding())[24] == 16  # bits per channel
+    webp = decoded(encode(deep, Metadata(), "webp", Encoding(lossless=True)))
     assert set(np.unique(webp)) == {0x80}
 
 
