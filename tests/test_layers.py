@@ -14,8 +14,9 @@ ROOT = Path(__file__).parents[1]
 
 FLOORS = (
     ("saliency",),  # the core: errors, geometry, files, memory, colours
-    ("saliency.photo", "saliency.fixations", "saliency.pruning.latency"),
-    ("saliency.crop_windows", "saliency.datasets", "saliency.pruning"),
+    ("saliency.photo.metadata", "saliency.fixations", "saliency.pruning.latency"),
+    ("saliency.photo", "saliency.pruning"),
+    ("saliency.crop_windows", "saliency.datasets"),
     ("saliency.prediction", "saliency.datasets.layouts"),
     ("saliency.cropping", "saliency.model"),
     ("saliency.batch", "saliency.evaluation"),
@@ -28,7 +29,13 @@ FLOORS = (
 """The folders, lowest first; one imports from folders below its own floor only, or from itself."""
 
 RUNTIME = {
-    *("saliency", "saliency.photo", "saliency.crop_windows", "saliency.prediction"),
+    *(
+        "saliency",
+        "saliency.photo.metadata",
+        "saliency.photo",
+        "saliency.crop_windows",
+        "saliency.prediction",
+    ),
     *("saliency.cropping", "saliency.batch"),
 }
 """Folders that cropping needs, which run on the base installation; and of the commands these:"""

@@ -63,7 +63,15 @@ class Cropper:
         if overlay is not None:
             self._write_overlay(overlay, seen, choices)
         preview = seen.preview if self._options.has_preview else None
-        return CropReport.of(seen, choices, clock, files=files, overlay=overlay, preview=preview)
+        return CropReport.of(
+            seen,
+            choices,
+            clock,
+            files=files,
+            overlay=overlay,
+            preview=preview,
+            warnings=cutter.warnings,
+        )
 
     def crop_data(self, data: bytes, path: Path) -> tuple[CropReport, list[bytes]]:
         """Crop one photo in memory; return what was done, and a file for each crop that is made.
@@ -82,7 +90,7 @@ class Cropper:
             for choice in choices
             if choice.outcome != "skipped" and not self._options.is_dry
         ]
-        return CropReport.of(seen, choices, clock), crops
+        return CropReport.of(seen, choices, clock, warnings=cutter.warnings), crops
 
     def _looked(
         self, data: bytes, path: Path, clock: Stopwatch

@@ -111,6 +111,11 @@ def error_line(verb: str, message: str) -> str:
     return f"saliency {verb}: error: {' '.join(message.split())}"
 
 
+def warning_line(verb: str, message: str) -> str:
+    """Return a warning as one line for standard error."""
+    return f"saliency {verb}: warning: {' '.join(message.split())}"
+
+
 def _run(verb: str, arguments: Sequence[str]) -> int:
     """Import the module of a verb and run it."""
     try:

@@ -18,7 +18,7 @@ from saliency.batch.listing import ListedPhoto, find_photos, read_list, write_li
 from saliency.batch.naming import CANDIDATE_PATTERN, DEFAULT_PATTERN, names_candidates
 from saliency.batch.options import BatchOptions
 from saliency.batch.workers import Outcome, crop_all
-from saliency.commands import error_line
+from saliency.commands import error_line, warning_line
 from saliency.crop_windows.options import ChoiceOptions
 from saliency.cropping.options import CropOptions, Output
 from saliency.cropping.report import brief_json, json_line, printable
@@ -38,6 +38,8 @@ def crop_stream(options: argparse.Namespace, choice: ChoiceOptions) -> int:
             raise PhotoError("expected a photo on standard input, got nothing")
         predictor = Predictor(options.model, threads=options.threads)
         report, crops = Cropper(predictor, *_read(options, choice)).crop_data(data, _STDIN)
+    for text in report.warnings:
+        print(warning_line("crop", f"{_STDIN}: {text}"), file=sys.stderr)
     if options.timing:
         print(f"saliency crop: timing: {report.timing_line()}", file=sys.stderr)
     if options.dry_run:
@@ -158,6 +160,7 @@ def _read(options: argparse.Namespace, choice: ChoiceOptions) -> tuple[CropOptio
         ),
         is_lossless=options.lossless,
         is_stripped=options.strip,
+        fail_on=options.fail_on,
     )
     batch = BatchOptions(
         output_dir=options.output_dir,
@@ -186,6 +189,8 @@ def _show(outcome: Outcome, options: argparse.Namespace, emit: Callable[..., Non
         status = "analysed" if options.dry_run else "cropped"
         shown = report.to_json(status=status, has_timing=options.timing)
         emit(json_line(shown) if options.json else report.to_text(), file=sys.stdout)
+        for text in report.warnings:
+            emit(warning_line("crop", f"{printable(path)}: {text}"), file=sys.stderr)
         if options.timing:
             emit(f"saliency crop: timing: {report.timing_line()}", file=sys.stderr)
     sys.stdout.flush()  # whoever reads along sees each photo when it is done

@@ -1,7 +1,7 @@
 """Cut a window out of a photo and encode it with what the photo metadata."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from PIL import Image, ImageColor
 
@@ -13,14 +13,21 @@ from saliency.photo.colour import eight_bits
 from saliency.photo.formats import CropFormat
 from saliency.photo.jpeg import with_segments
 from saliency.photo.lossless_jpeg import cut_lossless
-from saliency.photo.metadata import Metadata, crop_metadata
+from saliency.photo.metadata.file_metadata import Metadata, crop_metadata
 from saliency.photo.pixels import Box, Pixels, as_image, cropped, pixel_size, resampled
 from saliency.photo.reading import LoadedPhoto
-from saliency.photo.writing import Encoding, check_opens, encode, fit_mode, save
+from saliency.photo.writing import Encoding, check_opens, encode, fit_mode, losses, save
 
 _ANIMATED: tuple[CropFormat, ...] = ("gif", "webp", "png", "avif")
 _NO_PADDING = Padding(0, 0, 0, 0)
 _DRAWN_MODES = ("L", "LA", "RGB", "RGBA", "CMYK")
+
+
+class EncodedCrop(NamedTuple):
+    """A crop as a file, and what of the photo's file it does not hold, each in a few words."""
+
+    data: bytes
+    warnings: tuple[str, ...] = ()
 
 
 def padded_size(choice: Choice) -> Size:
@@ -32,7 +39,7 @@ def padded_size(choice: Choice) -> Size:
 
 def make_crop(
     photo: LoadedPhoto, choice: Choice, *, as_format: CropFormat, options: CropOptions
-) -> bytes:
+) -> EncodedCrop:
     """Return the crop of a photo to a chosen window, as the bytes of a file.
 
     An animation is cropped frame by frame where the format has animations; else its first frame.
@@ -66,10 +73,13 @@ def make_crop(
         raise PhotoError(
             f"cannot write the crop of {photo.path} as {as_format}: {first_line(error)}"
         ) from error
-    return data
+    lost = losses(metadata, photo.pixels, as_format)
+    return EncodedCrop(data, (*_not_kept(metadata), *lost))
 
 
-def make_lossless_crop(photo: LoadedPhoto, window: Window, *, stripped: bool = False) -> bytes:
+def make_lossless_crop(
+    photo: LoadedPhoto, window: Window, *, stripped: bool = False
+) -> EncodedCrop:
     """Return the crop of a JPEG to a window on its blocks (`lossless.snapped`), not re-encoded.
 
     The crop is stored as the photo is, with the same EXIF orientation.
@@ -79,7 +89,13 @@ def make_lossless_crop(photo: LoadedPhoto, window: Window, *, stripped: bool = F
     """
     jpeg, size = cut_lossless(photo.data, photo, window)
     metadata = crop_metadata(photo.metadata, size, orientation=photo.orientation, stripped=stripped)
-    return with_segments(jpeg, metadata)
+    data = with_segments(jpeg, metadata)
+    lost = losses(metadata, photo.pixels, "jpeg")
+    return EncodedCrop(data, (*_not_kept(metadata), *lost))
+
+
+def _not_kept(metadata: Metadata) -> list[str]:
+    return [f"not kept: {text}" for text in metadata.warnings]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from saliency.crop_windows.options import ChoiceOptions
 from saliency.geometry import Size
+from saliency.photo.damage import DEFAULT_FAIL_ON, FailOn
 from saliency.photo.formats import CropFormat
 from saliency.photo.writing import Encoding
 
@@ -53,6 +54,7 @@ class CropOptions:
         as_format: format of the crops; None for the photo's own.
         encoding: quality and the like.
         is_lossless: cut JPEGs on the borders of their blocks, without re-encoding.
+        fail_on: which faults of a photo that can be decoded all the same are refused.
         is_stripped: leave out EXIF, XMP, IPTC and the resolution.
     """
 
@@ -63,3 +65,4 @@ class CropOptions:
     encoding: Encoding = field(default_factory=Encoding)
     is_lossless: bool = False
     is_stripped: bool = False
+    fail_on: FailOn = DEFAULT_FAIL_ON

@@ -9,11 +9,12 @@ from pathlib import Path
 from saliency.crop_windows.choice import Alternative, Choice, choose
 from saliency.crop_windows.summed_area_table import ShareTable
 from saliency.cropping.analysis import Analysis, look, look_at
-from saliency.cropping.cutting import make_crop, make_lossless_crop, padded_size
+from saliency.cropping.cutting import EncodedCrop, make_crop, make_lossless_crop, padded_size
 from saliency.cropping.options import CropOptions
 from saliency.cropping.stopwatch import Stopwatch
 from saliency.errors import PhotoError
 from saliency.geometry import Size, Window
+from saliency.photo.damage import is_refused
 from saliency.photo.formats import crop_format
 from saliency.photo.lossless_jpeg import snapped
 from saliency.photo.reading import LoadedPhoto, decoded_for
@@ -36,11 +37,15 @@ class PhotoCropper:
             clock: takes the time of each part.
 
         Raises:
-            PhotoError: it cannot be read as a photo.
+            PhotoError: it cannot be read as a photo, or has a fault that the options refuse.
         """
         keep_borders = self._options.choice.keep_borders
         clock = clock or Stopwatch()
-        return look(data, path, self._predictor, keep_borders=keep_borders, clock=clock)
+        seen = look(data, path, self._predictor, keep_borders=keep_borders, clock=clock)
+        for fault in seen.photo.faults:
+            if is_refused(fault, self._options.fail_on):
+                raise PhotoError(f"{path} is damaged: {fault.text}")
+        return seen
 
     def look_at(self, photo: LoadedPhoto) -> Analysis:
         """Return what the model sees in a photo that is decoded already."""
@@ -78,7 +83,11 @@ class PhotoCropper:
 
 
 class PhotoCutter:
-    """Cuts windows out of one photo, which is decoded once, as large as the largest crop needs."""
+    """Cuts windows out of one photo, which is decoded once, as large as the largest crop needs.
+
+    Attributes:
+        warnings: what is wrong with the photo, and what crops that were cut do not hold of it.
+    """
 
     def __init__(
         self, photo: LoadedPhoto, choices: Sequence[Choice], options: CropOptions, clock: Stopwatch
@@ -86,6 +95,7 @@ class PhotoCutter:
         """Take the photo as it was looked at, and the windows that say how large it has to be."""
         self._photo, self._choices = photo, choices
         self._options, self._clock = options, clock
+        self.warnings = [*(fault.text for fault in photo.faults), *photo.warnings]
         self._format = options.as_format or crop_format(photo.format)
 
     def cut(self, choice: Choice) -> bytes:
@@ -99,13 +109,20 @@ class PhotoCutter:
             if choice.padding is not None:
                 raise PhotoError(f"cannot add borders to {photo.path} without loss")
             with self._clock.part("encode"):
-                return make_lossless_crop(photo, choice.window, stripped=options.is_stripped)
+                return self._noted(
+                    make_lossless_crop(photo, choice.window, stripped=options.is_stripped)
+                )
         if options.is_lossless and as_format in ("avif", "heic"):
             raise PhotoError(f"cannot write {photo.path} as {as_format} without loss; take PNG")
         with self._clock.part("decode"):
             photo = self._decoded
         with self._clock.part("encode"):
-            return make_crop(photo, choice, as_format=as_format, options=options)
+            return self._noted(make_crop(photo, choice, as_format=as_format, options=options))
+
+    def _noted(self, crop: EncodedCrop) -> bytes:
+        """Return the bytes of a crop, and take note of what is said of it."""
+        self.warnings += [text for text in crop.warnings if text not in self.warnings]
+        return crop.data
 
     @cached_property
     def _decoded(self) -> LoadedPhoto:

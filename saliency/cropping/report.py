@@ -34,6 +34,7 @@ class CropReport:
         overlay: the overlay, if one was written.
         timing_ms: how long each part took.
         preview: the photo as the model sees it, if asked for.
+        warnings: what is wrong with the photo, and what its crops do not hold of its file.
     """
 
     photo: Path
@@ -44,6 +45,7 @@ class CropReport:
     overlay: Path | None
     timing_ms: dict[str, float]
     preview: NDArray[np.uint8] | None
+    warnings: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -55,6 +57,7 @@ class CropReport:
         files: tuple[tuple[Path | None, ...], ...] | None = None,
         overlay: Path | None = None,
         preview: NDArray[np.uint8] | None = None,
+        warnings: Sequence[str] = (),
     ) -> "CropReport":
         """Return the report on a photo that was looked at; `files` is None if none is written."""
         return cls(
@@ -66,6 +69,7 @@ class CropReport:
             overlay=overlay,
             timing_ms=clock.parts_ms,
             preview=preview,
+            warnings=tuple(warnings),
         )
 
     def to_json(self, *, status: str = "cropped", has_timing: bool = False) -> dict[str, Any]:
@@ -85,6 +89,7 @@ class CropReport:
             "windows": windows,
             "overlay": None if self.overlay is None else str(self.overlay),
             "timing_ms": timing if has_timing else None,
+            "warnings": list(self.warnings),
         }
 
     def to_text(self) -> str:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from saliency.geometry import Size
-from saliency.photo.metadata import Metadata
+from saliency.photo.metadata.file_metadata import Metadata
 
 Subsampling = str
 """How JPEG samples colours: `4:4:4`, `4:2:2` or `4:2:0`."""
@@ -43,6 +43,7 @@ def decode_jpeg(data: bytes, image: Image.Image, least_size: Size) -> NDArray[np
             min_width=width,
             min_height=height,
             min_factor=1,
+            strict=False,  # what is wrong with a file is found by its bytes
         )
     except (ValueError, RuntimeError, MemoryError):
         return None
@@ -80,7 +81,7 @@ _ICC_NAME = b"ICC_PROFILE\0"
 _ICC_PART = _MOST_BYTES - len(_ICC_NAME) - 2
 
 
-_APP1, _APP2, _APP13 = 0xE1, 0xE2, 0xED
+_APP1, _APP2, _APP13, _COMMENT = 0xE1, 0xE2, 0xED, 0xFE
 _JFIF = slice(2, 4), slice(6, 11)
 
 
@@ -96,6 +97,8 @@ def with_segments(jpeg: bytes, metadata: Metadata) -> bytes:
     """
     end = _jfif_end(jpeg)
     segments = [(_APP1, metadata.exif), (_APP1, metadata.xmp and _XMP_NAME + metadata.xmp)]
+    if metadata.comment:
+        segments.append((_COMMENT, metadata.comment))
     if metadata.iptc:
         segments.append((_APP13, _photoshop(metadata.iptc)))
     profile = metadata.icc_profile or b""
@@ -109,6 +112,13 @@ def with_segments(jpeg: bytes, metadata: Metadata) -> bytes:
         if 0 < len(content) <= _MOST_BYTES
     )
     return b"".join([_with_dpi(jpeg[:end], metadata.dpi), inserted, memoryview(jpeg)[end:]])
+
+
+def segments_too_long(metadata: Metadata) -> list[str]:
+    """Return which parts of metadata do not fit into a segment of 64 kB, by their names."""
+    xmp = len(metadata.xmp) + len(_XMP_NAME)
+    parts = (("EXIF", len(metadata.exif)), ("XMP", xmp), ("IPTC", len(metadata.iptc) + 26))
+    return [name for name, length in parts if length > _MOST_BYTES]
 
 
 def _jfif_end(jpeg: bytes) -> int:

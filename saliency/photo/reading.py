@@ -11,18 +11,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
+from threading import Lock
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from saliency.errors import PhotoError, first_line
 from saliency.geometry import Size
 from saliency.photo.animation import Frame, read_frames
 from saliency.photo.colour import pixels_to_srgb
+from saliency.photo.damage import Fault, jpeg_faults
 from saliency.photo.formats import HEAD_BYTES, photo_format, register_heif
 from saliency.photo.jpeg import decode_jpeg
-from saliency.photo.metadata import ORIENTATION, Metadata, read_exif, read_metadata
+from saliency.photo.metadata.file_metadata import ORIENTATION, Metadata, read_exif, read_metadata
 from saliency.photo.pixels import Pixels, pixel_size, turned_upright
 from saliency.photo.sixteen_bit import is_sixteen_bit, loses_depth, read_sixteen_bit
 
@@ -30,6 +33,13 @@ MOST_PIXELS = 178_000_000
 """A larger photo is refused before it is decoded: it would take gigabytes of memory.
 
 Of an animation, the pixels of all frames together."""
+
+_RAW_SUFFIXES = (
+    *(".nef", ".nrw", ".dng", ".cr2", ".arw", ".sr2", ".srf", ".pef", ".iiq", ".3fr"),
+    *(".erf", ".mef", ".mos", ".dcr", ".kdc", ".raf", ".rw2", ".orf"),
+)
+_SUBFILE, _SUB_DIRECTORIES, _DNG_VERSION = 0x00FE, 0x014A, 0xC612
+_LENIENT = Lock()
 
 MOST_BYTES = 1 << 30
 """A larger file is refused before it is read."""
@@ -52,6 +62,8 @@ class LoadedPhoto:
         sampling: of a JPEG, how often each colour is sampled across and down; empty for others.
         frames: of an animation, all frames, upright; empty for a still photo.
         loop: how often an animation is to be played, 0 for ever; None where the file does not say.
+        faults: what is wrong with the file, although it could be decoded.
+        warnings: what of it no crop can show or keep, each in a few words.
     """
 
     path: Path
@@ -65,6 +77,8 @@ class LoadedPhoto:
     sampling: tuple[Size, ...] = ()
     frames: tuple[Frame, ...] = ()
     loop: int | None = None
+    faults: tuple[Fault, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def has_reduced_chroma(self) -> bool:
@@ -133,6 +147,9 @@ def decode_photo(
             safely.
     """
     image = _open(data, path)
+    faults = []
+    if image.format in ("JPEG", "MPO"):
+        faults = jpeg_faults(data, is_multi_picture=image.format == "MPO")
     exif = read_exif(image)
     # Pillow turns a TIFF upright by itself as it decodes it.
     orientation = 1 if image.format == "TIFF" else exif.get(ORIENTATION, 1)
@@ -141,13 +158,14 @@ def decode_photo(
     stored_size = image.size
     size = stored_size[::-1] if is_turned else stored_size
     least = size if least_size is None else least_size(size)
-    stored = _decode(image, data, path, least[::-1] if is_turned else least)
+    image, stored, found = _decode(image, data, path, least[::-1] if is_turned else least)
     metadata = read_metadata(image, exif, data)
     frames = read_frames(image, path, orientation=orientation, most_pixels=MOST_PIXELS)
+    pixels = frames[0].image if frames else turned_upright(stored, orientation)
     return LoadedPhoto(
         path=path,
         data=data,
-        pixels=frames[0].image if frames else turned_upright(stored, orientation),
+        pixels=pixels,
         size=size,
         format="JPEG" if image.format in (None, "MPO") else str(image.format),
         orientation=orientation,
@@ -156,7 +174,19 @@ def decode_photo(
         sampling=tuple((layer[1], layer[2]) for layer in getattr(image, "layer", ())),
         frames=frames,
         loop=image.info.get("loop"),
+        faults=(*faults, *found),
+        warnings=_warnings(image, frames),
     )
+
+
+def _warnings(image: Image.Image, frames: tuple[Frame, ...]) -> tuple[str, ...]:
+    """Return what of a file no crop can show."""
+    count = getattr(image, "n_frames", 1)
+    if image.format in ("TIFF", "HEIF") and count > 1:
+        return (f"only the first of its {count} pages is cropped",)
+    if image.format in ("AVIF", "GIF", "PNG", "WEBP") and count > 1 and not frames:
+        return (f"only the first of its {count} pictures is cropped",)
+    return ()
 
 
 def decoded_for(photo: LoadedPhoto, least_size: Size) -> LoadedPhoto:
@@ -173,7 +203,7 @@ def decoded_for(photo: LoadedPhoto, least_size: Size) -> LoadedPhoto:
     if photo.frames or (width >= least_size[0] and height >= least_size[1]):
         return photo
     least = least_size[::-1] if photo.orientation > 4 else least_size
-    stored = _decode(_open(photo.data, photo.path), photo.data, photo.path, least)
+    _, stored, _ = _decode(_open(photo.data, photo.path), photo.data, photo.path, least)
     return replace(photo, pixels=turned_upright(stored, photo.orientation))
 
 
@@ -225,9 +255,13 @@ def _open(data: bytes, path: Path) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise PhotoError(_too_large(path)) from error
     except UnidentifiedImageError as error:
-        raise PhotoError(_no_photo(path)) from error
+        raise PhotoError(
+            f"{path} is {name}, but of a kind that cannot be read, or damaged"
+        ) from error
     except Exception as error:  # readers of headers raise almost anything on damaged bytes
         raise PhotoError(f"{path} is damaged: {first_line(error)}") from error
+    if _is_raw(image, path):
+        raise PhotoError(f"{path} is a camera's raw file: develop it first, then crop the result")
     if image.width * image.height > MOST_PIXELS:
         raise PhotoError(_too_large(path))
     if image.mode == "F":
@@ -240,18 +274,61 @@ def _open(data: bytes, path: Path) -> Image.Image:
     return image
 
 
-def _decode(image: Image.Image, data: bytes, path: Path, least: Size) -> Pixels:
-    """Decode the pixels of a photo whose header has been read, as they are stored."""
+def _is_raw(image: Image.Image, path: Path) -> bool:
+    """Return whether an opened TIFF is a camera's raw file, of which it shows a thumbnail only.
+
+    By its ending, by what DNG states, or by a first picture that is said to be reduced and has the
+    real one below it, as in NEF, ARW and PEF.
+    """
+    if image.format != "TIFF":
+        return False
+    tags: Any = getattr(image, "tag_v2", {})
+    is_reduced = bool(int(tags.get(_SUBFILE, 0)) & 1) and _SUB_DIRECTORIES in tags
+    return path.suffix.lower() in _RAW_SUFFIXES or _DNG_VERSION in tags or is_reduced
+
+
+def _decode(
+    image: Image.Image, data: bytes, path: Path, least: Size
+) -> tuple[Image.Image, Pixels, list[Fault]]:
+    """Decode the pixels of a photo whose header has been read, as they are stored.
+
+    Returns:
+        The image, the pixels, and what was wrong with them.
+    """
     pixels: Pixels | None = decode_jpeg(data, image, least)
     if pixels is not None:
-        return pixels
+        return image, pixels, []
+    faults = []
     try:
         image.draft(None, least)
         image.load()
     except Exception as error:  # decoders raise almost anything on damaged bytes
-        raise PhotoError(f"{path} is damaged or cut short: {first_line(error)}") from error
-    deep = read_sixteen_bit(data, image) if is_sixteen_bit(data, image) else None
-    return image if deep is None else deep
+        lenient = _load_leniently(data, str(image.format))
+        if lenient is None:
+            message = f"{path} is damaged or cut short: {first_line(error)}"
+            raise PhotoError(message) from error
+        image, faults = lenient, [Fault("truncated", "part of it is missing or damaged")]
+    if is_sixteen_bit(data, image):
+        deep = read_sixteen_bit(data, image)
+        return image, image if deep is None else deep, faults
+    return image, image, faults
+
+
+def _load_leniently(data: bytes, name: str) -> Image.Image | None:
+    """Return what can be decoded of a damaged file; None for nothing.
+
+    Pillow has one switch for that, for all threads; it is on for no longer than this takes.
+    """
+    with _LENIENT:
+        before, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, True
+        try:
+            image = Image.open(BytesIO(data), formats=(name,))
+            image.load()
+        except Exception:  # likewise
+            return None
+        finally:
+            ImageFile.LOAD_TRUNCATED_IMAGES = before
+    return image
 
 
 def _no_photo(path: Path) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from saliency.photo.metadata import Metadata
+from saliency.photo.metadata.file_metadata import Metadata
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PIXEL_CHUNKS = {b"IHDR", b"tRNS", b"IDAT", b"IEND"}

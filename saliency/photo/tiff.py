@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, TiffTags
 
-from saliency.photo.metadata import TIFF_LAYOUT_TAGS, Metadata, as_bytes
+from saliency.photo.metadata.file_metadata import TIFF_LAYOUT_TAGS, Metadata, as_bytes
 from saliency.photo.pixels import Pixels
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _COLOURS = 0x0100, 0x0101, 0x0102, 0x0103, 0x0106

@@ -12,8 +12,8 @@ from saliency.errors import first_line
 from saliency.geometry import Size
 from saliency.photo.colour import convert_to_srgb, eight_bits, over_colour
 from saliency.photo.formats import CropFormat, register_heif
-from saliency.photo.jpeg import encode_jpeg, with_segments
-from saliency.photo.metadata import Metadata
+from saliency.photo.jpeg import encode_jpeg, segments_too_long, with_segments
+from saliency.photo.metadata.file_metadata import Metadata
 from saliency.photo.pixels import Pixels, as_image
 from saliency.photo.sixteen_bit import encode_sixteen_bit_png
 from saliency.photo.tiff import encode_tiff
@@ -138,6 +138,29 @@ def save(
     buffer = BytesIO()
     first.save(buffer, PILLOW_NAMES.get(as_format, as_format), **options)
     return buffer.getvalue()
+
+
+def losses(metadata: Metadata, pixels: Pixels, as_format: CropFormat) -> list[str]:
+    """Return what a photo's file holds and a crop in a format cannot, each in a few words."""
+    has_exif = as_format != "gif"
+    parts = (
+        ("EXIF", metadata.exif, has_exif),
+        ("XMP", metadata.xmp, has_exif),
+        ("IPTC records", metadata.iptc, as_format in ("jpeg", "tiff")),
+        ("texts", metadata.texts, as_format == "png"),
+        ("comment", metadata.comment, as_format in ("jpeg", "gif")),
+    )
+    lost = [
+        f"its {name}, which {as_format} cannot hold"
+        for name, had, held in parts
+        if had and not held
+    ]
+    if as_format == "jpeg":
+        lost += [f"its {name}, too long for a JPEG" for name in segments_too_long(metadata)]
+    is_deep = isinstance(pixels, np.ndarray) and pixels.dtype == np.uint16
+    if is_deep and as_format not in ("png", "tiff"):
+        lost.append(f"half of its 16 bits per channel, of which {as_format} holds 8")
+    return [f"not kept: {text}" for text in lost]
 
 
 def check_opens(data: bytes, as_format: CropFormat, size: Size, frame_count: int = 1) -> None:

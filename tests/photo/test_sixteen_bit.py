@@ -8,7 +8,7 @@ from runtime_fixtures import crop_bytes
 
 from saliency.cropping.options import Output
 from saliency.geometry import Window
-from saliency.photo.metadata import Metadata
+from saliency.photo.metadata.file_metadata import Metadata
 from saliency.photo.reading import load_photo
 from saliency.photo.sixteen_bit import encode_sixteen_bit_png
 from saliency.photo.tiff import encode_tiff

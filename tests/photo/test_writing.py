@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageCms
 from runtime_fixtures import quarters
 
-from saliency.photo.metadata import Metadata
+from saliency.photo.metadata.file_metadata import Metadata
 from saliency.photo.writing import Encoding, encode, fit_mode
 
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

@@ -3,10 +3,12 @@
 import argparse
 import re
 from pathlib import Path
+from typing import get_args
 
 from saliency.batch.naming import CANDIDATE_PATTERN, DEFAULT_PATTERN, parse_pattern
 from saliency.commands.arguments.choice import checked_by
 from saliency.geometry import Size
+from saliency.photo.damage import DEFAULT_FAIL_ON, FailOn
 from saliency.photo.formats import SUFFIXES
 
 QUALITY = 92
@@ -30,6 +32,14 @@ def add_input_options(parser: argparse.ArgumentParser) -> None:
         "--null",
         action="store_true",
         help="lists (--from-file, --rejects) have NULs between names, as `find -print0` writes",
+    )
+    add(
+        "--fail-on",
+        choices=get_args(FailOn),
+        default=DEFAULT_FAIL_ON,
+        help="refuse photos that are damaged and can be decoded all the same: those whose end is "
+        "missing (truncated), or with any fault (warning) (default: %(default)s: they are cropped "
+        "with a warning)",
     )
 
 

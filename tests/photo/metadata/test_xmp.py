@@ -1,6 +1,6 @@
 import pytest
 
-from saliency.photo.xmp import crop_xmp
+from saliency.photo.metadata.xmp import crop_xmp
 
 RDF = 'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"'
 NAMES = {

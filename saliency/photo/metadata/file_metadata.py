@@ -14,7 +14,7 @@ from typing import Any
 from PIL import ExifTags, Image
 
 from saliency.geometry import Size
-from saliency.photo.exif_block import PREFIX, ExifBlock
+from saliency.photo.metadata.exif_block import PREFIX, ExifBlock
 
 ORIENTATION = 0x0112
 
@@ -124,7 +124,7 @@ def crop_metadata(
     warnings = list(metadata.warnings)
     xmp = metadata.xmp
     if xmp:
-        from saliency.photo.xmp import crop_xmp  # noqa: PLC0415  few photos have any
+        from saliency.photo.metadata.xmp import crop_xmp  # noqa: PLC0415  few photos have any
 
         xmp = crop_xmp(xmp, size, orientation=orientation)
         if not xmp:
