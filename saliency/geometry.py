@@ -40,6 +40,12 @@ def aspect_name(text: str) -> str:
     return re.sub("[:/]", "x", text.strip().lower())
 
 
+def fitting_size(bounds: Size, ratio: Fraction) -> Size:
+    """Return the largest width and height of a ratio within bounds, at least one pixel each."""
+    width = min(Fraction(bounds[0]), bounds[1] * ratio)
+    return max(1, round(width)), max(1, round(width / ratio))
+
+
 def largest_size(photo_size: Size, ratio: Fraction) -> Size:
     """Return width and height of the largest window of a ratio that fits into a photo.
 

@@ -78,4 +78,4 @@ def crop_bytes(photo, window, as_format, *, padding=None, stripped=False, **opti
     """Return the crop of a photo to a window, as the bytes of a file."""
     choice = Choice("any", "moved", "", window, 0.5, window, 0.5, 0.0, None, padding)
     wanted = CropOptions(aspects={}, is_stripped=stripped, **options)
-    return make_crop(photo, choice, as_format=as_format, options=wanted)
+    return make_crop(photo, choice, as_format=as_format, options=wanted).data

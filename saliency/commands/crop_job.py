@@ -224,6 +224,7 @@ def _quiet_libraries(*, single_threaded: bool = False) -> Iterator[None]:
     logging: Any = cv2.utils.logging
     before = cv2.getNumThreads(), logging.getLogLevel()
     logging.setLogLevel(0)
+    restore = _silence_libraries()
     if single_threaded:
         cv2.setNumThreads(1)
     try:
@@ -231,8 +232,36 @@ def _quiet_libraries(*, single_threaded: bool = False) -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     finally:
+        restore()
         cv2.setNumThreads(before[0])
         logging.setLogLevel(before[1])
+
+
+def _silence_libraries() -> Callable[[], None]:
+    """Keep libtiff, libpng and their like off standard error; return what undoes it.
+
+    They write to its file descriptor, which gets to go nowhere; Python's own stream goes on to
+    where it went before.
+    """
+    try:
+        descriptor = sys.stderr.fileno()
+    except (OSError, ValueError):  # captured, or closed
+        return lambda: None
+    if descriptor != 2:
+        return lambda: None
+    before, stream = os.dup(2), sys.stderr
+    sys.stderr.flush()
+    sys.stderr = open(before, "w", buffering=1, closefd=False)  # noqa: SIM115  closed below
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+
+    def restore() -> None:
+        sys.stderr.flush()
+        sys.stderr = stream
+        os.dup2(before, 2)
+        os.close(before)
+
+    return restore
 
 
 def _progress_bar(photo_count: int) -> AbstractContextManager[Any]:

@@ -1,6 +1,7 @@
 """Cut a window out of a photo and encode it with what the photo metadata."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 from PIL import Image, ImageColor
@@ -15,7 +16,7 @@ from saliency.photo.jpeg import with_segments
 from saliency.photo.lossless_jpeg import cut_lossless
 from saliency.photo.metadata.file_metadata import Metadata, crop_metadata
 from saliency.photo.pixels import Box, Pixels, as_image, cropped, pixel_size, resampled
-from saliency.photo.reading import LoadedPhoto
+from saliency.photo.reading import LoadedPhoto, is_lossless_webp
 from saliency.photo.writing import Encoding, check_opens, encode, fit_mode, losses, save
 
 _ANIMATED: tuple[CropFormat, ...] = ("gif", "webp", "png", "avif")
@@ -54,7 +55,15 @@ def make_crop(
         PhotoError: the format cannot hold the crop.
     """
     encoding = options.encoding
-    cut = _Cut(photo.size, choice, options.output, encoding.background)
+    if as_format == "webp" and is_lossless_webp(photo):
+        encoding = replace(encoding, lossless=True)
+    cut = _Cut(
+        photo.size,
+        choice,
+        options.output,
+        encoding.background,
+        options.aspects.get(choice.aspect),
+    )
     metadata = crop_metadata(photo.metadata, cut.size, stripped=options.is_stripped)
     frames = photo.frames if as_format in _ANIMATED else ()
     try:
@@ -106,6 +115,7 @@ class _Cut:
     choice: Choice
     output: Output
     background: str
+    ratio: Fraction | None
 
     @property
     def window(self) -> Window:
@@ -125,7 +135,7 @@ class _Cut:
     @property
     def size(self) -> Size:
         """Width and height of the crop."""
-        return self.output.size_of(self.padded_size)
+        return self.output.size_of(self.padded_size, self.ratio)
 
     def of(self, pixels: Pixels) -> Pixels:
         """Return the crop of pixels, in their own mode wherever that can be."""

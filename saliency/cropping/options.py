@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from saliency.crop_windows.options import ChoiceOptions
-from saliency.geometry import Size
+from saliency.geometry import Size, fitting_size
 from saliency.photo.damage import DEFAULT_FAIL_ON, FailOn
 from saliency.photo.formats import CropFormat
 from saliency.photo.writing import Encoding
@@ -27,20 +27,23 @@ class Output:
     exact_size: Size | None = None
     bounds: Size | None = None
 
-    def size_of(self, window_size: Size) -> Size:
-        """Return the size at which a window (with its borders, if any) is written."""
+    def size_of(self, window_size: Size, ratio: Fraction | None = None) -> Size:
+        """Return the size at which a window is written.
+
+        Args:
+            window_size: width and height of the window, with its borders if it has any.
+            ratio: that was asked for, by which one longest side makes one size whatever the
+                photo; None for that of the window.
+        """
         if self.exact_size is not None:
             return self.exact_size
-        longest = max(window_size)
-        factor = 1.0
-        if self.max_size is not None and longest > self.max_size:
-            factor = self.max_size / longest
-        elif self.scale is not None:
-            factor = self.scale
-        elif self.bounds is not None:
-            factor = min(most / side for most, side in zip(self.bounds, window_size, strict=True))
-        width, height = (max(1, round(side * factor)) for side in window_size)
-        return width, height
+        width, height = window_size
+        if self.max_size is not None and max(window_size) > self.max_size:
+            return fitting_size((self.max_size, self.max_size), ratio or Fraction(width, height))
+        if self.bounds is not None:
+            return fitting_size(self.bounds, ratio or Fraction(width, height))
+        factor = 1.0 if self.scale is None else self.scale
+        return max(1, round(width * factor)), max(1, round(height * factor))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -135,7 +135,9 @@ class PhotoCutter:
         factor = 0.0
         for choice in self._choices:
             window_size = padded_size(choice)
-            written = self._options.output.size_of(window_size)
+            written = self._options.output.size_of(
+                window_size, self._options.aspects.get(choice.aspect)
+            )
             ratios = (one / other for one, other in zip(written, window_size, strict=True))
             factor = max(factor, *ratios)
         width, height = (min(side, ceil(side * factor)) for side in self._photo.size)

@@ -105,11 +105,14 @@ def find_problems(
 def _faults(photo: Scene | MappedPhoto) -> Iterator[Fault]:
     """Yield what keeps a photo or its map from being used."""
     try:
-        height, width, _ = to_srgb(load_photo(photo.path)).shape
+        loaded = load_photo(photo.path)
+        height, width, _ = to_srgb(loaded).shape
     except SaliencyError as error:
         message = f"{error}; unpack or download it again"
         yield Fault("images that cannot be decoded", message)
         return
+    for fault in loaded.faults:
+        yield Fault("images that are damaged", f"{photo.path}: {fault.text}; download it again")
     if isinstance(photo, MappedPhoto):
         try:
             load_map(photo.density, width=width, height=height)

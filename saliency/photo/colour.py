@@ -8,6 +8,7 @@ from PIL import Image
 
 from saliency.geometry import Size
 from saliency.photo.pixels import Pixels, as_image, shrunk
+from saliency.photo.stated_colour import is_built
 
 
 def pixels_to_srgb(
@@ -39,6 +40,8 @@ def convert_to_srgb(image: Image.Image, icc_profile: bytes | None) -> Image.Imag
     """Return an image of 8 bits per channel as sRGB: mode RGB, or RGBA where it has alpha."""
     alpha = image.getchannel("A") if image.mode in ("LA", "RGBA") else None
     colours = image.convert(image.mode.rstrip("A")) if alpha is not None else image
+    if colours.mode == "L" and is_built(icc_profile):
+        colours = colours.convert("RGB")
     converted = _apply_profile(colours, icc_profile) if icc_profile else None
     colours = converted if converted is not None else colours.convert("RGB")
     if alpha is not None:

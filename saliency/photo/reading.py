@@ -28,6 +28,11 @@ from saliency.photo.jpeg import decode_jpeg
 from saliency.photo.metadata.file_metadata import ORIENTATION, Metadata, read_exif, read_metadata
 from saliency.photo.pixels import Pixels, pixel_size, turned_upright
 from saliency.photo.sixteen_bit import is_sixteen_bit, loses_depth, read_sixteen_bit
+from saliency.photo.stated_colour import (
+    code_points_of_heif,
+    profile_of_code_points,
+    profile_of_png,
+)
 
 MOST_PIXELS = 178_000_000
 """A larger photo is refused before it is decoded: it would take gigabytes of memory.
@@ -47,7 +52,7 @@ MOST_BYTES = 1 << 30
 
 @dataclass(frozen=True)
 class LoadedPhoto:
-    """A decoded photo, upright, with what its file metadata.
+    """A decoded photo, upright, with what else its file holds.
 
     Attributes:
         path: the file.
@@ -159,7 +164,7 @@ def decode_photo(
     size = stored_size[::-1] if is_turned else stored_size
     least = size if least_size is None else least_size(size)
     image, stored, found = _decode(image, data, path, least[::-1] if is_turned else least)
-    metadata = read_metadata(image, exif, data)
+    metadata = _with_stated_colours(read_metadata(image, exif, data), image, data, path)
     frames = read_frames(image, path, orientation=orientation, most_pixels=MOST_PIXELS)
     pixels = frames[0].image if frames else turned_upright(stored, orientation)
     return LoadedPhoto(
@@ -177,6 +182,26 @@ def decode_photo(
         faults=(*faults, *found),
         warnings=_warnings(image, frames),
     )
+
+
+def _with_stated_colours(
+    metadata: Metadata, image: Image.Image, data: bytes, path: Path
+) -> Metadata:
+    """Return metadata with a profile of the colours that a file states without one."""
+    if metadata.icc_profile is not None or image.format not in ("PNG", "AVIF", "HEIF"):
+        return metadata
+    try:
+        if image.format == "PNG":
+            profile = profile_of_png(metadata.colour_chunks)
+        else:
+            points = code_points_of_heif(data)
+            profile = None if points is None else profile_of_code_points(points)
+    except ValueError as error:
+        raise PhotoError(
+            f"expected colours of a known standard range, {path} has others: {error}; convert it "
+            "to sRGB or Display P3 first"
+        ) from error
+    return replace(metadata, icc_profile=profile)
 
 
 def _warnings(image: Image.Image, frames: tuple[Frame, ...]) -> tuple[str, ...]:
@@ -218,6 +243,11 @@ def to_srgb(photo: LoadedPhoto, most_size: Size | None = None) -> NDArray[np.uin
             it (`pixels.shrunk`).
     """
     return pixels_to_srgb(photo.pixels, photo.metadata.icc_profile, most_size)
+
+
+def is_lossless_webp(photo: LoadedPhoto) -> bool:
+    """Return whether a photo is a WebP whose pixels, of all frames, are stored without loss."""
+    return photo.format == "WEBP" and b"VP8L" in photo.data and b"VP8 " not in photo.data
 
 
 def read_bytes(path: Path) -> bytes:

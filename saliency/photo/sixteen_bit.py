@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from saliency.photo.metadata.file_metadata import Metadata
+from saliency.photo.stated_colour import is_built
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PIXEL_CHUNKS = {b"IHDR", b"tRNS", b"IDAT", b"IEND"}
@@ -81,7 +82,8 @@ def encode_sixteen_bit_png(pixels: NDArray[np.uint16], metadata: Metadata) -> by
         _, encoded = cv2.imencode(".png", _red_first(pixels))
         data = encoded.tobytes()
     chunks = b"".join(png_chunk(name, content) for name, content in metadata.colour_chunks)
-    if metadata.icc_profile is not None:
+    is_stated = is_built(metadata.icc_profile) and metadata.colour_chunks
+    if metadata.icc_profile is not None and not is_stated:
         profile = b"ICC Profile\0\0" + zlib.compress(metadata.icc_profile)
         chunks = png_chunk(b"iCCP", profile)
     if metadata.dpi is not None:

@@ -16,6 +16,7 @@ from saliency.photo.jpeg import encode_jpeg, segments_too_long, with_segments
 from saliency.photo.metadata.file_metadata import Metadata
 from saliency.photo.pixels import Pixels, as_image
 from saliency.photo.sixteen_bit import encode_sixteen_bit_png
+from saliency.photo.stated_colour import is_built
 from saliency.photo.tiff import encode_tiff
 
 Subsampling = Literal["4:4:4", "4:2:2", "4:2:0"]
@@ -206,7 +207,8 @@ def metadata_options(metadata: Metadata, as_format: CropFormat) -> dict[str, Any
     options: dict[str, Any] = {}
     if as_format == "gif":
         return {"comment": metadata.comment} if metadata.comment else {}
-    if metadata.icc_profile is not None:
+    has_chunks = as_format == "png" and is_built(metadata.icc_profile) and metadata.colour_chunks
+    if metadata.icc_profile is not None and not has_chunks:
         options["icc_profile"] = metadata.icc_profile
     if metadata.exif:
         options["exif"] = metadata.exif
@@ -220,7 +222,7 @@ def metadata_options(metadata: Metadata, as_format: CropFormat) -> dict[str, Any
 def _png_options(metadata: Metadata) -> dict[str, Any]:
     """Return the options of Pillow's PNG writer: resolution, colours, XMP and texts."""
     chunks = PngInfo()
-    if metadata.icc_profile is None:
+    if metadata.icc_profile is None or is_built(metadata.icc_profile):
         for name, content in metadata.colour_chunks:
             chunks.add(name, content)
     if metadata.xmp:
@@ -245,20 +247,28 @@ def fit_mode(
 ) -> tuple[Image.Image, bytes | None]:
     """Return the image in a mode that the format has, and the profile that describes it then."""
     modes = _MODES[as_format]
+    is_grey = image.mode in ("1", "L", "LA") and as_format != "png"
+    if is_built(icc_profile) and is_grey and not image.has_transparency_data:
+        return fit_mode(convert_to_srgb(eight_bits(image), icc_profile), None, as_format, encoding)
     if as_format in _WITHOUT_PROFILE and icc_profile is not None:
-        image = convert_to_srgb(eight_bits(image), icc_profile)
-        return image, None
+        return convert_to_srgb(eight_bits(image), icc_profile), None
     has_lost_alpha = image.has_transparency_data and (
         as_format == "jpeg" or (image.mode not in ("LA", "RGBA") and as_format not in _WITH_KEY)
     )
-    if image.mode in modes and not has_lost_alpha:
-        return image, icc_profile
-    image = eight_bits(image)
-    if image.mode in modes:
-        return image, icc_profile
+    if image.mode not in modes or has_lost_alpha:
+        image = eight_bits(image)
+        if image.mode not in modes:
+            return _converted(image, icc_profile, as_format, encoding)
+    return image, icc_profile
+
+
+def _converted(
+    image: Image.Image, icc_profile: bytes | None, as_format: CropFormat, encoding: Encoding
+) -> tuple[Image.Image, bytes | None]:
+    """Return an image of 8 bits in a mode that the format has, and its profile then."""
     if as_format == "jpeg" and image.mode == "RGBA":
         return over_colour(image, encoding.background), icc_profile
-    if image.mode == "LA" and "RGBA" in modes and icc_profile is None:
+    if image.mode == "LA" and "RGBA" in _MODES[as_format] and icc_profile is None:
         return image.convert("RGBA"), None
     converted = convert_to_srgb(image, icc_profile)
     return (over_colour(converted, encoding.background) if as_format == "jpeg" else converted), None

@@ -82,6 +82,7 @@ def test_json_tells_windows_shares_and_files(crop, photo, tmp_path, capsys):
         "content": {"x": 0, "y": 0, "width": 640, "height": 480},
         "overlay": str(out / "photo-overlay.png"),
         "timing_ms": None,
+        "warnings": [],
     }
     assert window.pop("share") > 0.9
     assert window.pop("centre_share") < 0.8

@@ -180,7 +180,7 @@ def test_json_has_its_keys_in_their_order(photo, run):
     report = json.loads(line)
     assert list(report) == [
         *("schema", "photo", "status", "width", "height", "content"),
-        *("windows", "overlay", "timing_ms"),
+        *("windows", "overlay", "timing_ms", "warnings"),
     ]
     assert list(report["windows"][0]) == [
         *("aspect", "outcome", "reason", "x", "y", "width", "height", "share", "centre_share"),

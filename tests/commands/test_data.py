@@ -46,12 +46,12 @@ def test_photos_that_are_cut_off_are_a_counted_problem_and_status_1(spots, tmp_p
         photo.write_bytes(photo.read_bytes()[:-200])
     sheet = tmp_path / "sheet.png"
     assert data.main(["check", f"folder:{spots}", "--sheet", str(sheet)]) == 1
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if "problem" in line]
-    assert "2 images that cannot be decoded, the first: " in line
-    assert "03.png" in line
-    assert "download it again" in line
+    (damaged,) = [line for line in capsys.readouterr().out.splitlines() if "problem" in line]
+    assert "2 images that are damaged, the first: " in damaged
+    assert "03.png" in damaged
+    assert "download it again" in damaged
     with Image.open(sheet) as picture:
-        assert picture.getpixel((3 * 280 + 1, 1)) == (150, 0, 0)
+        assert picture.getpixel((3 * 280 + 1, 1)) != (150, 0, 0)  # what can be seen is shown
 
 
 def test_faults_are_counted_by_kind_with_the_first_place_and_a_remedy(spots, tmp_path, capsys):

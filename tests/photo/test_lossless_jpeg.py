@@ -42,7 +42,7 @@ def shown(data):
 def test_pixels_are_those_that_a_viewer_shows_of_the_photo(tmp_path, orientation, subsampling):
     photo = photo_in(tmp_path, orientation=orientation, subsampling=subsampling)
     window = snapped(photo, Window(photo.size[0] // 3, photo.size[1] // 4, 30, 33))
-    crop = shown(make_lossless_crop(photo, window))
+    crop = shown(make_lossless_crop(photo, window).data)
     whole = shown(photo.data)
     inside = whole[window.y : window.y + 33, window.x : window.x + 30]
     # Colours of half the resolution are interpolated from beyond the border: not at the edges.
@@ -52,14 +52,14 @@ def test_pixels_are_those_that_a_viewer_shows_of_the_photo(tmp_path, orientation
 @needs_library
 def test_orientation_and_size_in_the_exif_are_those_of_what_is_stored(tmp_path):
     photo = photo_in(tmp_path, orientation=6)
-    crop = Image.open(BytesIO(make_lossless_crop(photo, snapped(photo, Window(0, 0, 40, 64)))))
+    crop = Image.open(BytesIO(make_lossless_crop(photo, snapped(photo, Window(0, 0, 40, 64))).data))
     assert (crop.size, crop.getexif()[0x0112], crop.getexif()[0x010F]) == ((64, 40), 6, "Camera")
 
 
 @needs_library
 def test_stripped_crop_keeps_its_orientation_only(tmp_path):
     photo = photo_in(tmp_path, orientation=6)
-    data = make_lossless_crop(photo, snapped(photo, Window(0, 0, 40, 64)), stripped=True)
+    data = make_lossless_crop(photo, snapped(photo, Window(0, 0, 40, 64)), stripped=True).data
     assert dict(Image.open(BytesIO(data)).getexif()) == {0x0112: 6}
 
 

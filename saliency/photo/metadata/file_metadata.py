@@ -152,15 +152,13 @@ def exif_of_tags(exif: Image.Exif) -> bytes:
     """
     kept = Image.Exif()
     for tag, value in exif.items():
-        if tag not in TIFF_LAYOUT_TAGS and tag != _IPTC_TAG:
+        if tag not in (*TIFF_LAYOUT_TAGS, _IPTC_TAG, _EXIF_IFD, _GPS_IFD):
             kept[tag] = as_bytes(value)
     if exif:
         kept[ORIENTATION] = 1  # Pillow turns a TIFF upright as it decodes it
     for ifd in (_EXIF_IFD, _GPS_IFD):
         if ifd in exif:
-            inner = kept.get_ifd(ifd)
-            inner.update({tag: as_bytes(value) for tag, value in exif.get_ifd(ifd).items()})
-            kept[ifd] = inner
+            kept[ifd] = {tag: as_bytes(value) for tag, value in exif.get_ifd(ifd).items()}
     return kept.tobytes() if set(kept) - {ORIENTATION} else b""
 
 
