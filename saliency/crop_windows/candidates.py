@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from saliency.crop_windows.composition import corner_for, find_subject
 from saliency.crop_windows.options import Box, ChoiceOptions
 from saliency.crop_windows.search import (
-    Edges,
     Wishes,
     best_place,
     least_window,
@@ -62,11 +61,42 @@ def read_setting(
     """
     picture = content or Window(0, 0, *photo_size)
     table = ShareTable(density, picture.size)
-    keep = [_edges(box, photo_size, picture, "keep") for box in options.keep]
-    avoid = [_edges(box, photo_size, picture, "avoid") for box in options.avoid]
-    if None in keep:
-        raise PhotoError("a box to keep lies in the border of the photo; --keep-borders shows it")
-    return Setting(density, table, options, Wishes(_found(keep), _found(avoid)))
+    keep = [box_on_photo(box, photo_size, "keep") for box in options.keep]
+    avoid = [box_on_photo(box, photo_size, "avoid").common(picture) for box in options.avoid]
+    for box in keep:
+        if box.common(picture) != box:
+            raise PhotoError(
+                "a box to keep reaches into the border of the "
+                "photo, which is not shown; keep borders (--keep-borders, keep_borders) to show it"
+            )
+    wishes = Wishes(
+        *(
+            tuple(box.moved(-picture.x, -picture.y).box for box in boxes if box is not None)
+            for boxes in (keep, avoid)
+        )
+    )
+    return Setting(density, table, options, wishes)
+
+
+def box_on_photo(box: Box, photo_size: Size, option: str) -> Window:
+    """Return the part of a photo that a box means, in whole pixels.
+
+    Args:
+        box: as it was written.
+        photo_size: width and height of the photo.
+        option: what the box is for, for messages.
+
+    Raises:
+        PhotoError: it lies outside the photo.
+    """
+    edges = box.edges(photo_size)
+    if edges is None:
+        raise PhotoError(
+            f"expected the box to {option} to reach into the {photo_size[0]}x{photo_size[1]} "
+            f"photo, got {box}; give it in percent, or leave this photo out"
+        )
+    left, top, right, bottom = edges
+    return Window(left, top, right - left, bottom - top)
 
 
 def propose(setting: Setting, ratio: Fraction) -> Window:
@@ -160,21 +190,3 @@ def _covered(count: int, start: int, length: int, full: int) -> NDArray[np.float
     borders = np.arange(count + 1) * (full / count)
     overlap = np.minimum(borders[1:], start + length) - np.maximum(borders[:-1], start)
     return np.asarray(np.clip(overlap * (count / full), 0.0, 1.0))
-
-
-def _found(boxes: list[Edges | None]) -> tuple[Edges, ...]:
-    """Return the boxes that are there."""
-    return tuple(box for box in boxes if box is not None)
-
-
-def _edges(box: Box, photo_size: Size, content: Window, option: str) -> Edges | None:
-    """Return the part of a box that lies on the content of a photo, in pixels of that, if any."""
-    edges = box.edges(photo_size)
-    if edges is None:
-        raise PhotoError(
-            f"expected the box to {option} to reach into the {photo_size[0]}x{photo_size[1]} "
-            f"photo, got {box}; give it in percent, or leave this photo out"
-        )
-    left, top, right, bottom = edges
-    inside = Window(left, top, right - left, bottom - top).common(content)
-    return None if inside is None else inside.moved(-content.x, -content.y).box

@@ -6,6 +6,7 @@ from functools import cached_property
 from math import ceil
 from pathlib import Path
 
+from saliency.crop_windows.candidates import box_on_photo
 from saliency.crop_windows.choice import Alternative, Choice, choose
 from saliency.crop_windows.summed_area_table import ShareTable
 from saliency.cropping.analysis import Analysis, look, look_at
@@ -71,9 +72,42 @@ class PhotoCropper:
         except PhotoError as error:
             raise PhotoError(f"{photo.path}: {error}") from error
         if options.is_lossless and photo.format == "JPEG":
-            table = ShareTable(seen.density, seen.content.size)
-            return tuple(_on_blocks(one, photo, seen.content, table) for one in choices)
+            return tuple(self._on_blocks(one, seen) for one in choices)
         return choices
+
+    def _on_blocks(self, choice: Choice, seen: Analysis) -> Choice:
+        """Return a choice with its windows on the borders of the JPEG's blocks.
+
+        They may show a little of the photo's border then, where there is no density. Boxes that
+        a window keeps or avoids, it keeps or avoids there too.
+        """
+        photo, content, options = seen.photo, seen.content, self._options.choice
+        table = ShareTable(seen.density, content.size)
+        keep = [box_on_photo(box, photo.size, "keep") for box in options.keep]
+        avoid = [box_on_photo(box, photo.size, "avoid") for box in options.avoid]
+
+        def meets_as_many(window: Window, wanted: Window) -> bool:
+            """Return whether a window keeps and avoids every box that another does."""
+            return all(
+                window.common(box) == box for box in keep if wanted.common(box) == box
+            ) and all(window.common(box) is None for box in avoid if wanted.common(box) is None)
+
+        def placed(wanted: Window) -> Alternative | None:
+            for window in snapped(photo, wanted):
+                if meets_as_many(window, wanted):
+                    inside = window.common(content)
+                    part = None if inside is None else inside.moved(-content.x, -content.y)
+                    return Alternative(window, 0.0 if part is None else table.share(part))
+            return None
+
+        chosen = placed(choice.window)
+        if chosen is None:
+            raise PhotoError(
+                f"{photo.path}: no crop without loss meets the boxes as well, because it has to "
+                "begin on the borders of the JPEG's blocks; crop with loss, or give smaller boxes"
+            )
+        others = tuple(filter(None, (placed(one.window) for one in choice.alternatives)))
+        return replace(choice, window=chosen.window, share=chosen.share, alternatives=others)
 
     def cutter(
         self, seen: Analysis, choices: Sequence[Choice], clock: Stopwatch | None = None
@@ -142,23 +176,3 @@ class PhotoCutter:
             factor = max(factor, *ratios)
         width, height = (min(side, ceil(side * factor)) for side in self._photo.size)
         return width, height
-
-
-def _on_blocks(choice: Choice, photo: LoadedPhoto, content: Window, table: ShareTable) -> Choice:
-    """Return a choice with its windows on the borders of the JPEG's blocks.
-
-    They may show a little of the photo's border then, where there is no density.
-    """
-
-    def share(window: Window) -> float:
-        inside = window.common(content)
-        return 0.0 if inside is None else table.share(inside.moved(-content.x, -content.y))
-
-    window = snapped(photo, choice.window)
-    others = [snapped(photo, one.window) for one in choice.alternatives]
-    return replace(
-        choice,
-        window=window,
-        share=share(window),
-        alternatives=tuple(Alternative(one, share(one)) for one in others),
-    )

@@ -4,12 +4,14 @@ Of 1000 photos from the web 6 in 100 have one. It is not looked at and not wante
 however wide it is, the same picture is to get the same window. Two kinds are found, side by side:
 
 - lines of one colour that end at once along most of the photo: letter boxes, frames, canvas that
-  was filled up. What was photographed on an even background, or below the sky, does not end so;
+  was filled up. A clear sky above a straight horizon ends so too, so there must be such lines on
+  the opposite side or on three sides, or very few of them, and no object may stand out of them;
 - lines that repeat the outermost one of the picture, as encoders fill up blocks. No photo has
   those by itself, for grain.
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +31,10 @@ _MOST_INNER_FRAMES = 2
 _MIXED_LINES = 2  # between the two, which JPEG mixes
 _LEAST_GRAIN = 0.1  # part of a line's pixels that differ from the one before, in a photo
 _LEAST_PART = 0.25  # of both sides, that has to be picture
+_MOST_OF_OBJECT = 0.005  # part of a border's line that may stand out by `_OTHER` levels
+_BLURRED_LINES = 16  # before the picture, into which JPEG spreads what is in it
+_MOST_ALONE = 0.02  # part of a side that is border where no other side has one
+_MOST_UNEQUAL, _MOST_UNEVEN = 0.25, 4  # part of a side, and times the border opposite to it
 
 Lines = NDArray[np.uint8]
 """Pixels (lines, length, 3), from one side of the photo inwards."""
@@ -54,19 +60,57 @@ def find_content(pixels: Pixels) -> Window:
     return found if is_picture else whole
 
 
+class _Band(NamedTuple):
+    """How many lines along a side may be border; `colour` is None where they repeat another."""
+
+    lines: int = 0
+    colour: NDArray[np.int16] | None = None
+
+    def is_like(self, other: "_Band") -> bool:
+        """Return whether two bands have the same colour."""
+        if self.colour is None or other.colour is None or not (self.lines and other.lines):
+            return False
+        return bool((np.abs(self.colour - other.colour) <= _SAME).all())
+
+
 def _inside(photo: NDArray[np.uint8], least_other: float) -> Window:
     """Return what is inside of the borders on all sides."""
     height, width, _ = photo.shape
-    top, bottom = _borders(photo, least_other)
-    columns = photo[top : height - bottom].transpose(1, 0, 2)
-    left, right = _borders(columns, least_other)
+    rows = _bands(photo, least_other)
+    between = photo[rows[0].lines : height - rows[1].lines]
+    columns = _bands(between.transpose(1, 0, 2), least_other)
+    top, bottom = _borders(rows, columns, height)
+    left, right = _borders(columns, rows, width)
     return Window(left, top, width - left - right, height - top - bottom)
 
 
-def _borders(lines: Lines, least_other: float) -> tuple[int, int]:
-    """Return how many lines are border on either side; none where nothing would be left."""
-    one, other = _border(lines, least_other), _border(lines[::-1], least_other)
-    return (one, other) if one + other < len(lines) else (0, 0)
+def _bands(lines: Lines, least_other: float) -> tuple[_Band, _Band]:
+    """Return what may be border on either side; nothing where no line would be left."""
+    one, other = _band(lines, least_other), _band(lines[::-1], least_other)
+    return (one, other) if one.lines + other.lines < len(lines) else (_Band(), _Band())
+
+
+def _borders(bands: tuple[_Band, _Band], across: tuple[_Band, _Band], full: int) -> tuple[int, int]:
+    """Return how many lines are border on either side.
+
+    Args:
+        bands: what may be border there.
+        across: the same on the two other sides.
+        full: lines from one side to the other.
+    """
+    one, other = bands
+    widest = max(one.lines, other.lines)
+    are_even = widest <= _MOST_UNEQUAL * full or widest <= _MOST_UNEVEN * min(
+        one.lines, other.lines
+    )
+    is_pair = one.is_like(other) and are_even
+
+    def is_border(band: _Band) -> bool:
+        is_third = across[0].is_like(across[1]) and band.is_like(across[0])
+        is_narrow = band.lines <= _MOST_ALONE * full
+        return band.colour is None or is_pair or is_third or is_narrow
+
+    return (one.lines if is_border(one) else 0), (other.lines if is_border(other) else 0)
 
 
 def _may_have_border(pixels: Pixels) -> bool:
@@ -99,19 +143,25 @@ def _samples(lines: Lines) -> Lines:
     return lines[:, np.arange(_SAMPLES) * lines.shape[1] // _SAMPLES]
 
 
-def _border(lines: Lines, least_other: float) -> int:
-    """Return how many lines are border, from the outermost one on."""
+def _band(lines: Lines, least_other: float) -> _Band:
+    """Return the lines that may be border, from the outermost one on."""
     colour = _colour(lines[0])
     if _part_beside(colour, lines[0]) > _MOST_STRANGE:
-        return _repeated(lines)
+        return _Band(_repeated(lines))
     strange = (n for n, line in enumerate(lines) if _part_beside(colour, line) > _MOST_STRANGE)
     end = next(strange, len(lines))
     others = [_part_beside(colour, line, by=_OTHER) for line in lines[end:][: _MIXED_LINES + 1]]
     for least in (_LEAST_OTHER, least_other):
         for count, other in enumerate(others, start=end):
             if other >= least:
-                return count
-    return 0
+                return _Band() if _has_object(lines[:count], colour) else _Band(count, colour)
+    return _Band()
+
+
+def _has_object(lines: Lines, colour: NDArray[np.int16]) -> bool:
+    """Return whether something stands out of a band of one colour: a boat, the moon, a title."""
+    even = lines[: max(len(lines) - _BLURRED_LINES, 0)]
+    return any(_part_beside(colour, line, by=_OTHER) > _MOST_OF_OBJECT for line in even)
 
 
 def _repeated(lines: Lines) -> int:

@@ -41,28 +41,29 @@ class _Transform(ctypes.Structure):
     )
 
 
-def snapped(photo: LoadedPhoto, window: Window) -> Window:
-    """Return the window of the same size nearest to a window that a lossless crop can show.
+def snapped(photo: LoadedPhoto, window: Window) -> list[Window]:
+    """Return the windows of the same size around a window that a lossless crop can show.
 
     The left and upper edge of what is stored lie on the borders of the JPEG's blocks (8 or 16
-    pixels, by how it samples colours): each goes to the nearest one at which the window is still
-    inside the photo. The size stays as it is.
+    pixels, by how it samples colours). The size stays as it is.
 
     Args:
         photo: a JPEG.
         window: in pixels of the whole upright photo.
+
+    Returns:
+        One to four windows inside of the photo, the nearest first.
     """
     width, height = _stored_size(photo)
     stored = _as_stored(window, photo)
     grid = _grid(photo)
-    return _as_shown(
-        replace(
-            stored,
-            x=_nearest_multiple(stored.x, grid[0], most=width - stored.width),
-            y=_nearest_multiple(stored.y, grid[1], most=height - stored.height),
-        ),
-        photo,
+    xs = _multiples(stored.x, grid[0], most=width - stored.width)
+    ys = _multiples(stored.y, grid[1], most=height - stored.height)
+    places = sorted(
+        ((x, y) for x in xs for y in ys),
+        key=lambda place: (place[0] - stored.x) ** 2 + (place[1] - stored.y) ** 2,
     )
+    return [_as_shown(replace(stored, x=x, y=y), photo) for x, y in places]
 
 
 def cut_lossless(jpeg: bytes, photo: LoadedPhoto, window: Window) -> tuple[bytes, Size]:
@@ -153,9 +154,10 @@ def _grid(photo: LoadedPhoto) -> Size:
     return across * _BLOCK_PX, down * _BLOCK_PX
 
 
-def _nearest_multiple(value: int, step: int, *, most: int) -> int:
-    """Return the multiple of a step nearest to a value, from 0 to `most`; of two, the lower."""
-    return min((2 * value + step - 1) // (2 * step), most // step) * step
+def _multiples(value: int, step: int, *, most: int) -> list[int]:
+    """Return the multiples of a step on both sides of a value, from 0 to `most`."""
+    below = min(value, most) // step * step
+    return sorted({below, min(below + step if value > below else below, most // step * step)})
 
 
 def _stored_size(photo: LoadedPhoto) -> Size:

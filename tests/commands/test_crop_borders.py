@@ -108,12 +108,6 @@ def test_frames_of_an_animation_keep_their_border(picture, run, tmp_path):
     assert report["content"]["width"] == report["width"] == picture.width + 18
 
 
-def test_box_reaches_from_the_border_into_the_picture(picture, run, tmp_path):
-    photo = framed(picture, tmp_path / "photo.png")
-    (box,) = boxes(run(photo, "--aspect", "1:1", "--dry-run", "--keep", "0,0,60,478"))
-    assert box[0] == BORDER[0]
-
-
 def test_box_in_the_border_names_the_remedy(picture, tmp_path, capfd):
     photo = framed(picture, tmp_path / "photo.png")
     assert main([str(photo), "--avoid", "0,0,30,478", "--dry-run"]) == 0
@@ -131,3 +125,12 @@ def test_in_memory_crop_is_the_same(picture):
     assert done.choice.window == plain.choice.window.moved(BORDER[0], BORDER[1])
     kept = crop(photo, "9:16", options=ChoiceOptions(keep_borders=True))
     assert kept.image.height == picture.height + BORDER[1] + BORDER[3]
+
+
+def test_box_that_reaches_into_the_border_is_not_cut_in_silence(picture, tmp_path, capfd):
+    photo = framed(picture, tmp_path / "photo.png")
+    left = f"{BORDER[0] - 5},{BORDER[1] + 20},40,40"
+    assert main([str(photo), "--keep", left, "--dry-run"]) == 1
+    assert "--keep-borders" in capfd.readouterr().err
+    inside = f"{BORDER[0]},{BORDER[1] + 20},40,40"
+    assert main([str(photo), "--keep", inside, "--dry-run"]) == 0

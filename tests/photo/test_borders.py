@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageColor, ImageOps
 
 from saliency.geometry import Window
 from saliency.photo.borders import find_content
@@ -34,7 +34,7 @@ def test_photo_without_a_border_is_all_picture(name):
 
 
 @pytest.mark.parametrize("fill", ["black", "white", (200, 30, 90)])
-@pytest.mark.parametrize("edges", [(1, 1, 1, 1), (0, 8, 0, 8), (31, 0, 0, 0), (3, 0, 90, 200)])
+@pytest.mark.parametrize("edges", [(1, 1, 1, 1), (0, 8, 0, 8), (12, 0, 0, 0), (3, 0, 90, 200)])
 def test_border_of_one_colour_is_left_out(picture, edges, fill):
     expected = Window(edges[0], edges[1], *picture.size)
     assert find_content(bordered(picture, *edges, fill=fill)) == expected
@@ -103,6 +103,31 @@ def test_lines_of_a_drawing_that_repeat_are_no_border():
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (2, 2), (300, 200)])
 def test_what_is_of_one_colour_is_all_picture(size):
     assert find_content(Image.new("RGB", size, "green")) == Window(0, 0, *size)
+
+
+def sea(colour, horizon=0.45):
+    """Return a photo of 300 x 200 pixels: one colour above a straight line, grain below it."""
+    values = np.random.default_rng(0).integers(60, 120, size=(200, 300, 3), dtype=np.uint8)
+    values[: round(200 * horizon)] = colour
+    return Image.fromarray(values)
+
+
+@pytest.mark.parametrize("colour", ["white", "black", (120, 170, 230)])
+@pytest.mark.parametrize("horizon", [0.1, 0.45])
+@pytest.mark.parametrize("turns", range(4))
+def test_clear_sky_above_a_straight_horizon_is_no_border(colour, horizon, turns):
+    image = sea(ImageColor.getrgb(colour) if isinstance(colour, str) else colour, horizon)
+    turned = image.rotate(90 * turns, expand=True)
+    assert find_content(turned) == Window(0, 0, *turned.size)
+
+
+def test_object_in_a_band_that_may_be_border_makes_it_picture():
+    values = np.array(sea(0, 0.3))
+    values[140:] = 0  # black below too, as a letter box is
+    letter_box = Image.fromarray(values)
+    assert find_content(letter_box) == Window(0, 60, 300, 80)
+    letter_box.paste("white", (100, 20, 106, 26))  # the moon, 2 % of the width
+    assert find_content(letter_box) == Window(0, 0, 300, 200)
 
 
 @pytest.mark.parametrize("edges", [(0, 0, 40, 100), (0, 0, 100, 40), (0, 0, 40, 40)])
