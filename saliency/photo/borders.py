@@ -61,14 +61,20 @@ def find_content(pixels: Pixels) -> Window:
 
 
 class _Band(NamedTuple):
-    """How many lines along a side may be border; `colour` is None where they repeat another."""
+    """Lines along a side that may be border.
+
+    Attributes:
+        lines: how many; 0 where they do not end at once.
+        colour: of the outermost line; None where it is not of one colour, so that the lines
+            repeat the next one, or where something stands out of them.
+    """
 
     lines: int = 0
     colour: NDArray[np.int16] | None = None
 
     def is_like(self, other: "_Band") -> bool:
         """Return whether two bands have the same colour."""
-        if self.colour is None or other.colour is None or not (self.lines and other.lines):
+        if self.colour is None or other.colour is None:
             return False
         return bool((np.abs(self.colour - other.colour) <= _SAME).all())
 
@@ -155,7 +161,7 @@ def _band(lines: Lines, least_other: float) -> _Band:
         for count, other in enumerate(others, start=end):
             if other >= least:
                 return _Band() if _has_object(lines[:count], colour) else _Band(count, colour)
-    return _Band()
+    return _Band(0, colour)
 
 
 def _has_object(lines: Lines, colour: NDArray[np.int16]) -> bool:
