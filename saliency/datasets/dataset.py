@@ -19,6 +19,10 @@ class Fault(NamedTuple):
     message: str
 
 
+MOST_OUTSIDE = 0.05
+"""Share of a set's fixations outside of their photos above which something is wrong with them."""
+
+
 @dataclass(frozen=True)
 class MappedPhoto:
     """A photo of which a density of fixations is published, but not the fixations.

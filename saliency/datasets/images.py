@@ -1,5 +1,7 @@
 """The image files of data sets: listing them, their sizes, and density maps."""
 
+import hashlib
+from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -9,6 +11,7 @@ from numpy import ndarray
 from PIL import Image
 
 from saliency.errors import DatasetError
+from saliency.files import cache_folder, write_whole
 
 MAP_PIXELS = 96 * 128
 """Area at which density maps are kept: they are blurred, and a data set may have thousands."""
@@ -28,12 +31,19 @@ def load_map(path: Path, *, width: int, height: int) -> Float32[ndarray, "rows c
     Raises:
         DatasetError: it cannot be read, is of another size than the photo, or black all over.
     """
-    levels = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH)
+    levels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if levels is None:
         raise DatasetError(
             f"{path}: expected a picture of a density, got none that can be read; "
             "unpack or download it again"
         )
+    if levels.ndim == 3:
+        if (levels[..., :3] != levels[..., :1]).any():
+            raise DatasetError(
+                f"{path}: expected a grey picture of a density, got one in colours, whose levels "
+                "cannot be told; write the map as one channel, without a colour map"
+            )
+        levels = levels[..., 0]
     if levels.shape != (height, width):
         raise DatasetError(
             f"{path}: expected a map of {width}x{height} like its photo, got "
@@ -56,17 +66,51 @@ def upright_size(path: Path) -> tuple[int, int]:
     Raises:
         DatasetError: the file is missing or its header is not one of an image.
     """
+    (width, height), orientation = _header(path)
+    return (height, width) if orientation in (5, 6, 7, 8) else (width, height)
+
+
+def stored_size(path: Path) -> tuple[int, int]:
+    """Return (width, height) of the image as it is stored; raises as `upright_size` does."""
+    return _header(path)[0]
+
+
+def shown_as_stored(path: Path) -> Path:
+    """Return a copy of an image, in the cache folder, that no EXIF orientation turns.
+
+    Raises:
+        DatasetError: the image cannot be decoded.
+    """
+    name = hashlib.sha256(path.read_bytes()).hexdigest()
+    copy = cache_folder() / "as-stored" / f"{name}.png"
+    if not copy.is_file():
+        buffer = BytesIO()
+        try:
+            with Image.open(path) as image:
+                profile = image.info.get("icc_profile")
+                image.convert("RGB").save(buffer, "png", icc_profile=profile, exif=b"")
+        except (OSError, SyntaxError, ValueError) as error:
+            raise _unreadable(path, error) from error
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(buffer.getvalue(), copy, overwrite=True)
+    return copy
+
+
+def _header(path: Path) -> tuple[tuple[int, int], int]:
+    """Return the stored (width, height) and the EXIF orientation of an image."""
     exif_orientation = 0x0112
     try:
         with Image.open(path) as image:
-            width, height = image.size
-            is_on_its_side = image.getexif().get(exif_orientation) in (5, 6, 7, 8)
+            return image.size, image.getexif().get(exif_orientation, 1)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DatasetError(
-            f"{path}: expected an image, got a file that cannot be read as one ({error}); "
-            "unpack or download it again"
-        ) from error
-    return (height, width) if is_on_its_side else (width, height)
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> DatasetError:
+    return DatasetError(
+        f"{path}: expected an image, got a file that cannot be read as one ({error}); "
+        "unpack or download it again"
+    )
 
 
 def list_images(folder: Path) -> list[str]:

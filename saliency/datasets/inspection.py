@@ -9,7 +9,7 @@ from jaxtyping import Float32, Float64, UInt8
 from numpy import ndarray
 
 from saliency.colour_map import colours_of, density_levels
-from saliency.datasets.dataset import Dataset, Fault, MappedPhoto
+from saliency.datasets.dataset import MOST_OUTSIDE, Dataset, Fault, MappedPhoto
 from saliency.datasets.images import load_map, upright_size
 from saliency.datasets.published_counts import Expected
 from saliency.errors import SaliencyError
@@ -20,9 +20,6 @@ SHEET_SCENES = 24
 SHEET_COLUMNS = 6
 CELL = (200, 280)
 """(height, width) of a picture on the contact sheet, in pixels."""
-
-MOST_OUTSIDE = 0.1
-"""Share of the fixations outside of their photos above which something is wrong."""
 
 ENOUGH_FIXATIONS, LEAST_REACH = 500, 0.7
 """So many fixations reach further over the photos than this share of their sides."""

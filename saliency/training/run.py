@@ -59,6 +59,12 @@ def train(
     Raises:
         SaliencyError: an image, a teacher or the state cannot be read, or a file not be written.
     """
+    if data.mapped and not data.validation:
+        raise DatasetError(
+            f"expected photos with fixations for validation, got {len(data.mapped)} photos with "
+            "density maps only, from which can be learned but not validated; add a data set with "
+            "fixations"
+        )
     if not data.train or not data.validation:
         raise DatasetError(
             f"expected images for training and for validation, got {len(data.train)} and "

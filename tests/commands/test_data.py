@@ -56,17 +56,17 @@ def test_photos_that_are_cut_off_are_a_counted_problem_and_status_1(spots, tmp_p
 
 def test_faults_are_counted_by_kind_with_the_first_place_and_a_remedy(spots, tmp_path, capsys):
     with (spots / "fixations.csv").open("a") as table:
-        table.write("01.png,nan,4\n01.png,,4\n02.png,5000,4\n09.png,1,1\n")
+        table.write("01.png,nan,4\n01.png,,4\n09.png,1,1\n" + 6 * "02.png,5000,4\n")
     (spots / "images" / "04.png").write_text("no image")
     sheet = tmp_path / "sheet.png"
     assert data.main(["check", f"folder:{spots}", "--sheet", str(sheet)]) == 1
     printed = capsys.readouterr().out
     lines = [line.split(maxsplit=1)[1] for line in printed.splitlines() if "problem" in line]
-    numbers, missing, outside, unread = lines
+    numbers, missing, unread, outside = lines
     assert numbers.startswith("2 rows with a value that is no number, the first: ")
     assert "line 77: expected a number in the column x, got 'nan'; correct the value" in numbers
     assert missing.startswith("1 rows of images that are not there, the first: ")
-    assert outside.startswith("1 fixations far outside their images, the first: ")
+    assert outside.startswith("6 fixations far outside their images, the first: ")
     assert unread.startswith("1 images that cannot be read, the first: ")
     assert sheet.exists()
 

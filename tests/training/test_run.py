@@ -1,17 +1,20 @@
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from training_fixtures import OPTIONS, read_training_data, write_spots
 
+from saliency.datasets.dataset import MappedPhoto
 from saliency.errors import CheckpointError, DatasetError
 from saliency.model.checkpoint import load_model, read_metadata
 from saliency.photo.reading import read_photo
 from saliency.prediction.predictor import Predictor
 from saliency.training import optimizer
 from saliency.training import run as training
+from saliency.training.data import TrainingData
 from saliency.training.run_folder import RunFolder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -208,6 +211,12 @@ def test_run_of_very_few_steps_comes_to_its_end(data, tmp_path, count):
 def test_data_without_images_of_a_part_is_refused(data, tmp_path, part):
     with pytest.raises(DatasetError, match="expected images for training and for validation"):
         train(dataclasses.replace(data, **{part: ()}), tmp_path / "run")
+
+
+def test_maps_alone_are_refused_as_they_cannot_validate(tmp_path):
+    mapped = MappedPhoto("maps/a", Path("a.jpg"), Path("a.png"))
+    with pytest.raises(DatasetError, match="add a data set with fixations"):
+        train(TrainingData(train=(), validation=(), mapped=(mapped,) * 12), tmp_path / "run")
 
 
 def test_fewer_images_than_a_batch_takes_are_refused(data, tmp_path):

@@ -8,18 +8,21 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 from numpy import ndarray
 
-from saliency.datasets.dataset import Dataset, Fault, MappedPhoto
-from saliency.datasets.images import list_images, upright_size
+from saliency.datasets.dataset import MOST_OUTSIDE, Dataset, Fault, MappedPhoto
+from saliency.datasets.images import list_images, shown_as_stored, stored_size, upright_size
 from saliency.errors import DatasetError
 from saliency.fixations.scene import FAR_SHARE, Scene, bring_inside
+
+_ENOUGH_FIXATIONS = 24  # from which on chance does not bring all of them into the first pixel
 
 
 class Collector:
     """Scenes of one data set, counts of what was left out, and what is at fault.
 
-    Published sets hold blinks, samples beside the screen and NaN. Such fixations are left out and
-    counted, as the sets' authors leave them out; `Dataset.describe` tells how many. In sets that
-    hold none, and in people's own, they are faults.
+    People look off the screen, and published sets hold blinks and NaN too. Such fixations are left
+    out and counted, as the sets' authors leave them out; `Dataset.describe` reports how many. Where
+    sets should hold none, as in people's own, it is a fault if they are many, or no numbers.
+    Coordinates that are fractions of the image are a fault in every set.
 
     Attributes:
         faults: found so far; readers add theirs, and go on without what is at fault.
@@ -33,7 +36,9 @@ class Collector:
         self._unseen: list[str] = []
         self._mapped: list[MappedPhoto] = []
         self._names: set[str] = set()
-        self._clipped_count = self._excluded_count = 0
+        self._clipped_count = self._excluded_count = self._fixation_count = 0
+        self._outside: list[Fault] = []
+        self._are_fractions = True
 
     def add(
         self,
@@ -44,6 +49,7 @@ class Collector:
         *,
         first_pixel: float,
         place: Callable[[int], str] | None = None,
+        stated_size: tuple[int, int] | None = None,
     ) -> None:
         """Add an image; without a fixation inside it, it counts as unseen.
 
@@ -57,8 +63,10 @@ class Collector:
             first_pixel: the published coordinate of the middle of the first pixel: 1.0 where
                 MATLAB counted, 0.0 where whole pixels are counted from 0, 0.5 where fractions
                 are measured from the corner.
-            place: says where in the files the fixation of an index stands, in sets that should
-                have none outside: one just outside moves to the border, others are faults.
+            place: returns where in the files the fixation of an index stands, in sets that should
+                have none outside: one just outside moves to the border, and many others are faults.
+            stated_size: width and height by the data set. Where they are those of the pixels as
+                they are stored, the image was shown so, and its EXIF orientation is ignored.
         """
         if file_name in self._names:
             message = (
@@ -70,19 +78,26 @@ class Collector:
         self._names.add(file_name)
         try:
             width, height = upright_size(path)
+            if stated_size not in (None, (width, height)) and stated_size == stored_size(path):
+                path = shown_as_stored(path)
+                width, height = stated_size
         except DatasetError as error:
             self.faults.append(Fault("images that cannot be read", str(error)))
             return
         inside, moved, far = bring_inside(
             points, width=width, height=height, first_pixel=first_pixel
         )
+        self._fixation_count += len(points)
+        finite = points[np.isfinite(points).all(axis=1)]
+        may_be_fractions = bool(((finite >= 0) & (finite <= 1)).all())
+        self._are_fractions &= may_be_fractions and min(width, height) > 2
         unused = far if place else np.concatenate([moved, far])
         if place:
             self._clipped_count += len(moved)
-            self.faults += [
-                _outside(place(index), *points[index], width=width, height=height)
-                for index in far.tolist()
-            ]
+            for index in far.tolist():
+                fault = _outside(place(index), *points[index], width=width, height=height)
+                is_number = np.isfinite(points[index]).all()
+                (self._outside if is_number else self.faults).append(fault)
         else:
             self._excluded_count += len(unused)
         kept, numbers = np.delete(inside, unused, axis=0), np.delete(observers, unused)
@@ -106,6 +121,16 @@ class Collector:
         Raises:
             DatasetError: no image has a fixation or a map, and nothing is at fault.
         """
+        if self._are_fractions and self._fixation_count >= _ENOUGH_FIXATIONS:
+            message = (
+                f"{root}: expected fixations in pixels, got {self._fixation_count} between 0 and "
+                "1, which are fractions; multiply them by the width and height of their images"
+            )
+            self.faults.append(Fault("sets of fractions in place of pixels", message))
+        if len(self._outside) > MOST_OUTSIDE * self._fixation_count:
+            self.faults += self._outside
+        else:
+            self._excluded_count += len(self._outside)
         if not self._scenes and not self._mapped and not self.faults:
             raise DatasetError(
                 f"{root}: expected images with fixations of {self.name}, found none "

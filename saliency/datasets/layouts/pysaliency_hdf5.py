@@ -2,7 +2,10 @@
 
     stimuli.hdf5                `FileStimuli`: `filenames` from the folder of the file, `shapes`;
                                 or `Stimuli`: the pixels of each image, under its number
-    fixations.hdf5              `Fixations`: x, y, n (number of the image), subjects;
+    fixations.hdf5              `Fixations`: x, y, n (number of the image), subject (before 2024:
+                                subjects);
+                                or `ScanpathFixations` (since 2024): in the group scanpaths xs, ys
+                                padded with NaN, n, and scanpath_attributes/subject;
                                 or `FixationTrains`: train_xs, train_ys padded with NaN, train_ns,
                                 train_subjects
 
@@ -49,7 +52,7 @@ def read_pysaliency(root: Path) -> Dataset:
             continue  # images for testing, whose fixations are kept secret
         try:
             with h5py.File(stimuli, "r") as file:
-                images = _images(file, stimuli)
+                images, sizes = _images(file, stimuli), _stated_sizes(file)
             with h5py.File(fixations, "r") as file:
                 points, numbers, observers = _fixations(file, fixations)
         except (OSError, KeyError, ValueError, TypeError) as error:
@@ -64,7 +67,14 @@ def read_pysaliency(root: Path) -> Dataset:
             )
         for number, (name, path) in enumerate(images):
             own = numbers == number
-            collector.add(name, path, points[own], observers[own], first_pixel=0.5)
+            collector.add(
+                name,
+                path,
+                points[own],
+                observers[own],
+                first_pixel=0.5,
+                stated_size=sizes.get(number),
+            )
     if not pairs:
         raise DatasetError(
             f"{root}: expected stimuli.hdf5 and fixations.hdf5, found none; write them with "
@@ -161,18 +171,45 @@ def _as_png(pixels: ndarray) -> Path:
 
 def _fixations(file: Any, path: Path) -> Table:
     """Return (x, y), the number of the image and the observer of each fixation."""
-    if _kind(file) == "FixationTrains":
-        xs, ys = file["train_xs"][...], file["train_ys"][...]
-        is_there = ~np.isnan(xs)
-        trains = np.broadcast_to(np.arange(len(xs))[:, None], xs.shape)[is_there]
-        x, y = xs[is_there], ys[is_there]
-        numbers, observers = file["train_ns"][...][trains], file["train_subjects"][...][trains]
-    elif _kind(file) == "Fixations":
-        x, y, numbers, observers = (file[key][...] for key in ("x", "y", "n", "subjects"))
-    else:
+    kind = _kind(file)
+    if kind == "FixationTrains":
+        return _unpadded(*(file[f"train_{key}"][...] for key in ("xs", "ys", "ns", "subjects")))
+    if kind == "ScanpathFixations":
+        group = file["scanpaths"]
+        names = ("xs", "ys", "n", "scanpath_attributes/subject")
+        return _unpadded(*(group[name][...] for name in names))
+    if kind != "Fixations":
         raise DatasetError(
-            f"{path}: expected Fixations or FixationTrains, got {_kind(file)}; write fixations "
-            "with to_hdf5"
+            f"{path}: expected Fixations, FixationTrains or ScanpathFixations, got {kind}; write "
+            "fixations with to_hdf5"
         )
-    points = np.stack([x, y], axis=1).astype(np.float64)
-    return points, numbers.astype(np.int64), observers.astype(np.int64)
+    observers = file["subject" if "subject" in file else "subjects"][...]
+    points = np.stack([file["x"][...], file["y"][...]], axis=1).astype(np.float64)
+    return points, file["n"][...].astype(np.int64), _observer_numbers(observers)
+
+
+def _unpadded(xs: ndarray, ys: ndarray, images: ndarray, observers: ndarray) -> Table:
+    """Return scanpaths, padded with NaN to one length, as fixations."""
+    is_there = ~np.isnan(xs)
+    paths = np.broadcast_to(np.arange(len(xs))[:, None], xs.shape)[is_there]
+    points = np.stack([xs[is_there], ys[is_there]], axis=1).astype(np.float64)
+    return points, images[paths].astype(np.int64), _observer_numbers(observers)[paths]
+
+
+def _observer_numbers(observers: ndarray) -> Int64[ndarray, " fixations"]:
+    """Return a number for each observer, who may be named by text."""
+    if observers.dtype.kind in "iuf":
+        return observers.astype(np.int64)
+    return np.unique(observers, return_inverse=True)[1].astype(np.int64)
+
+
+def _stated_sizes(file: Any) -> dict[int, tuple[int, int]]:
+    """Return the width and height of each image where the file states them."""
+    if "shapes" not in file:
+        return {}
+    shapes = [np.asarray(shape).ravel() for shape in file["shapes"]]
+    return {
+        number: (int(shape[1]), int(shape[0]))
+        for number, shape in enumerate(shapes)
+        if len(shape) >= 2
+    }

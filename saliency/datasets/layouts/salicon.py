@@ -55,10 +55,18 @@ def read_salicon(root: Path) -> Dataset:
                 collector.faults.append(missing_image(root / "images" / name, mat))
                 continue
             unlisted.discard(name)
-            gaze = items(field(read_matlab(mat), "gaze", mat))
+            contents = read_matlab(mat)
+            gaze = items(field(contents, "gaze", mat))
             each = [rows(field(one, "fixations", mat), 2, f"{mat}, gaze") for one in gaze]
             points, observers = viewings(list(enumerate(each)))
-            collector.add(name, images[name], points, observers, first_pixel=1.0)
+            collector.add(
+                name,
+                images[name],
+                points,
+                observers,
+                first_pixel=1.0,
+                stated_size=_resolution(contents, mat),
+            )
     else:
         for table in tables:
             unlisted -= _add_table(collector, table, images)
@@ -71,11 +79,24 @@ def read_salicon(root: Path) -> Dataset:
     return collector.dataset(root=root)
 
 
+def _resolution(contents: Any, mat: Path) -> tuple[int, int] | None:
+    """Return the width and height that a .mat file states, None where it states none."""
+    if "resolution" not in contents:
+        return None
+    height, width = rows(contents["resolution"], 2, mat)[0]
+    return int(width), int(height)
+
+
 def _add_table(collector: Collector, table: Path, images: dict[str, Path]) -> set[str]:
     """Add the photos of a table of the older form; return their file names."""
     try:
         contents = json.loads(table.read_text(encoding="utf-8"))
         name_of = {image["id"]: str(image["file_name"]) for image in contents["images"]}
+        size_of = {
+            str(image["file_name"]): (int(image["width"]), int(image["height"]))
+            for image in contents["images"]
+            if {"width", "height"} <= set(image)
+        }
         seen: dict[str, list[tuple[int, Any]]] = {name: [] for name in name_of.values()}
         number_of: dict[Any, int] = {}
         for annotation in contents["annotations"]:
@@ -92,5 +113,12 @@ def _add_table(collector: Collector, table: Path, images: dict[str, Path]) -> se
             collector.faults.append(missing_image(table.parent / name, table))
             continue
         points, observers = viewings(each)
-        collector.add(name, images[name], points, observers, first_pixel=1.0)
+        collector.add(
+            name,
+            images[name],
+            points,
+            observers,
+            first_pixel=1.0,
+            stated_size=size_of.get(name),
+        )
     return set(seen)
