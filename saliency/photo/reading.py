@@ -31,6 +31,7 @@ from saliency.photo.sixteen_bit import is_sixteen_bit, loses_depth, read_sixteen
 from saliency.photo.stated_colour import (
     code_points_of_heif,
     profile_of_code_points,
+    profile_of_exif,
     profile_of_png,
 )
 
@@ -48,6 +49,15 @@ _LENIENT = Lock()
 
 MOST_BYTES = 1 << 30
 """A larger file is refused before it is read."""
+
+
+_HEAD_BYTES = 1 << 18  # in which a file states that it has a gain map
+_GAIN_MAPS = (
+    b"ns.adobe.com/hdr-gain-map/",
+    b"urn:iso:std:iso:ts:21496",
+    b"ns.apple.com/HDRGainMap/",
+    b"aux:hdrgainmap",
+)
 
 
 @dataclass(frozen=True)
@@ -164,7 +174,7 @@ def decode_photo(
     size = stored_size[::-1] if is_turned else stored_size
     least = size if least_size is None else least_size(size)
     image, stored, found = _decode(image, data, path, least[::-1] if is_turned else least)
-    metadata = _with_stated_colours(read_metadata(image, exif, data), image, data, path)
+    metadata = _with_stated_colours(read_metadata(image, exif, data), image, exif, data, path)
     frames = read_frames(image, path, orientation=orientation, most_pixels=MOST_PIXELS)
     pixels = frames[0].image if frames else turned_upright(stored, orientation)
     return LoadedPhoto(
@@ -180,19 +190,21 @@ def decode_photo(
         frames=frames,
         loop=image.info.get("loop"),
         faults=(*faults, *found),
-        warnings=_warnings(image, frames),
+        warnings=_warnings(image, frames, data),
     )
 
 
 def _with_stated_colours(
-    metadata: Metadata, image: Image.Image, data: bytes, path: Path
+    metadata: Metadata, image: Image.Image, exif: Image.Exif, data: bytes, path: Path
 ) -> Metadata:
     """Return metadata with a profile of the colours that a file states without one."""
-    if metadata.icc_profile is not None or image.format not in ("PNG", "AVIF", "HEIF"):
+    if metadata.icc_profile is not None:
         return metadata
     try:
         if image.format == "PNG":
             profile = profile_of_png(metadata.colour_chunks)
+        elif image.format not in ("AVIF", "HEIF"):
+            profile = profile_of_exif(exif) if exif and image.mode == "RGB" else None
         else:
             points = code_points_of_heif(data)
             profile = None if points is None else profile_of_code_points(points)
@@ -204,9 +216,11 @@ def _with_stated_colours(
     return replace(metadata, icc_profile=profile)
 
 
-def _warnings(image: Image.Image, frames: tuple[Frame, ...]) -> tuple[str, ...]:
+def _warnings(image: Image.Image, frames: tuple[Frame, ...], data: bytes) -> tuple[str, ...]:
     """Return what of a file no crop can show."""
     count = getattr(image, "n_frames", 1)
+    if any(data.find(mark, 0, _HEAD_BYTES) >= 0 for mark in _GAIN_MAPS):
+        return ("its HDR gain map is left out: crops show the standard range",)
     if image.format in ("TIFF", "HEIF") and count > 1:
         return (f"only the first of its {count} pages is cropped",)
     if image.format in ("AVIF", "GIF", "PNG", "WEBP") and count > 1 and not frames:

@@ -1,7 +1,8 @@
-"""Colours that a file states without an ICC profile: PNG's gAMA and cHRM, and code points (CICP).
+"""Colours that a file states without an ICC profile.
 
+PNG states them by gAMA and cHRM or by code points, AVIF and HEIC by code points, cameras by EXIF.
 They become a profile that is built here, so that all else knows profiles only ("ICC.1:2022"; ITU-T
-H.273 for the code points of AVIF, HEIC and PNG's cICP; "PNG Specification, Third Edition").
+H.273 for code points; "PNG Specification, Third Edition"; JEITA CP-3461B, "DCF 2.0", for EXIF).
 """
 
 import struct
@@ -10,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import ExifTags, Image
 
 _D50 = np.array([0.9642, 1.0, 0.8249])
 _BRADFORD = np.array(
@@ -22,6 +24,10 @@ _PRIMARIES = {
     9: ((0.708, 0.292), (0.170, 0.797), (0.131, 0.046)),  # BT.2020
     12: ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),  # Display P3
 }
+_ADOBE_RGB = ((0.640, 0.330), (0.210, 0.710), (0.150, 0.060))
+_ADOBE_GAMMA = 563 / 256
+_COLOUR_SPACE, _UNCALIBRATED, _ADOBE = 0xA001, 0xFFFF, 2
+_INTEROPERABILITY_INDEX, _OPTION_FILE = 1, "R03"
 _UNSPECIFIED = 2
 _LIKE_SRGB = (1, 6, 13, 14, 15)  # transfers that are shown as sRGB is
 _HDR = {16: "PQ", 18: "HLG"}
@@ -85,6 +91,20 @@ def profile_of_png(chunks: Sequence[tuple[bytes, bytes]]) -> bytes | None:
         return None
     white, *primaries = places.tolist()
     return build_profile(primaries, white, gamma=None if is_srgb_gamma else 1 / gamma)
+
+
+def profile_of_exif(exif: Image.Exif) -> bytes | None:
+    """Return a profile of Adobe RGB where EXIF states that by the rules of DCF, else None."""
+    space = exif.get_ifd(ExifTags.IFD.Exif).get(_COLOUR_SPACE)
+    if space not in (_UNCALIBRATED, _ADOBE):
+        return None
+    try:
+        index = exif.get_ifd(ExifTags.IFD.Interop).get(_INTEROPERABILITY_INDEX, "")
+    except Exception:  # damaged directories raise almost anything
+        return None
+    if space == _UNCALIBRATED and str(index).rstrip("\0") != _OPTION_FILE:
+        return None
+    return build_profile(_ADOBE_RGB, _D65, gamma=_ADOBE_GAMMA)
 
 
 def is_built(icc_profile: bytes | None) -> bool:
