@@ -44,16 +44,43 @@ def encode_tiff(pixels: Pixels, metadata: Metadata) -> bytes:
         width = pixels.size[0] if isinstance(pixels, Image.Image) else width
     tags |= {_WIDTH: width, _HEIGHT: height, _COMPRESSION: _DEFLATE}
     tags |= {_ROWS: height, _LENGTHS: len(strip), _PLACES: 0}  # right behind the tags
-    directory = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II")
-    for tag, value in (tiff_tags(metadata) | tags).items():
-        if isinstance(value, bytes) and _is_text(tag):
-            directory.tagtype[tag] = 2
-        directory[tag] = value
-    return b"II*\0" + struct.pack("<I", 8) + directory.tobytes(8) + strip
+    return b"II*\0" + struct.pack("<I", 8) + _directory(tiff_tags(metadata) | tags) + strip
 
 
 def tiff_tags(metadata: Metadata) -> dict[int, Any]:
     """Return the tags of a TIFF by which it holds metadata; a camera's own notes stay behind."""
+    return {tag: value for tag, value in _all_tags(metadata).items() if _is_writable(tag, value)}
+
+
+def unwritable_tags(metadata: Metadata) -> list[str]:
+    """Return the names of the tags that a TIFF cannot hold, as their values are damaged."""
+    return [
+        TiffTags.lookup(tag).name or str(tag)
+        for tag, value in _all_tags(metadata).items()
+        if not _is_writable(tag, value)
+    ]
+
+
+def _is_writable(tag: int, value: Any) -> bool:
+    try:
+        _directory({tag: value})
+    except Exception:  # Pillow raises almost anything on values of the wrong kind
+        return False
+    return True
+
+
+def _directory(tags: dict[int, Any]) -> bytes:
+    """Return tags as the directory of a TIFF, which begins at its ninth byte."""
+    directory = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II")
+    for tag, value in tags.items():
+        if isinstance(value, bytes) and _is_text(tag):
+            directory.tagtype[tag] = 2
+        directory[tag] = value
+    return directory.tobytes(8)
+
+
+def _all_tags(metadata: Metadata) -> dict[int, Any]:
+    """Return every tag by which a TIFF is to hold metadata."""
     tags: dict[int, Any] = {}
     if metadata.exif:
         exif = Image.Exif()

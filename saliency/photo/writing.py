@@ -13,11 +13,12 @@ from saliency.geometry import Size
 from saliency.photo.colour import convert_to_srgb, eight_bits, over_colour
 from saliency.photo.formats import CropFormat, register_heif
 from saliency.photo.jpeg import encode_jpeg, segments_too_long, with_segments
+from saliency.photo.metadata.exif_block import ExifBlock
 from saliency.photo.metadata.file_metadata import Metadata
 from saliency.photo.pixels import Pixels, as_image
 from saliency.photo.sixteen_bit import encode_sixteen_bit_png
 from saliency.photo.stated_colour import is_built
-from saliency.photo.tiff import encode_tiff
+from saliency.photo.tiff import encode_tiff, unwritable_tags
 
 Subsampling = Literal["4:4:4", "4:2:2", "4:2:0"]
 
@@ -158,6 +159,8 @@ def losses(metadata: Metadata, pixels: Pixels, as_format: CropFormat) -> list[st
     ]
     if as_format == "jpeg":
         lost += [f"its {name}, too long for a JPEG" for name in segments_too_long(metadata)]
+    if as_format == "tiff":
+        lost += [f"its damaged EXIF entry {name}" for name in unwritable_tags(metadata)]
     is_deep = isinstance(pixels, np.ndarray) and pixels.dtype == np.uint16
     if is_deep and as_format not in ("png", "tiff"):
         lost.append(f"half of its 16 bits per channel, of which {as_format} holds 8")
@@ -212,6 +215,8 @@ def metadata_options(metadata: Metadata, as_format: CropFormat) -> dict[str, Any
         options["icc_profile"] = metadata.icc_profile
     if metadata.exif:
         options["exif"] = metadata.exif
+    if metadata.exif and as_format == "avif":  # Pillow would write it anew for its orientation
+        options["exif"] = ExifBlock(metadata.exif).without_orientation()
     if as_format == "png":
         return options | _png_options(metadata)
     if metadata.xmp:

@@ -77,6 +77,14 @@ class ExifBlock:
         self._drop_thumbnail(first)
         return notes
 
+    def without_orientation(self) -> bytes:
+        """Return the block without the photo's orientation, which AVIF states apart."""
+        first = self._number(4, 4)
+        for entry in reversed(list(self._entries(first))):
+            if entry.tag == _ORIENTATION:
+                self._remove(first, entry)
+        return self.to_bytes()
+
     def _crop_directory(self, at: int, size: Size, orientation: int) -> list[str]:
         notes = []
         for entry in reversed(list(self._entries(at))):

@@ -170,6 +170,8 @@ def as_bytes(value: Any) -> Any:
 def _exif_block(image: Image.Image, exif: Image.Exif) -> tuple[bytes, tuple[str, ...]]:
     """Return a photo's EXIF as a block, and what of it had to be left out."""
     block = image.info.get("exif")
+    if image.format == "AVIF":  # of which Pillow writes EXIF anew, and text but ASCII as `?`
+        block = image._decoder.get_info()[4] or block  # type: ignore[attr-defined]
     if image.format != "TIFF":
         if isinstance(block, bytes) and block.startswith((PREFIX, b"II", b"MM")):
             return block if block.startswith(PREFIX) else PREFIX + block, ()
