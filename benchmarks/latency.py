@@ -29,7 +29,7 @@ from saliency.model.export import saliency_graph
 from saliency.model.network import SaliencyModel
 from saliency.pruning.groups import find_groups
 from saliency.pruning.latency.engines import ENGINES
-from saliency.pruning.latency.measuring import setting_of
+from saliency.pruning.latency.measuring import conditions_of
 from saliency.pruning.latency.onnx_graph import find_operations, simplify
 from saliency.pruning.latency.pace import NetworkTimes
 from saliency.pruning.latency.table import LatencyTable
@@ -66,7 +66,7 @@ def compare(table: LatencyTable, times: NetworkTimes, networks: list[onnx.ModelP
 
     The first network, the unpruned one, gives the correction. What is drawn is returned.
     """
-    shape = (1, *table.setting.input_size, 3)
+    shape = (1, *table.conditions.input_size, 3)
     predicted = [table.network_latency_ms(find_operations(n, input_shape=shape)) for n in networks]
     measured = times.medians_ms(reference_ms=table.reference_ms)
     correction = measured[0] / predicted[0]
@@ -78,7 +78,7 @@ def compare(table: LatencyTable, times: NetworkTimes, networks: list[onnx.ModelP
     rank = spearmanr(predicted[1:], measured[1:]).statistic
     print(
         f"median error {errors[0]:.1%}, corrected by the unpruned network {errors[1]:.1%}, "
-        f"rank correlation {rank:.3f}, {table.setting.device}"
+        f"rank correlation {rank:.3f}, {table.conditions.device}"
     )
     return [correction * expected for expected in predicted], list(measured)
 
@@ -138,7 +138,7 @@ def main() -> None:
 
     if arguments.table is not None and arguments.table.exists():
         table = read_table(arguments.table)
-        table.require(setting_of(engine, input_size=size))
+        table.require(conditions_of(engine, input_size=size))
         for _ in range(arguments.rounds):
             visit()
     else:

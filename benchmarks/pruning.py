@@ -25,7 +25,7 @@ import torch
 from models import HEADER, SIZE, graph_of, measured_ms, scored, show, speedup_of
 
 from saliency.commands.prune import TUNING
-from saliency.compression.comparison import Gauge
+from saliency.compression.comparison import ModelComparison
 from saliency.compression.options import PruningOptions
 from saliency.compression.pruning_run import PruningRun
 from saliency.files import write_whole
@@ -83,7 +83,7 @@ def prune_to(
     """Return the model so many times faster, by one of our ways."""
     table, engine = read_table(start.table), OnnxRuntimeEngine()
     few = dataclasses.replace(start.data, validation=start.data.validation[::WATCHED])
-    gauge = Gauge(
+    comparison = ModelComparison(
         model,
         few,
         engine,
@@ -106,7 +106,7 @@ def prune_to(
         folder=RunFolder(folder / "pruning"),
         run=RunFolder(folder),
         table=table,
-        gauge=gauge,
+        comparison=comparison,
     )
     return run.run()
 

@@ -58,7 +58,7 @@ def test_training_verb_without_its_libraries_names_the_remedy(verb, monkeypatch,
     assert commands.main([verb]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"saliency {verb}: error: torch is not installed")
-    assert line.endswith('pip install "saliency[train]"')
+    assert line.endswith('pip install "saliency-crop[train]"')
 
 
 def test_missing_module_of_the_package_itself_is_not_hidden(monkeypatch):

@@ -126,7 +126,7 @@ def test_verb_of_training_says_what_the_base_installation_lacks(installed, verb,
     (line,) = done.stderr.splitlines()
     assert done.returncode == 1
     assert line.startswith(f"saliency {verb}: error: ")
-    assert 'pip install "saliency[train]"' in line
+    assert 'pip install "saliency-crop[train]"' in line
 
 
 def test_installed_command_crops_a_photo_with_the_shipped_model(installed, tmp_path):

@@ -13,7 +13,7 @@ _AHEAD = 2  # photos given to each worker before the oldest one is waited for
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PhotoOutcome:
     """What became of a photo: a report, or an error, or neither where all was there before."""
 
     photo: ListedPhoto
@@ -23,7 +23,7 @@ class Outcome:
 
 def crop_all(
     cropper: Cropper, photos: Sequence[ListedPhoto], *, worker_count: int
-) -> Iterator[Outcome]:
+) -> Iterator[PhotoOutcome]:
     """Crop photos and yield what became of each, in their order.
 
     Decoding, prediction and encoding run outside of Python's lock, so threads share the work. When
@@ -34,7 +34,7 @@ def crop_all(
         return
     from concurrent.futures import Future, ThreadPoolExecutor  # noqa: PLC0415  slow
 
-    waiting: deque[Future[Outcome]] = deque()
+    waiting: deque[Future[PhotoOutcome]] = deque()
     pool = ThreadPoolExecutor(worker_count)
     try:
         for photo in photos:
@@ -47,20 +47,20 @@ def crop_all(
         pool.shutdown(cancel_futures=True)
 
 
-def _named(cropper: Cropper, photo: ListedPhoto) -> Callable[[], Outcome]:
+def _named(cropper: Cropper, photo: ListedPhoto) -> Callable[[], PhotoOutcome]:
     """Name a photo's crops, now, so that names do not depend on chance; return what crops it."""
     try:
         plan = cropper.plan(photo)
     except SaliencyError as error:
-        failed = Outcome(photo, error=str(error))
+        failed = PhotoOutcome(photo, error=str(error))
         return lambda: failed
 
-    def crop() -> Outcome:
+    def crop() -> PhotoOutcome:
         try:
-            return Outcome(photo, None if plan.is_done else cropper.crop(plan))
+            return PhotoOutcome(photo, None if plan.is_done else cropper.crop(plan))
         except SaliencyError as error:
-            return Outcome(photo, error=str(error))
+            return PhotoOutcome(photo, error=str(error))
         except (OSError, MemoryError) as error:  # one photo's fault is never that of the others
-            return Outcome(photo, error=f"cannot crop {photo.path}: {first_line(error)}")
+            return PhotoOutcome(photo, error=f"cannot crop {photo.path}: {first_line(error)}")
 
     return crop

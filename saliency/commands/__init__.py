@@ -126,6 +126,6 @@ def _run(verb: str, arguments: Sequence[str]) -> int:
             raise
         raise SaliencyError(
             f"{missing} is not installed, which this verb needs; "
-            'install it with: pip install "saliency[train]"'
+            'install it with: pip install "saliency-crop[train]"'
         ) from error
     return status

@@ -17,7 +17,7 @@ from saliency.batch.cropper import Cropper
 from saliency.batch.listing import ListedPhoto, find_photos, read_list, write_list
 from saliency.batch.naming import CANDIDATE_PATTERN, DEFAULT_PATTERN, names_candidates
 from saliency.batch.options import BatchOptions
-from saliency.batch.workers import Outcome, crop_all
+from saliency.batch.workers import PhotoOutcome, crop_all
 from saliency.commands import error_line, warning_line
 from saliency.crop_windows.options import ChoiceOptions
 from saliency.cropping.options import CropOptions, Output
@@ -89,7 +89,7 @@ class _Summary:
     cells: list[Cell] = field(default_factory=list)
     parts_ms: dict[str, list[float]] = field(default_factory=dict)
 
-    def add(self, outcome: Outcome, *, has_cells: bool) -> None:
+    def add(self, outcome: PhotoOutcome, *, has_cells: bool) -> None:
         """Take note of a photo."""
         if outcome.error is not None:
             self.rejects.append(outcome.photo.path)
@@ -174,7 +174,7 @@ def _read(options: argparse.Namespace, choice: ChoiceOptions) -> tuple[CropOptio
     return crops, batch
 
 
-def _show(outcome: Outcome, options: argparse.Namespace, emit: Callable[..., None]) -> None:
+def _show(outcome: PhotoOutcome, options: argparse.Namespace, emit: Callable[..., None]) -> None:
     """Print what became of a photo."""
     path, report = outcome.photo.path, outcome.report
     if outcome.error is not None:

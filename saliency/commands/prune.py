@@ -59,7 +59,7 @@ the machine alone meanwhile.
 
 
 @dataclasses.dataclass(frozen=True)
-class RunOptions:
+class PruneRunOptions:
     """Everything that decides a run: what is in its `options.json`."""
 
     model: str
@@ -243,7 +243,7 @@ def _measure(arguments: argparse.Namespace) -> int:
             size=options.size,
             out=arguments.out,
         )
-        print(f"written: {arguments.out}, {len(table.rows)} rows for {table.setting.device}")
+        print(f"written: {arguments.out}, {len(table.rows)} rows for {table.conditions.device}")
         return 0
 
     return run_reporting("prune", run)
@@ -254,7 +254,7 @@ def _log_to_terminal() -> None:
     logging.getLogger("saliency").setLevel(logging.INFO)
 
 
-def _prune(asked: RunOptions | None, folder: RunFolder) -> int:
+def _prune(asked: PruneRunOptions | None, folder: RunFolder) -> int:
     """Start the run that is asked for, or go on with the one in the folder."""
     from saliency.training.data import read_training_data  # noqa: PLC0415  scipy takes a second
 
@@ -284,7 +284,7 @@ def _prune(asked: RunOptions | None, folder: RunFolder) -> int:
     return 0
 
 
-def _start(folder: RunFolder, options: RunOptions) -> None:
+def _start(folder: RunFolder, options: PruneRunOptions) -> None:
     """Create the folder of a run, in which that of the pruning itself lies.
 
     Raises:
@@ -299,13 +299,13 @@ def _start(folder: RunFolder, options: RunOptions) -> None:
     pruning.mkdir(exist_ok=True)
 
 
-def _options_of_command_line(arguments: argparse.Namespace) -> RunOptions:
+def _options_of_command_line(arguments: argparse.Namespace) -> PruneRunOptions:
     training = dataclasses.replace(TUNING, **given_fields(arguments, TrainingOptions))
     if training.devices > 1:
         raise ValueError("expected one device to prune on; train on several afterwards")
     if training.precision == "16-mixed":
         raise ValueError("the signal needs gradients as they are: expected another --precision")
-    return RunOptions(
+    return PruneRunOptions(
         model=arguments.model,
         data=tuple(arguments.data),
         photos=arguments.photos,
@@ -317,12 +317,12 @@ def _options_of_command_line(arguments: argparse.Namespace) -> RunOptions:
     )
 
 
-def _options_of_run(folder: RunFolder) -> RunOptions:
+def _options_of_run(folder: RunFolder) -> PruneRunOptions:
     stored = folder.read_options()
     try:
         pruning, training = stored.pop("pruning"), stored.pop("training")
         size = None if pruning["size"] is None else tuple(pruning["size"])
-        return RunOptions(
+        return PruneRunOptions(
             **{**stored, "data": tuple(stored["data"]), "teacher": tuple(stored["teacher"])},
             pruning=PruningOptions(**{**pruning, "size": size}),
             training=TrainingOptions(**{**training, "levels": tuple(training["levels"])}),

@@ -39,7 +39,7 @@ from saliency.training.run_folder import RunFolder
 
 
 @dataclasses.dataclass(frozen=True)
-class RunOptions:
+class TrainRunOptions:
     """Everything that decides a run: what is in its `options.json`."""
 
     data: tuple[str, ...]
@@ -126,7 +126,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_reporting("train", lambda: _train(asked, RunFolder(arguments.out)))
 
 
-def _train(asked: RunOptions | None, folder: RunFolder) -> int:
+def _train(asked: TrainRunOptions | None, folder: RunFolder) -> int:
     """Start the run that is asked for, or go on with the one in the folder."""
     from saliency.training.data import read_training_data  # noqa: PLC0415  scipy takes a second
 
@@ -153,11 +153,11 @@ def _train(asked: RunOptions | None, folder: RunFolder) -> int:
 
 def _options_of_command_line(
     arguments: argparse.Namespace, fold: tuple[int, int] | None
-) -> RunOptions:
+) -> TrainRunOptions:
     values = given_fields(arguments, TrainingOptions)
     if "levels" in values:
         values["levels"] = tuple(values["levels"])
-    return RunOptions(
+    return TrainRunOptions(
         data=tuple(arguments.data),
         photos=arguments.photos,
         examples=arguments.examples,
@@ -168,11 +168,11 @@ def _options_of_command_line(
     )
 
 
-def _options_of_run(folder: RunFolder) -> RunOptions:
+def _options_of_run(folder: RunFolder) -> TrainRunOptions:
     stored = folder.read_options()
     try:
         training = stored["training"]
-        return RunOptions(
+        return TrainRunOptions(
             data=tuple(stored["data"]),
             photos=stored["photos"],
             teacher=tuple(stored["teacher"]),

@@ -19,7 +19,7 @@ Point = dict[str, float]
 """`measured_ms`, `speedup` over the unpruned model, and the figures of `validate`."""
 
 
-class Gauge:
+class ModelComparison:
     """Measures and validates models of one origin.
 
     Times are taken in turns with the unpruned model's, and are told in its milliseconds, so that

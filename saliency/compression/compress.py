@@ -6,11 +6,11 @@ from pathlib import Path
 
 import onnx
 
-from saliency.compression.comparison import Gauge, timed_size
+from saliency.compression.comparison import ModelComparison, timed_size
 from saliency.compression.latency_tables import _table, create_engine
 from saliency.compression.options import PruningOptions
 from saliency.compression.pruning_run import PruningRun
-from saliency.compression.report import Outcome, write_report
+from saliency.compression.report import PruningResult, write_report
 from saliency.files import write_whole
 from saliency.model.checkpoint import load_model, save_model
 from saliency.model.export import export_onnx
@@ -34,7 +34,7 @@ def prune(
     training: TrainingOptions,
     folder: Path,
     table: Path | None = None,
-) -> Outcome:
+) -> PruningResult:
     """Prune a model and fine-tune what is left; go on where an earlier call was stopped.
 
     Args:
@@ -59,7 +59,7 @@ def prune(
     engine = create_engine(options.engine, threads=options.threads, device=training.device)
     graph = onnx.load(unpruned_path(folder).with_suffix(".onnx"))
     times = _table(graph, engine, size, given=table, kept=folder / "latency.json")
-    gauge = Gauge(
+    comparison = ModelComparison(
         unpruned, data, engine, size=size, input_pixels=pixels, reference_ms=times.reference_ms
     )
     pruned, points = folder / "pruned.safetensors", folder / "points.json"
@@ -72,18 +72,18 @@ def prune(
             folder=RunFolder(folder / "pruning"),
             run=RunFolder(folder),
             table=times,
-            gauge=gauge,
+            comparison=comparison,
         )
         smaller = run.run()
         write_whole(json.dumps(run.points, indent=1).encode(), points, overwrite=True)
         save_model(smaller, pruned)
     train(data, training, RunFolder(folder), start=load_model(pruned))
-    outcome = Outcome(
+    outcome = PruningResult(
         before=channel_counts(unpruned),
         after=channel_counts(load_model(pruned)),
         points=json.loads(points.read_text()),
         options=options,
         size=size,
     )
-    gauge.unpruned_ms = outcome.points[0]["measured_ms"]
-    return write_report(outcome, gauge, data.validation, folder=folder)
+    comparison.unpruned_ms = outcome.points[0]["measured_ms"]
+    return write_report(outcome, comparison, data.validation, folder=folder)

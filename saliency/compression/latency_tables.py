@@ -17,7 +17,7 @@ from saliency.model.config import ModelConfig
 from saliency.model.export import saliency_graph
 from saliency.model.network import SaliencyModel
 from saliency.pruning.latency.engines import ENGINES, Engine
-from saliency.pruning.latency.measuring import measure_table, setting_of
+from saliency.pruning.latency.measuring import conditions_of, measure_table
 from saliency.pruning.latency.table import LatencyTable
 from saliency.pruning.latency.table_file import read_table, table_to_json
 
@@ -76,10 +76,12 @@ def _table(
     for path in (given, kept):
         if path is not None and path.exists():
             table = read_table(path)
-            table.require(setting_of(engine, input_size=size))
+            table.require(conditions_of(engine, input_size=size))
             return table
     if given is not None:
-        raise PruningError(f"no latency table at {given}; check the path, or leave --table out")
+        raise PruningError(
+            f"no latency table at {given}; check the path, or have the times measured"
+        )
     log.info("measuring the latency table; leave the machine alone meanwhile")
     table = measure_graph(graph, engine, size)
     write_whole(table_to_json(table).encode(), kept, overwrite=True)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from saliency.compression.comparison import Gauge, Point
+from saliency.compression.comparison import ModelComparison, Point
 from saliency.compression.learner import PruningLearner
 from saliency.compression.options import PruningOptions
 from saliency.errors import PruningError
@@ -50,7 +50,7 @@ class PruningRun:
         folder: RunFolder,
         run: RunFolder,
         table: LatencyTable,
-        gauge: Gauge,
+        comparison: ModelComparison,
     ) -> None:
         """Begin with the unpruned model, or where the folder's last state left off.
 
@@ -60,10 +60,10 @@ class PruningRun:
         reuse_large_blocks()
         keep_kernels()
         torch.manual_seed(training.seed)
-        self.options, self.folder, self.gauge = options, folder, gauge
+        self.options, self.folder, self.comparison = options, folder, comparison
         self.learner = PruningLearner(start, data, options=options, training=training, run=run)
         groups = self.learner.groups
-        templates = find_templates(gauge.graph, input_shape=gauge.shape)
+        templates = find_templates(comparison.graph, input_shape=comparison.shape)
         self.latency = latency_cost(table, templates, groups)
         self.cost = create_cost(options.cost, table, templates, groups)
         self.sizes = {group.name: group.size for group in groups.prunable}
@@ -187,16 +187,16 @@ class PruningRun:
 
     def _begin(self) -> None:
         """Measure and validate the unpruned model, and what it is with a smaller input."""
-        point = self.gauge.measure_unpruned()
+        point = self.comparison.measure_unpruned()
         self._add(point)
-        if self.gauge.is_smaller:
+        if self.comparison.is_smaller:
             self._note()
         else:
             self._compare(point)
 
     def _note(self) -> None:
         """Measure and validate the model at present."""
-        point = self.gauge.measure(self.learner.copy())
+        point = self.comparison.measure(self.learner.copy())
         self._compare(point)
         self._add(point)
 
@@ -234,6 +234,6 @@ class PruningRun:
         self.removals, self.passes = state["removals"], state["passes"]
         self.ratios = state["ratios"]
         self.points, self.sizes = state["points"], state["sizes"]
-        self.gauge.unpruned_ms = self.points[0]["measured_ms"]
+        self.comparison.unpruned_ms = self.points[0]["measured_ms"]
         self.learner.restore(state["learner"])
         log.info("going on after removal %d", self.removals)

@@ -9,7 +9,7 @@ from typing import Any
 import matplotlib.figure
 import numpy as np
 
-from saliency.compression.comparison import Gauge, Point
+from saliency.compression.comparison import ModelComparison, Point
 from saliency.compression.options import PruningOptions
 from saliency.evaluation.crop_quality import compare_windows
 from saliency.files import write_whole
@@ -19,7 +19,7 @@ from saliency.pruning.surgery import Counts
 
 
 @dataclasses.dataclass(frozen=True)
-class Outcome:
+class PruningResult:
     """What a run of pruning came to.
 
     Attributes:
@@ -42,20 +42,20 @@ class Outcome:
 
 
 def write_report(
-    outcome: Outcome, gauge: Gauge, scenes: Sequence[Scene], *, folder: Path
-) -> Outcome:
+    outcome: PruningResult, comparison: ModelComparison, scenes: Sequence[Scene], *, folder: Path
+) -> PruningResult:
     """Measure the fine-tuned model against the unpruned one and write report.md, .json, .png.
 
     Args:
         outcome: of pruning.
-        gauge: measures.
+        comparison: measures.
         scenes: whose crop windows are compared.
         folder: holds `unpruned.onnx` and the fine-tuned `model.onnx` and `model.safetensors`.
     """
     files = folder / "unpruned.onnx", folder / "model.onnx"
     complete = dataclasses.replace(
         outcome,
-        result=gauge.measure(load_model(folder / "model.safetensors")),
+        result=comparison.measure(load_model(folder / "model.safetensors")),
         windows=compare_windows(*files, scenes),
     )
     values = dataclasses.asdict(complete) | {"alternation": alternation(complete)}
@@ -66,7 +66,7 @@ def write_report(
     return complete
 
 
-def alternation(outcome: Outcome) -> float:
+def alternation(outcome: PruningResult) -> float:
     """Return whether thick and thin layers alternate, from −1, they do, to 1, they go together.
 
     It is the correlation of the shares of channels that neighbouring layers keep, in the order in
@@ -78,14 +78,14 @@ def alternation(outcome: Outcome) -> float:
     return float(np.corrcoef(kept[:-1], kept[1:])[0, 1])
 
 
-def widths(outcome: Outcome) -> Iterator[tuple[str, int, int, float]]:
+def widths(outcome: PruningResult) -> Iterator[tuple[str, int, int, float]]:
     """Yield, for each layer, its channels before, after, and the share that is left."""
     for layer, (_, before) in outcome.before.items():
         after = outcome.after[layer][1]
         yield layer, before, after, after / before
 
 
-def _lines(outcome: Outcome) -> Iterator[str]:
+def _lines(outcome: PruningResult) -> Iterator[str]:
     unpruned = outcome.points[0]
     gain = "information_gain_bits"
     yield "# Pruning\n"
@@ -122,7 +122,7 @@ def _lines(outcome: Outcome) -> Iterator[str]:
         yield f"| {layer} | {before} | {after} | {share:.0%} |"
 
 
-def _draw(outcome: Outcome) -> matplotlib.figure.Figure:
+def _draw(outcome: PruningResult) -> matplotlib.figure.Figure:
     """Draw measured time against information gain and NSS, and the width of every layer."""
     figure = matplotlib.figure.Figure(figsize=(13, 8), layout="constrained")
     axes: Any = figure.subplot_mosaic([["gain", "nss"], ["widths", "widths"]])

@@ -26,7 +26,7 @@ _COARSE_SIDE = 96  # cells on the longer side of the grid on which further candi
 
 
 @dataclass(frozen=True, eq=False)
-class Setting:
+class WindowTask:
     """A photo's density with the wishes that its windows are to meet.
 
     Attributes:
@@ -47,12 +47,12 @@ class Setting:
         return self.table.photo_size
 
 
-def read_setting(
+def read_task(
     density: NDArray[np.floating],
     photo_size: Size,
     options: ChoiceOptions,
     content: Window | None = None,
-) -> Setting:
+) -> WindowTask:
     """Return a density with the wishes that the options mean on the content of a photo.
 
     Raises:
@@ -75,7 +75,7 @@ def read_setting(
             for boxes in (keep, avoid)
         )
     )
-    return Setting(density, table, options, wishes)
+    return WindowTask(density, table, options, wishes)
 
 
 def box_on_photo(box: Box, photo_size: Size, option: str) -> Window:
@@ -99,35 +99,35 @@ def box_on_photo(box: Box, photo_size: Size, option: str) -> Window:
     return Window(left, top, right - left, bottom - top)
 
 
-def propose(setting: Setting, ratio: Fraction) -> Window:
+def propose(task: WindowTask, ratio: Fraction) -> Window:
     """Return the window of a ratio that is wanted, be it worth leaving the middle or not.
 
     It is the largest that fits, or the least that keeps the share to zoom to with its margin,
     where most density is; then it is laid so that the subject is in its place.
     """
-    options, table = setting.options, setting.table
-    size = largest_size(setting.photo_size, ratio)
+    options, table = task.options, task.table
+    size = largest_size(task.photo_size, ratio)
     if options.zoom is None:
-        window = best_place(table, size, setting.wishes)
+        window = best_place(table, size, task.wishes)
     else:
-        window = least_window(table, ratio, options.zoom, setting.wishes)
+        window = least_window(table, ratio, options.zoom, task.wishes)
         side = _roomy_side(max(window.width, window.height), ratio, options)
         size = size_of_side(side, ratio, size)
-        window = _grown(window, size, setting)
+        window = _grown(window, size, task)
     if options.place is not None:
-        subject = find_subject(setting.density, window, setting.photo_size)
+        subject = find_subject(task.density, window, task.photo_size)
         corner = corner_for(options.place, subject, window)
-        window = nearest_place(size, setting.photo_size, setting.wishes, target=corner)
+        window = nearest_place(size, task.photo_size, task.wishes, target=corner)
     return window
 
 
-def propose_middle(setting: Setting, size: Size) -> Window:
+def propose_middle(task: WindowTask, size: Size) -> Window:
     """Return the window of a size nearest the middle among those that meet the wishes best."""
-    x, y = ((photo - side) // 2 for photo, side in zip(setting.photo_size, size, strict=True))
-    return nearest_place(size, setting.photo_size, setting.wishes, target=(x, y))
+    x, y = ((photo - side) // 2 for photo, side in zip(task.photo_size, size, strict=True))
+    return nearest_place(size, task.photo_size, task.wishes, target=(x, y))
 
 
-def propose_more(setting: Setting, best: Window, count: int) -> list[Window]:
+def propose_more(task: WindowTask, best: Window, count: int) -> list[Window]:
     """Return further windows of a window's size, at most so many.
 
     Each is where most of the density is that no window before it shows (in whole cells of a
@@ -137,13 +137,13 @@ def propose_more(setting: Setting, best: Window, count: int) -> list[Window]:
     windows = [best]
     if count == 0:
         return []
-    left = _coarse(setting.density)
+    left = _coarse(task.density)
     while len(windows) <= count:
-        left = _without(left, windows[-1], setting.photo_size)
-        table = ShareTable(left, setting.photo_size) if left.any() else None
+        left = _without(left, windows[-1], task.photo_size)
+        table = ShareTable(left, task.photo_size) if left.any() else None
         if table is None:
             break
-        window = best_place(table, (best.width, best.height), setting.wishes)
+        window = best_place(table, (best.width, best.height), task.wishes)
         if table.share(window) * left.sum() < _LEAST_NEW_SHARE:
             break
         windows.append(window)
@@ -160,11 +160,11 @@ def _roomy_side(side: int, ratio: Fraction, options: ChoiceOptions) -> int:
     return math.ceil(wanted)
 
 
-def _grown(window: Window, size: Size, setting: Setting) -> Window:
+def _grown(window: Window, size: Size, task: WindowTask) -> Window:
     """Return a window brought to a size about its middle, as far as the photo and wishes allow."""
     x = window.x + (window.width - size[0]) // 2
     y = window.y + (window.height - size[1]) // 2
-    return nearest_place(size, setting.photo_size, setting.wishes, target=(x, y))
+    return nearest_place(size, task.photo_size, task.wishes, target=(x, y))
 
 
 def _coarse(density: NDArray[np.floating]) -> NDArray[np.float64]:

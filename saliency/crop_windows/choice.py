@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saliency.crop_windows.candidates import (
-    Setting,
+    WindowTask,
     propose,
     propose_middle,
     propose_more,
-    read_setting,
+    read_task,
 )
 from saliency.crop_windows.confidence import Calibration, gather_evidence
 from saliency.crop_windows.options import LEAST_GAIN, ChoiceOptions
@@ -130,43 +130,43 @@ def choose(
         ValueError: the density or the photo's size is unusable.
     """
     picture = content or Window(0, 0, *photo_size)
-    setting = read_setting(density, photo_size, options, picture)
+    task = read_task(density, photo_size, options, picture)
     return tuple(
-        _moved(_choose(setting, label, ratio, calibration), picture.x, picture.y)
+        _moved(_choose(task, label, ratio, calibration), picture.x, picture.y)
         for label, ratio in aspects.items()
     )
 
 
 def _choose(
-    setting: Setting, label: str, ratio: Fraction, calibration: Calibration | None
+    task: WindowTask, label: str, ratio: Fraction, calibration: Calibration | None
 ) -> Choice:
     """Return the choice for one ratio."""
-    best = propose(setting, ratio)
-    centre = propose_middle(setting, (best.width, best.height))
-    evidence = gather_evidence(setting.table, best, centre)
+    best = propose(task, ratio)
+    centre = propose_middle(task, (best.width, best.height))
+    evidence = gather_evidence(task.table, best, centre)
     confidence = None
     if calibration is not None and best != centre:
         confidence = calibration.probability(evidence)
-    doubt = _doubt(setting, best, centre, gain=evidence.gain, confidence=confidence)
+    doubt = _doubt(task, best, centre, gain=evidence.gain, confidence=confidence)
     outcome: Outcome = "centred" if best == centre else "moved"
     window, padding = best, None
     if doubt is not None:
-        outcome, window, padding = _fall_back(setting, ratio, best)
-    count = setting.options.candidates - 1
-    others = [one for one in (best, *propose_more(setting, best, count)) if one != window]
+        outcome, window, padding = _fall_back(task, ratio, best)
+    count = task.options.candidates - 1
+    others = [one for one in (best, *propose_more(task, best, count)) if one != window]
     return Choice(
         aspect=label,
         outcome=outcome,
-        reason=doubt or _reason(setting, outcome, window),
+        reason=doubt or _reason(task, outcome, window),
         window=window,
-        share=setting.table.share(window),
+        share=task.table.share(window),
         centre=centre,
-        centre_share=setting.table.share(centre),
+        centre_share=task.table.share(centre),
         gain=evidence.gain,
         confidence=confidence,
         padding=padding,
         alternatives=tuple(
-            Alternative(other, setting.table.share(other)) for other in others[: max(count, 1)]
+            Alternative(other, task.table.share(other)) for other in others[: max(count, 1)]
         ),
     )
 
@@ -195,23 +195,23 @@ def candidates_of(choice: Choice) -> list[Choice]:
     ]
 
 
-def _reason(setting: Setting, outcome: Outcome, window: Window) -> str:
+def _reason(task: WindowTask, outcome: Outcome, window: Window) -> str:
     """Return why a window is taken that nothing speaks against."""
-    if (window.width, window.height) == setting.photo_size:
+    if (window.width, window.height) == task.photo_size:
         return _WHOLE
-    return _REASONS[outcome] if setting.options.place is None else _PLACED
+    return _REASONS[outcome] if task.options.place is None else _PLACED
 
 
 def _doubt(
-    setting: Setting, best: Window, centre: Window, *, gain: float, confidence: float | None
+    task: WindowTask, best: Window, centre: Window, *, gain: float, confidence: float | None
 ) -> str | None:
     """Return why the best window is not to be taken, None if it is."""
-    options = setting.options
+    options = task.options
     if options.min_size is not None:
         width, height = options.min_size
         if best.width < width or best.height < height:
             return f"the photo has no window of {width}x{height}"
-    if not setting.wishes.are_met(best):
+    if not task.wishes.are_met(best):
         return "no window holds all boxes to keep"
     if best == centre:
         return None
@@ -225,15 +225,15 @@ def _doubt(
 
 
 def _fall_back(
-    setting: Setting, ratio: Fraction, best: Window
+    task: WindowTask, ratio: Fraction, best: Window
 ) -> tuple[Outcome, Window, Padding | None]:
     """Return what is done instead of taking the best window."""
-    if setting.options.fallback == "skip":
+    if task.options.fallback == "skip":
         return "skipped", best, None
-    if setting.options.fallback == "pad":
-        whole = Window(0, 0, *setting.photo_size)
-        return "padded", whole, _padding(setting.photo_size, ratio)
-    return "centred", propose_middle(setting, largest_size(setting.photo_size, ratio)), None
+    if task.options.fallback == "pad":
+        whole = Window(0, 0, *task.photo_size)
+        return "padded", whole, _padding(task.photo_size, ratio)
+    return "centred", propose_middle(task, largest_size(task.photo_size, ratio)), None
 
 
 def _padding(photo_size: Size, ratio: Fraction) -> Padding:

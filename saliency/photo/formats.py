@@ -78,5 +78,5 @@ def register_heif() -> None:
     try:
         from pillow_heif import register_heif_opener  # noqa: PLC0415  an extra
     except ImportError as error:
-        raise PhotoError('HEIC needs pillow-heif: pip install "saliency[heic]"') from error
+        raise PhotoError('HEIC needs pillow-heif: pip install "saliency-crop[heic]"') from error
     register_heif_opener()

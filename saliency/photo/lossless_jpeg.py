@@ -75,14 +75,14 @@ def cut_lossless(jpeg: bytes, photo: LoadedPhoto, window: Window) -> tuple[bytes
     if photo.format != "JPEG":
         raise PhotoError(
             f"expected a JPEG to crop without loss, {photo.path} is {photo.format}; "
-            "choose a --format that loses nothing"
+            "choose another format that loses nothing"
         )
     library = _library()
     if library is None:
         raise PhotoError(
-            'libjpeg-turbo is not installed, which --lossless needs: pip install "saliency'
-            '[lossless]" (Python 3.11), or the package libturbojpeg0 (Debian), jpeg-turbo '
-            "(Homebrew)"
+            "libjpeg-turbo is not installed, without which no JPEG can be cropped without loss: "
+            'pip install "saliency-crop[lossless]" (Python 3.11), or the package libturbojpeg0 '
+            "(Debian), jpeg-turbo (Homebrew)"
         )
     stored = _as_stored(window, photo)
     try:

@@ -272,7 +272,7 @@ def read_bytes(path: Path) -> bytes:
     """
     try:
         if path.is_dir():
-            hint = "with --recursive, photos in the folders inside of it are found too"
+            hint = "a recursive run finds photos in the folders inside of it too"
             raise PhotoError(f"expected a photo, got the folder {path}; {hint}")
         if path.exists() and not path.is_file():
             raise PhotoError(f"expected a photo, got a device or a pipe: {path}")

@@ -32,7 +32,7 @@ UNTAGGED_POINTWISE = {aten.hardswish, aten.hardswish_}  # torch does not tag the
 
 
 @dataclass(frozen=True)
-class Carried:
+class ChannelAxis:
     """The channels of a tensor: one number each, and the axis that they lie along."""
 
     ids: tuple[int, ...]
@@ -53,7 +53,9 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.members: dict[tuple[str, Side], tuple[int, ...]] = {}
         self.barred: dict[int, str] = {}
         self._parent: list[int] = []
-        self._carried: dict[int, tuple[Tensor, Carried]] = {}  # keeps tensors, so ids stay theirs
+        self._tracked: dict[
+            int, tuple[Tensor, ChannelAxis]
+        ] = {}  # keeps tensors, so ids stay theirs
         self._transposed: dict[int, tuple[Tensor, str]] = {}
         self._running: list[str] = []
         self._layer_of: dict[int, str] = {}
@@ -88,8 +90,8 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def bar(self, values: Any, reason: str) -> None:
         """Keep the channels of all tensors in a nested structure from being removed."""
         for leaf in tree_leaves(values):
-            carried = self._of(leaf)
-            for channel in carried.ids if carried else ():
+            tracked = self._of(leaf)
+            for channel in tracked.ids if tracked else ():
                 self.barred.setdefault(channel, reason)
 
     def close(self) -> None:
@@ -124,11 +126,11 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Whether a tensor belongs to a layer that runs now, so that its hooks see its input."""
         return self._layer_of.get(id(weight)) in self._running[-1:]
 
-    def _of(self, tensor: Any) -> Carried | None:
-        return self._carried[id(tensor)][1] if id(tensor) in self._carried else None
+    def _of(self, tensor: Any) -> ChannelAxis | None:
+        return self._tracked[id(tensor)][1] if id(tensor) in self._tracked else None
 
     def _give(self, tensor: Tensor, ids: Iterable[int], axis: int) -> None:
-        self._carried[id(tensor)] = (tensor, Carried(tuple(ids), axis))
+        self._tracked[id(tensor)] = (tensor, ChannelAxis(tuple(ids), axis))
 
     def _fresh(self, count: int) -> tuple[int, ...]:
         first = len(self._parent)
@@ -157,61 +159,61 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _convolution(self, args: tuple[Any, ...], out: Tensor) -> None:
         image, weight, groups = args[0], args[1], args[8]
-        layer, carried = self._layer_of[id(weight)], self._of(image)
-        if carried is not None and carried.axis != 1:
+        layer, tracked = self._layer_of[id(weight)], self._of(image)
+        if tracked is not None and tracked.axis != 1:
             self._give_up(image, "a convolution over a moved channel axis")
-            carried = None
+            tracked = None
         if groups == 1:
-            if carried is not None:
-                self._record(layer, "in", carried.ids)
+            if tracked is not None:
+                self._record(layer, "in", tracked.ids)
             self._give(out, self._record(layer, "out", self._fresh(weight.shape[0])), 1)
             return
         units = self._fresh(groups)
-        read = carried.ids if carried is not None else self._foreign(image.shape[1])
+        read = tracked.ids if tracked is not None else self._foreign(image.shape[1])
         self._couple(_repeat(units, image.shape[1] // groups), read)
         self._record(layer, "depthwise", units)
         self._give(out, _repeat(units, weight.shape[0] // groups), 1)
 
     def _linear(self, features: Tensor, layer: str, out: Tensor) -> None:
-        carried = self._of(features)
+        tracked = self._of(features)
         if layer not in self._running[-1:]:
             self._strays.add(layer)
-        if carried is not None and carried.axis != features.ndim - 1:
+        if tracked is not None and tracked.axis != features.ndim - 1:
             self._give_up(features, "a linear layer over another axis than the channels")
-        elif carried is not None:
-            self._record(layer, "in", carried.ids)
+        elif tracked is not None:
+            self._record(layer, "in", tracked.ids)
         made = self._record(layer, "out", self._fresh(out.shape[-1]))
         self._give(out, made, out.ndim - 1)
 
     def _norm(self, operands: list[Tensor], out: Any) -> None:
-        layer, carried = self._running[-1], self._of(operands[0])
-        if carried is not None and carried.axis == 1:
-            self._record(layer, "norm", carried.ids)
-            self._give(out[0], carried.ids, 1)
+        layer, tracked = self._running[-1], self._of(operands[0])
+        if tracked is not None and tracked.axis == 1:
+            self._record(layer, "norm", tracked.ids)
+            self._give(out[0], tracked.ids, 1)
         else:
             self._give_up(operands[0], "a batch norm over a moved channel axis")
 
     def _concatenate(self, parts: list[Tensor], axis: int, out: Tensor) -> None:
         axis %= out.ndim
-        carried = [self._of(part) for part in parts]
-        if any(one is not None and one.axis != axis for one in carried):
+        tracked = [self._of(part) for part in parts]
+        if any(one is not None and one.axis != axis for one in tracked):
             self._give_up(parts, "a concatenation of positions")
             return
         ids: list[int] = []
-        for part, one in zip(parts, carried, strict=True):
+        for part, one in zip(parts, tracked, strict=True):
             ids.extend(one.ids if one is not None else self._foreign(part.shape[axis]))
         self._give(out, ids, axis)
 
     def _pointwise(self, operands: list[Tensor], out: Any) -> None:
         """Couple the channels of operands that are added or multiplied position by position."""
-        carried = [(tensor, one) for tensor in operands if (one := self._of(tensor)) is not None]
-        places = {one.axis - tensor.ndim for tensor, one in carried}  # counted from the last axis
-        sizes = {len(one.ids) for _, one in carried}
+        tracked = [(tensor, one) for tensor in operands if (one := self._of(tensor)) is not None]
+        places = {one.axis - tensor.ndim for tensor, one in tracked}  # counted from the last axis
+        sizes = {len(one.ids) for _, one in tracked}
         if len(places) > 1 or len(sizes) > 1 or out.shape[min(places)] not in sizes:
             self._give_up(operands, "arithmetic that spreads one channel over several")
             return
-        place, ids = places.pop(), carried[0][1].ids
-        for _, one in carried:
+        place, ids = places.pop(), tracked[0][1].ids
+        for _, one in tracked:
             self._couple(ids, one.ids)
         self._give(out, ids, out.ndim + place)
         for tensor in operands:
@@ -221,15 +223,15 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _move(self, packet: Any, args: tuple[Any, ...], out: Any) -> None:
         """Hand channels on through pooling, resizing, padding, and changes of shape."""
-        carried = self._of(args[0])
+        tracked = self._of(args[0])
         tensor = out[0] if isinstance(out, tuple) else out
         moved = None
-        if carried is not None and isinstance(tensor, Tensor):
-            moved = axis_after(packet, args, tensor, carried.axis)
-        if carried is None or moved is None:
+        if tracked is not None and isinstance(tensor, Tensor):
+            moved = axis_after(packet, args, tensor, tracked.axis)
+        if tracked is None or moved is None:
             self._give_up(args, str(packet))
             return
-        self._give(tensor, _repeat(carried.ids, tensor.shape[moved] // len(carried.ids)), moved)
+        self._give(tensor, _repeat(tracked.ids, tensor.shape[moved] // len(tracked.ids)), moved)
 
 
 def _repeat(ids: Iterable[int], times: int) -> tuple[int, ...]:

@@ -112,8 +112,8 @@ def report_of(path):
 
 
 def test_table_of_the_model_holds_its_setting(table):
-    setting = read_table(table).setting
-    assert (setting.engine, setting.input_size, setting.threads) == ("size", (64, 64), 1)
+    conditions = read_table(table).conditions
+    assert (conditions.engine, conditions.input_size, conditions.threads) == ("size", (64, 64), 1)
 
 
 def test_pruned_model_reaches_the_measured_speedup(run):
@@ -272,7 +272,7 @@ def test_time_is_that_of_a_photo_at_the_size_of_the_model(model, dataset, tmp_pa
         assert main([str(model), *given, *TUNING, "--beta=0", "--epochs=1", "--steps=1"]) == 0
     height, width = report_of(tmp_path / "run")["size"]
     assert height < width
-    assert read_table(tmp_path / "run" / "latency.json").setting.input_size == (height, width)
+    assert read_table(tmp_path / "run" / "latency.json").conditions.input_size == (height, width)
     assert height * width == pytest.approx(pixels, rel=0.16)
 
 

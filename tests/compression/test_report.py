@@ -3,7 +3,7 @@ import pytest
 from training_fixtures import random_model, read_training_data, write_spots
 
 from saliency.compression.options import PruningOptions
-from saliency.compression.report import Outcome, alternation, widths
+from saliency.compression.report import PruningResult, alternation, widths
 from saliency.evaluation.crop_quality import compare_windows
 from saliency.model.export import export_onnx
 
@@ -12,7 +12,9 @@ def outcome(shares):
     """Return an outcome whose layers of 100 channels keep these shares, in order."""
     before = {f"layer{number}": (100, 100) for number in range(len(shares))}
     after = {name: (100, round(100 * share)) for name, share in zip(before, shares, strict=True)}
-    return Outcome(before, after, points=[], options=PruningOptions(speedup=2.0), size=(64, 64))
+    return PruningResult(
+        before, after, points=[], options=PruningOptions(speedup=2.0), size=(64, 64)
+    )
 
 
 def test_layers_that_take_turns_alternate():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from saliency.crop_windows.best_windows import best_windows
-from saliency.crop_windows.candidates import propose, propose_middle, propose_more, read_setting
+from saliency.crop_windows.candidates import propose, propose_middle, propose_more, read_task
 from saliency.crop_windows.options import ChoiceOptions, parse_box
 from saliency.errors import PhotoError
 from saliency.geometry import Window
@@ -20,8 +20,8 @@ def spots(*spots_, floor=1e-5):
     return density
 
 
-def setting(density, **options):
-    return read_setting(density, (480, 320), ChoiceOptions(**options))
+def task(density, **options):
+    return read_task(density, (480, 320), ChoiceOptions(**options))
 
 
 def overlap(one, other):
@@ -40,11 +40,11 @@ def is_inside(window):
 def test_without_options_the_window_is_the_best_of_the_largest(ratio):
     density = np.random.default_rng(0).random((32, 48))
     (expected,) = best_windows(density, [ratio], (480, 320))
-    assert propose(setting(density), ratio) == expected
+    assert propose(task(density), ratio) == expected
 
 
 def test_zoomed_window_is_small_and_keeps_the_share():
-    one = setting(spots((10, 8, 1.0)), zoom=0.9)
+    one = task(spots((10, 8, 1.0)), zoom=0.9)
     window = propose(one, SQUARE)
     assert one.table.share(window) >= 0.9
     assert window.width <= 20  # those that the spot has
@@ -53,7 +53,7 @@ def test_zoomed_window_is_small_and_keeps_the_share():
 def test_margin_makes_room_on_every_side():
     density = spots((24, 16, 1.0))
     tight, roomy = (
-        propose(setting(density, zoom=0.9, margin=margin), SQUARE) for margin in (0.0, 0.5)
+        propose(task(density, zoom=0.9, margin=margin), SQUARE) for margin in (0.0, 0.5)
     )
     assert roomy.width == 2 * tight.width
     assert tight.x - roomy.x == pytest.approx(tight.width / 2, abs=1)
@@ -61,50 +61,50 @@ def test_margin_makes_room_on_every_side():
 
 
 def test_margin_ends_at_the_border_of_the_photo():
-    window = propose(setting(spots((1, 1, 1.0)), zoom=0.9, margin=1.0), SQUARE)
+    window = propose(task(spots((1, 1, 1.0)), zoom=0.9, margin=1.0), SQUARE)
     assert (window.x, window.y) == (0, 0)
 
 
 @pytest.mark.parametrize("ratio", [SQUARE, WIDE, TALL])
 def test_zoomed_window_has_the_least_size(ratio):
-    window = propose(setting(spots((24, 16, 1.0)), zoom=0.5, min_size=(160, 120)), ratio)
+    window = propose(task(spots((24, 16, 1.0)), zoom=0.5, min_size=(160, 120)), ratio)
     assert window.width >= 160
     assert window.height >= 120
     assert window.width == 160 or window.height == 120
 
 
 def test_box_to_keep_is_held_whatever_the_density():
-    one = setting(spots((44, 16, 1.0)), keep=(parse_box("0,0,100,320"),))
+    one = task(spots((44, 16, 1.0)), keep=(parse_box("0,0,100,320"),))
     assert propose(one, SQUARE) == Window(0, 0, 320, 320)
 
 
 def test_box_to_avoid_is_left_out_where_the_window_can_do_without():
-    one = setting(spots((44, 16, 1.0)), avoid=(parse_box("400,0,80,320"),))
+    one = task(spots((44, 16, 1.0)), avoid=(parse_box("400,0,80,320"),))
     assert propose(one, SQUARE) == Window(80, 0, 320, 320)
 
 
 def test_box_to_keep_goes_before_one_to_avoid():
     box = parse_box("80%,0,20%,100%")
-    window = propose(setting(spots((2, 16, 1.0)), keep=(box,), avoid=(box,)), SQUARE)
+    window = propose(task(spots((2, 16, 1.0)), keep=(box,), avoid=(box,)), SQUARE)
     assert window.x == 160
 
 
 @pytest.mark.parametrize(("place", "share"), [("left", 1 / 3), ("center", 1 / 2), ("right", 2 / 3)])
 def test_subject_sits_where_it_is_placed(place, share):
-    window = propose(setting(spots((24, 16, 1.0)), place=place), TALL)
+    window = propose(task(spots((24, 16, 1.0)), place=place), TALL)
     assert (240 - window.x) / window.width == pytest.approx(share, abs=0.01)
 
 
 @pytest.mark.parametrize("place", ["left", "bottom-right", "thirds"])
 def test_placed_window_stays_inside_the_photo(place):
     for column, row in [(1, 1), (47, 31), (1, 31)]:
-        window = propose(setting(spots((column, row, 1.0)), place=place, zoom=0.9), SQUARE)
+        window = propose(task(spots((column, row, 1.0)), place=place, zoom=0.9), SQUARE)
         assert is_inside(window)
 
 
 def test_place_gives_way_to_a_box_to_keep():
     box = parse_box("400,0,20,320")
-    window = propose(setting(spots((30, 16, 1.0)), place="right", keep=(box,)), TALL)
+    window = propose(task(spots((30, 16, 1.0)), place="right", keep=(box,)), TALL)
     assert window.x == 240  # not 180, from where it would not reach the box
 
 
@@ -112,7 +112,7 @@ def test_place_gives_way_to_a_box_to_keep():
 def test_windows_with_every_option_stay_inside_the_photo(seed):
     rng = np.random.default_rng(seed)
     boxes = [parse_box(",".join(str(n) for n in rng.integers(1, 300, size=4))) for _ in range(3)]
-    one = setting(
+    one = task(
         rng.random((32, 48)) ** 8,
         zoom=float(rng.random()),
         margin=float(rng.random()),
@@ -129,16 +129,16 @@ def test_windows_with_every_option_stay_inside_the_photo(seed):
 
 def test_box_outside_the_photo_is_refused_with_what_to_do():
     with pytest.raises(PhotoError, match=r"box to keep .* 480x320 photo, got 500,0,9,9; give"):
-        setting(spots((24, 16, 1.0)), keep=(parse_box("500,0,9,9"),))
+        task(spots((24, 16, 1.0)), keep=(parse_box("500,0,9,9"),))
 
 
 def test_middle_that_keeps_a_box_is_the_nearest_that_does():
-    one = setting(spots((24, 16, 1.0)), keep=(parse_box("0,0,40,320"),))
+    one = task(spots((24, 16, 1.0)), keep=(parse_box("0,0,40,320"),))
     assert propose_middle(one, (180, 320)).x == 0
 
 
 def test_further_windows_show_the_other_subjects_the_stronger_first():
-    one = setting(spots((4, 16, 0.5), (24, 16, 0.2), (44, 16, 0.3)))
+    one = task(spots((4, 16, 0.5), (24, 16, 0.2), (44, 16, 0.3)))
     best = propose(one, TALL)
     middles = [best.x + 90] + [window.x + 90 for window in propose_more(one, best, 2)]
     assert [round(middle, -1) // 160 for middle in middles] == [0, 2, 1]
@@ -146,7 +146,7 @@ def test_further_windows_show_the_other_subjects_the_stronger_first():
 
 def test_further_windows_are_no_neighbours_of_each_other():
     density = spots((4, 16, 0.5), (24, 16, 0.2), (44, 16, 0.3))
-    one = setting(density)
+    one = task(density)
     best = propose(one, TALL)
     windows = [best, *propose_more(one, best, 2)]
     pairs = [(a, b) for a in windows for b in windows if a is not b]
@@ -154,10 +154,10 @@ def test_further_windows_are_no_neighbours_of_each_other():
 
 
 def test_one_subject_has_no_further_windows():
-    one = setting(spots((24, 16, 1.0)))
+    one = task(spots((24, 16, 1.0)))
     assert propose_more(one, propose(one, TALL), 5) == []
 
 
 def test_window_that_fills_the_photo_has_no_further_ones():
-    one = setting(np.ones((32, 48)))
+    one = task(np.ones((32, 48)))
     assert propose_more(one, propose(one, Fraction(3, 2)), 5) == []

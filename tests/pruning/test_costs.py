@@ -9,7 +9,7 @@ from saliency.model.export import saliency_graph
 from saliency.pruning.costs import ChannelCount, NetworkCost, create_cost, flops, parameters
 from saliency.pruning.groups import find_groups
 from saliency.pruning.latency.engines import OnnxRuntimeEngine
-from saliency.pruning.latency.measuring import export_copy, setting_of
+from saliency.pruning.latency.measuring import conditions_of, export_copy
 from saliency.pruning.latency.onnx_graph import find_operations, find_templates
 from saliency.pruning.latency.table import LatencyTable, Row
 from saliency.pruning.surgery import remove_channels
@@ -136,8 +136,8 @@ def test_latency_is_that_of_the_table():
     rows = tuple(
         Row(signature, *pair, median_ms=ms, spread_ms=0.0, runs=1) for pair, ms in times.items()
     )
-    setting = setting_of(OnnxRuntimeEngine(), input_size=SHAPE[2:])
-    table = LatencyTable(setting, reference_ms=1.0, call_ms=0.25, rows=rows)
+    conditions = conditions_of(OnnxRuntimeEngine(), input_size=SHAPE[2:])
+    table = LatencyTable(conditions, reference_ms=1.0, call_ms=0.25, rows=rows)
     cost = create_cost("latency", table, templates, groups)
     assert cost.total({"0": 8}) == 3.25
     assert cost.total({"0": 4}) == 2.5

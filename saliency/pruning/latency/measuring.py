@@ -36,7 +36,7 @@ from saliency.pruning.latency.sandwich import (
     row_graph,
     whole_graph,
 )
-from saliency.pruning.latency.table import LatencyTable, Row, Setting
+from saliency.pruning.latency.table import Conditions, LatencyTable, Row
 
 FEWEST_RUNS, MOST_RUNS, VISIT_MS = 3, 20, 1.0
 LEAST_MS = 1e-4  # of a row whose sandwich was no slower than its bread
@@ -82,9 +82,9 @@ def export_copy(module: nn.Module, example: Tensor, *, opset: int = 17) -> onnx.
     return onnx.load_from_string(buffer.getvalue())
 
 
-def setting_of(engine: Engine, *, input_size: tuple[int, int]) -> Setting:
+def conditions_of(engine: Engine, *, input_size: tuple[int, int]) -> Conditions:
     """Return what a table measured in an engine at a height and width holds for."""
-    return Setting(
+    return Conditions(
         engine=engine.name,
         engine_version=engine.version,
         device=engine.device,
@@ -143,7 +143,7 @@ def measure_table(
     unit_ms = watch.usual_pace_ms
     samples_ms = {key: unit_ms * np.array(times) for key, times in relative.items()}
     table = LatencyTable(
-        setting=setting_of(engine, input_size=input_size),
+        conditions=conditions_of(engine, input_size=input_size),
         reference_ms=unit_ms,
         call_ms=float(np.median(samples_ms[CALL])),
         rows=tuple(_rows(ends, samples_ms)),

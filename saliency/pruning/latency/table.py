@@ -25,7 +25,7 @@ from saliency.pruning.latency.operations import Operation
 
 
 @dataclasses.dataclass(frozen=True)
-class Setting:
+class Conditions:
     """Where and how times were, or are to be, measured.
 
     Attributes:
@@ -71,13 +71,13 @@ class LatencyTable:
     """Measured times, and what follows from them for a network.
 
     Attributes:
-        setting: what they hold for.
+        conditions: what they hold for.
         reference_ms: time of the fixed work by which the pace of the machine is told (`timing`).
         call_ms: what a call of the engine costs whatever the network.
         rows: one for each operation and number of channels.
     """
 
-    setting: Setting
+    conditions: Conditions
     reference_ms: float
     call_ms: float
     rows: tuple[Row, ...]
@@ -114,14 +114,14 @@ class LatencyTable:
         )
         return dataclasses.replace(self, call_ms=factor * self.call_ms, rows=tuple(rows))
 
-    def require(self, setting: Setting) -> None:
+    def require(self, conditions: Conditions) -> None:
         """Refuse a table that was measured elsewhere or otherwise.
 
         Raises:
-            LatencyTableError: a part of the setting is another one.
+            LatencyTableError: a part of the conditions is another one.
         """
-        for field in dataclasses.fields(Setting):
-            expected, actual = getattr(setting, field.name), getattr(self.setting, field.name)
+        for field in dataclasses.fields(Conditions):
+            expected, actual = getattr(conditions, field.name), getattr(self.conditions, field.name)
             if expected != actual:
                 name = field.name.replace("_", " ")
                 raise LatencyTableError(

@@ -1,4 +1,4 @@
-"""Latency tables as JSON: a head with the setting, then a row on a line."""
+"""Latency tables as JSON: a head with the conditions, then a row on a line."""
 
 import dataclasses
 import json
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from saliency.errors import LatencyTableError
-from saliency.pruning.latency.table import LatencyTable, Row, Setting
+from saliency.pruning.latency.table import Conditions, LatencyTable, Row
 
 FORMAT_VERSION = 1
 
@@ -16,7 +16,7 @@ REMEDY = "measure a new one with `saliency prune measure`"
 
 def table_to_json(table: LatencyTable) -> str:
     """Return a table as JSON, a row on a line."""
-    head = {"format_version": FORMAT_VERSION, **dataclasses.asdict(table.setting)}
+    head = {"format_version": FORMAT_VERSION, **dataclasses.asdict(table.conditions)}
     head |= {"reference_ms": table.reference_ms, "call_ms": table.call_ms}
     lines = ",\n".join(f"  {json.dumps(dataclasses.asdict(row))}" for row in table.rows)
     return json.dumps(head, indent=1)[:-2] + f',\n "rows": [\n{lines}\n ]\n}}\n'
@@ -65,13 +65,13 @@ def _table(
 ) -> LatencyTable:
     """Return the table of values from JSON; `ValueError` or `TypeError` where they are wrong."""
     height, width = input_size
-    setting = Setting(
+    conditions = Conditions(
         **{name: _text(value) for name, value in names.items()},
         threads=_whole(threads),
         input_size=(_whole(height), _whole(width)),
     )
     measured = tuple(_row(**row) for row in rows)
-    table = LatencyTable(setting, _time_ms(reference_ms), _time_ms(call_ms), measured)
+    table = LatencyTable(conditions, _time_ms(reference_ms), _time_ms(call_ms), measured)
     for signature, grids in table.grids.items():
         for grid in grids.values():
             is_single = all(reads == writes for reads, writes in grid.times_ms)

@@ -43,7 +43,7 @@ def test_engine_runs_a_network_and_its_clock_goes_on(name):
 def test_engine_measures_a_table(name):
     engine = ENGINES[name](threads=1)
     table = measure_table(toy_graph(), engine, input_shape=SHAPE, input_size=SHAPE[2:], rounds=1)
-    assert table.setting.engine == name
+    assert table.conditions.engine == name
     operations = find_operations(toy_graph(), input_shape=SHAPE)
     assert table.network_latency_ms(operations) > 0
 

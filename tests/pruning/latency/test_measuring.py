@@ -34,9 +34,13 @@ def test_every_operation_of_the_network_has_its_time(table):
 
 def test_table_says_where_it_was_measured(table):
     engine = OnnxRuntimeEngine(threads=1)
-    setting = table.setting
-    assert (setting.engine, setting.threads, setting.input_size) == ("onnxruntime", 1, (16, 24))
-    assert (setting.device, setting.engine_version) == (engine.device, engine.version)
+    conditions = table.conditions
+    assert (conditions.engine, conditions.threads, conditions.input_size) == (
+        "onnxruntime",
+        1,
+        (16, 24),
+    )
+    assert (conditions.device, conditions.engine_version) == (engine.device, engine.version)
 
 
 def test_bread_ends_and_call_are_subtracted_and_rows_add_up_to_the_network():

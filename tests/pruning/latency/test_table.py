@@ -4,9 +4,9 @@ import pytest
 
 from saliency.errors import LatencyTableError
 from saliency.pruning.latency.operations import Operation
-from saliency.pruning.latency.table import LatencyTable, Row, Setting
+from saliency.pruning.latency.table import Conditions, LatencyTable, Row
 
-SETTING = Setting("onnxruntime", "1.20", "Processor X", 1, "float32", (240, 320))
+CONDITIONS = Conditions("onnxruntime", "1.20", "Processor X", 1, "float32", (240, 320))
 
 
 def convolution(reads, writes):
@@ -22,7 +22,7 @@ DENSE, SINGLE = convolution(1, 1).signature, relu(1).signature
 
 def table(times):
     rows = tuple(Row(*key, median_ms=time, spread_ms=0.0, runs=5) for key, time in times.items())
-    return LatencyTable(SETTING, reference_ms=2.0, call_ms=0.5, rows=rows)
+    return LatencyTable(CONDITIONS, reference_ms=2.0, call_ms=0.5, rows=rows)
 
 
 @pytest.fixture
@@ -111,10 +111,10 @@ def test_operation_that_was_not_measured_is_refused(written):
 )
 def test_another_setting_is_refused_in_one_line(written, name, value):
     with pytest.raises(LatencyTableError, match="measure a new one") as caught:
-        written.require(dataclasses.replace(SETTING, **{name: value}))
+        written.require(dataclasses.replace(CONDITIONS, **{name: value}))
     assert "\n" not in str(caught.value)
     assert str(value) in str(caught.value)
 
 
 def test_same_setting_is_accepted(written):
-    assert written.require(dataclasses.replace(SETTING)) is None
+    assert written.require(dataclasses.replace(CONDITIONS)) is None

@@ -4,13 +4,13 @@ import json
 import pytest
 
 from saliency.errors import LatencyTableError
-from saliency.pruning.latency.table import LatencyTable, Row, Setting
+from saliency.pruning.latency.table import Conditions, LatencyTable, Row
 from saliency.pruning.latency.table_file import read_table, table_from_json, table_to_json
 
-SETTING = Setting("onnxruntime", "1.20", "Processor X", 1, "float32", (240, 320))
+CONDITIONS = Conditions("onnxruntime", "1.20", "Processor X", 1, "float32", (240, 320))
 PAIRS = ((8, 16), (8, 32), (32, 16), (32, 32))
 WRITTEN = LatencyTable(
-    SETTING,
+    CONDITIONS,
     reference_ms=2.5,
     call_ms=0.5,
     rows=tuple(
