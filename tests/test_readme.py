@@ -1,22 +1,29 @@
-"""What the pages tell a newcomer holds: commands, options, links, the two set-up lines."""
+"""What the pages state is so: commands, options, links, lengths, the two set-up lines."""
 
+import argparse
+import json
 import re
 import shlex
 import subprocess
 from collections.abc import Iterator
 from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
 
-from saliency.commands import VERBS
+from saliency.commands import VERBS, crop
 from saliency.commands import build_parser as build_main_parser
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "CHANGELOG.md", "MODEL_CARD.md", "data/README.md", "data/photos/README.md")
+PAGES = (
+    *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "MODEL_CARD.md"),
+    *("data/README.md", "data/photos/README.md"),
+    *sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md")),
+)
 OTHER_TOOLS_OPTIONS = {"--check", "--logdir", "--show", "--rounds", "--shell", "--folder"}
-OTHER_TOOLS_OPTIONS |= {"--smartcrop"}
-"""Of ruff, tensorboard, .ci/run, benchmarks and vipsthumbnail."""
+OTHER_TOOLS_OPTIONS |= {"--smartcrop", "--strict"}
+"""Of ruff, tensorboard, .ci/run, benchmarks, vipsthumbnail and zensical."""
 
 
 def read(page):
@@ -34,7 +41,7 @@ def commands(page) -> Iterator[list[str]]:
     for block in code_blocks(page, "sh"):
         for line in block.replace("\\\n", " ").splitlines():
             for command in line.split("&&"):
-                words = shlex.split(command, comments=True)
+                words = shlex.split(command.partition(" < ")[0], comments=True)
                 if words:
                     yield words
 
@@ -53,7 +60,12 @@ def parser_of(verb):
 
 
 def options_of(parser) -> set[str]:
-    return {name for name in parser._option_string_actions if name.startswith("--")}
+    """Return the options of a parser and of the verbs below it."""
+    found = {name for name in parser._option_string_actions if name.startswith("--")}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            found = found.union(*map(options_of, action.choices.values()))
+    return found
 
 
 def options_named(text) -> set[str]:
@@ -84,9 +96,29 @@ def test_readme_shows_every_verb():
     assert set(VERBS) <= named
 
 
-def test_readme_names_every_option_of_crop():
-    section = read("README.md").partition("## Crop photos")[2].partition("\n## ")[0]
-    assert options_of(parser_of("crop")) - options_named(section) == {"--help"}
+def test_reference_is_what_the_parsers_and_docstrings_say():
+    spec = spec_from_file_location("generate_reference", ROOT / "docs" / "generate_reference.py")
+    script = module_from_spec(spec)
+    spec.loader.exec_module(script)
+    assert read("docs/reference/cli.md") == script.command_line()
+    assert read("docs/reference/python.md") == script.python()
+
+
+def test_reference_of_the_json_has_every_key(capsys):
+    assert crop.main([str(ROOT / "data" / "photos" / "rocket.jpg"), "--json", "--dry-run"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    named = set(re.findall(r"`(\w+)`", read("docs/reference/json.md")))
+    assert {*report, *report["windows"][0]} - named == set()
+
+
+@pytest.mark.parametrize(("page", "most"), [("README.md", 150), ("MODEL_CARD.md", 140)])
+def test_page_is_short(page, most):
+    assert len(read(page).splitlines()) <= most
+
+
+def test_every_page_is_in_the_navigation():
+    listed = set(re.findall(r": ([\w/]+\.md)$", read("mkdocs.yml"), re.MULTILINE))
+    assert listed == {page.removeprefix("docs/") for page in PAGES if page.startswith("docs/")}
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -35,8 +35,8 @@ _EPILOG = """\
 --json prints one object per photo and line, its keys always in this order:
   {"schema": 1, "photo": FILE, "status": "cropped", "width": PX, "height": PX,
    "content": {...}, "windows": [...], "overlay": FILE or null, "timing_ms": {...} or null}
-README.md says what each key means. Photos that failed have "status": "failed" and "error"; with
---dry-run the status is "analysed", with --resume "present" where there was nothing to do.
+docs/reference/json.md explains each key. Photos that failed have "status": "failed" and "error";
+with --dry-run the status is "analysed", with --resume "present" where there was nothing to do.
 
 examples:
   saliency crop photo.jpg --aspect 16:9 1:1 --output-dir crops

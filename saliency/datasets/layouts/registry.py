@@ -53,7 +53,7 @@ def read_dataset(spec: str, *, refuse_faults: bool = True) -> Dataset:
     if not colon or not path or layout not in LAYOUTS:
         raise DatasetError(
             f"expected a data set as LAYOUT:PATH with LAYOUT one of {', '.join(LAYOUTS)}, "
-            f"got {spec!r}; see data/README.md for what each of them holds"
+            f"got {spec!r}; see docs/data.md for what each of them holds"
         )
     root = Path(path).expanduser()
     if not root.is_dir():
