@@ -1,7 +1,8 @@
 """The window that would be best for a photo, and others beside it, as the options ask for."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import cv2
@@ -33,7 +34,7 @@ class WindowTask:
         density: grid over the whole photo (here and below: without its border).
         table: the same, summed up.
         options: how to choose.
-        wishes: the boxes of the options, on this photo.
+        wishes: the boxes of the options, and the faces, on this photo.
     """
 
     density: NDArray[np.floating]
@@ -46,14 +47,27 @@ class WindowTask:
         """Width and height of the photo, in pixels."""
         return self.table.photo_size
 
+    def without_faces(self) -> "WindowTask":
+        """Return the task as it is where nobody's face matters."""
+        return replace(self, wishes=replace(self.wishes, faces=(), heads=()))
+
 
 def read_task(
     density: NDArray[np.floating],
     photo_size: Size,
     options: ChoiceOptions,
     content: Window | None = None,
+    *,
+    faces: Sequence[tuple[Window, Window]] = (),
 ) -> WindowTask:
     """Return a density with the wishes that the options mean on the content of a photo.
+
+    Args:
+        density: what each cell of a grid over the content holds.
+        photo_size: width and height of the photo.
+        options: how to choose.
+        content: the part of the photo that is its picture; None for all of it.
+        faces: of people, in pixels of the photo, each with its head, that no window is to cut.
 
     Raises:
         PhotoError: a box lies outside the photo.
@@ -69,10 +83,12 @@ def read_task(
                 "a box to keep reaches into the border of the "
                 "photo, which is not shown; keep borders (--keep-borders, keep_borders) to show it"
             )
+    whole = [pair[0].common(picture) for pair in faces]
+    heads = [pair[1].common(picture) for pair in faces]
     wishes = Wishes(
         *(
             tuple(box.moved(-picture.x, -picture.y).box for box in boxes if box is not None)
-            for boxes in (keep, avoid)
+            for boxes in (keep, avoid, whole, heads)
         )
     )
     return WindowTask(density, table, options, wishes)

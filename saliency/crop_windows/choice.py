@@ -1,13 +1,14 @@
 """Choose the window of each aspect ratio: where most density is, if it is worth leaving the middle.
 
 The rule. A window goes where it keeps the most of the predicted fixations; of subjects that cannot
-all fit, those win that together draw the most. Boxes to keep and to avoid come before that
-(`search`), a place for the subject after it. The window is compared with the one of the same size
-in the middle (with boxes: the one nearest the middle that meets them equally well), and is taken if
-it gains enough and people are likely enough to prefer it; else the fallback is.
+all fit, those win that together draw the most. Boxes to keep and to avoid come before that, and
+faces, which are not cut where that can be (`search`); a place for the subject comes after it. The
+window is compared with the one of the same size in the middle (with boxes or faces: the one nearest
+the middle that meets them equally well), and is taken if it gains enough and people are likely
+enough to prefer it; else the fallback is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from typing import Any, Literal
@@ -39,6 +40,7 @@ __all__ = [
 Outcome = Literal["moved", "centred", "padded", "skipped"]
 
 _DIGITS = 6  # of a share in JSON
+_FACES = "faces are kept whole there, as far as they can be"
 _PLACED = "the subject is where it was asked to be, as far as the photo has room"
 _WHOLE = "it is the whole picture"
 _REASONS = {"moved": "most density is there", "centred": "most density is in the middle"}
@@ -113,6 +115,7 @@ def choose(
     calibration: Calibration | None = None,
     *,
     content: Window | None = None,
+    faces: Sequence[tuple[Window, Window]] = (),
 ) -> tuple[Choice, ...]:
     """Return the choice for each aspect ratio, in their order.
 
@@ -124,13 +127,14 @@ def choose(
         calibration: of the model that predicted the density (`Predictor.calibration`).
         content: the part of the photo that is its picture, out of which no window reaches
             (`content.find_content`); None for the whole photo.
+        faces: of people, in pixels of the photo, each with its head, that no window is to cut.
 
     Raises:
         PhotoError: a box lies outside the photo.
         ValueError: the density or the photo's size is unusable.
     """
     picture = content or Window(0, 0, *photo_size)
-    task = read_task(density, photo_size, options, picture)
+    task = read_task(density, photo_size, options, picture, faces=faces)
     return tuple(
         _moved(_choose(task, label, ratio, calibration), picture.x, picture.y)
         for label, ratio in aspects.items()
@@ -157,7 +161,7 @@ def _choose(
     return Choice(
         aspect=label,
         outcome=outcome,
-        reason=doubt or _reason(task, outcome, window),
+        reason=doubt or _reason(task, ratio, outcome, window),
         window=window,
         share=task.table.share(window),
         centre=centre,
@@ -195,11 +199,15 @@ def candidates_of(choice: Choice) -> list[Choice]:
     ]
 
 
-def _reason(task: WindowTask, outcome: Outcome, window: Window) -> str:
-    """Return why a window is taken that nothing speaks against."""
+def _reason(task: WindowTask, ratio: Fraction, outcome: Outcome, window: Window) -> str:
+    """Return why the best window is taken."""
     if (window.width, window.height) == task.photo_size:
         return _WHOLE
-    return _REASONS[outcome] if task.options.place is None else _PLACED
+    if task.options.place is not None:
+        return _PLACED
+    if task.wishes.faces and window != propose(task.without_faces(), ratio):
+        return _FACES
+    return _REASONS[outcome]
 
 
 def _doubt(

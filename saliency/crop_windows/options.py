@@ -24,6 +24,8 @@ Place = Literal[
     "bottom-right",
 ]
 
+Faces = Literal["keep", "ignore"]
+
 FALLBACKS: tuple[Fallback, ...] = get_args(Fallback)
 PLACES: tuple[Place, ...] = get_args(Place)
 
@@ -94,6 +96,7 @@ class ChoiceOptions:
         place: where in the window the subject is to sit; None for where most density is kept.
         min_size: least width and height of a window, in pixels.
         candidates: most windows to name for each ratio, the chosen one among them.
+        faces: whether no window is to cut through a person's head, where that can be.
         keep_borders: count a border around the picture (`content`) as part of the photo.
     """
 
@@ -107,6 +110,7 @@ class ChoiceOptions:
     place: Place | None = None
     min_size: Size | None = None
     candidates: int = 3
+    faces: Faces = "keep"
     keep_borders: bool = False
 
     def __post_init__(self) -> None:
@@ -124,6 +128,8 @@ class ChoiceOptions:
             raise ValueError(f"expected one of {', '.join(FALLBACKS)}, got {self.fallback!r}")
         if self.place is not None and self.place not in PLACES:
             raise ValueError(f"expected one of {', '.join(PLACES)}, got {self.place!r}")
+        if self.faces not in get_args(Faces):
+            raise ValueError(f"expected one of {', '.join(get_args(Faces))}, got {self.faces!r}")
         if self.candidates < 1:
             raise ValueError(f"expected at least 1 candidate, got {self.candidates}")
         if self.min_size is not None and min(self.min_size) < 1:

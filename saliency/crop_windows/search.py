@@ -1,9 +1,10 @@
 """Find windows by wishes: boxes to keep and to avoid, a place to be near to, a share to keep.
 
 Wishes come before density, in this order: as many boxes to keep as can be held whole, as much of
-them as possible, as little of the boxes to avoid as possible. Within that a window goes where the
-most density is, or nearest to a wanted place. All of these are linear in x and y between the same
-few positions as the density is, plus those where an edge of the window meets an edge of a box.
+them as possible, as little of the boxes to avoid as possible, as few faces cut as possible. Within
+that a window goes where the most density is (a head with its hair whole counts as one per cent), or
+nearest to a wanted place. All of these change, between the same few positions as the density does,
+only where an edge of the window meets an edge of a box.
 
 A window that fills the photo on one axis is found exactly. Where both axes are free and the
 positions to try are too many, they are thinned out first, and every one is tried around the best
@@ -27,14 +28,20 @@ Edges = tuple[int, int, int, int]
 _MOST_POSITIONS = 160  # on either axis, where both are free
 _SIZING_POSITIONS = 16  # likewise, while the size is looked for
 _TIE = 1e-9
+_CUT_HEAD_COST = 0.01  # share of the density that a head with its hair whole is worth
 
 
 @dataclass(frozen=True)
 class Wishes:
-    """The boxes that windows on one photo are to keep and to avoid."""
+    """The boxes that windows on one photo are to keep and to avoid, and faces not to be cut.
+
+    A head is a face with hair and some room: to show it whole is worth a little density.
+    """
 
     keep: tuple[Edges, ...] = ()
     avoid: tuple[Edges, ...] = ()
+    faces: tuple[Edges, ...] = ()
+    heads: tuple[Edges, ...] = ()
 
     def are_met(self, window: Window) -> bool:
         """Return whether a window holds all boxes to keep whole."""
@@ -95,7 +102,12 @@ def nearest_place(
         for own, place in zip(_crossings(window_size, photo_size, wishes), wanted, strict=True)
     )
     far = (ys[:, np.newaxis] - wanted[1]) ** 2 + (xs - wanted[0]) ** 2
-    values = _within(_wish_layers(xs, ys, window_size, wishes), -far.astype(np.float64))
+    layers = _wish_layers(xs, ys, window_size, wishes)
+    if wishes.faces:  # there is no density to say that they are wanted
+        held = [_parts_held(xs, ys, window_size, box) for box in wishes.faces]
+        layers.append(np.sum(np.equal(held, 1), axis=0, dtype=np.float64))
+        layers.append(-_cut_count(xs, ys, window_size, wishes.heads))
+    values = _within(layers, -far.astype(np.float64))
     return largest(values, xs, ys, window_size=window_size, photo_size=photo_size)
 
 
@@ -157,6 +169,8 @@ def _pick(
 ) -> Window:
     """Return the best of the windows at these positions."""
     shares = table.shares(xs, ys, window_size)
+    if wishes.heads:
+        shares = shares - _CUT_HEAD_COST * _cut_count(xs, ys, window_size, wishes.heads)
     values = _within(_wish_layers(xs, ys, window_size, wishes), shares)
     return largest(values, xs, ys, window_size=window_size, photo_size=table.photo_size)
 
@@ -180,7 +194,20 @@ def _wish_layers(
     layers = []
     if kept:
         layers += [np.sum(np.equal(kept, 1), axis=0, dtype=np.float64), np.sum(kept, axis=0)]
-    return layers + ([-np.sum(held, axis=0)] if held else [])
+    if held:
+        layers.append(-np.sum(held, axis=0))
+    if wishes.faces:
+        layers.append(-_cut_count(xs, ys, window_size, wishes.faces))
+    return layers
+
+
+def _cut_count(
+    xs: Positions, ys: Positions, window_size: Size, boxes: Sequence[Edges]
+) -> NDArray[np.float64]:
+    """Return how many boxes the windows at all positions show a part of, of shape (ys, xs)."""
+    held = [_parts_held(xs, ys, window_size, box) for box in boxes]
+    cut = [(part > 0) & (part < 1) for part in held]
+    return np.asarray(np.sum(cut, axis=0, dtype=np.float64))
 
 
 def _parts_held(xs: Positions, ys: Positions, window_size: Size, box: Edges) -> NDArray[np.float64]:
@@ -194,7 +221,7 @@ def _parts_held(xs: Positions, ys: Positions, window_size: Size, box: Edges) -> 
 
 def _crossings(window_size: Size, photo_size: Size, wishes: Wishes) -> tuple[Positions, Positions]:
     """Return the xs and ys at which an edge of the window meets one of a box or of the photo."""
-    boxes = wishes.keep + wishes.avoid
+    boxes = wishes.keep + wishes.avoid + wishes.faces + wishes.heads
     found = []
     for axis in (0, 1):
         side, last = window_size[axis], photo_size[axis] - window_size[axis]

@@ -5,7 +5,7 @@ is decoded at the greatest reduction that leaves both sides `_LEAST_FACTOR` time
 and everything else whole. Crops that need more pixels decode the photo again (`PhotoCutter`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from saliency.photo.borders import find_content
 from saliency.photo.colour import pixels_to_srgb
 from saliency.photo.pixels import Pixels, cropped, pixel_size
 from saliency.photo.reading import LoadedPhoto, decode_photo, decoded_for, to_srgb
+from saliency.prediction.faces import SEEN_SIDE, Face, FaceDetector
 from saliency.prediction.predictor import Predictor
 from saliency.prediction.processing import resize_photo
 
@@ -35,12 +36,14 @@ class Analysis:
         view: the picture as the model saw it, uint8 (height, width, 3), sRGB.
         density: the share of fixations that the model expects in each cell of a grid over the
             picture, float32 (rows, columns).
+        faces: of people, in pixels of the whole photo; none where they were not looked for.
     """
 
     photo: LoadedPhoto
     content: Window
     view: NDArray[np.uint8]
     density: NDArray[np.float32]
+    faces: tuple[Face, ...] = ()
 
     @property
     def preview(self) -> NDArray[np.uint8]:
@@ -51,7 +54,13 @@ class Analysis:
 
 
 def look(
-    data: bytes, path: Path, predictor: Predictor, *, keep_borders: bool, clock: Stopwatch
+    data: bytes,
+    path: Path,
+    predictor: Predictor,
+    *,
+    detector: FaceDetector | None,
+    keep_borders: bool,
+    clock: Stopwatch,
 ) -> Analysis:
     """Return what the model sees in a photo.
 
@@ -59,6 +68,7 @@ def look(
         data: content of the photo's file.
         path: what the photo is called.
         predictor: the model.
+        detector: finds faces; None if they are not to be looked for.
         keep_borders: count a border around the picture as part of it.
         clock: takes the time of each part.
 
@@ -67,11 +77,16 @@ def look(
     """
     with clock.part("decode"):
         photo = decode_photo(data, path, lambda size: _least_size(size, predictor))
-    return look_at(photo, predictor, keep_borders=keep_borders, clock=clock)
+    return look_at(photo, predictor, detector=detector, keep_borders=keep_borders, clock=clock)
 
 
 def look_at(
-    photo: LoadedPhoto, predictor: Predictor, *, keep_borders: bool, clock: Stopwatch
+    photo: LoadedPhoto,
+    predictor: Predictor,
+    *,
+    detector: FaceDetector | None,
+    keep_borders: bool,
+    clock: Stopwatch,
 ) -> Analysis:
     """Return what the model sees in a photo that is decoded already; see `look`.
 
@@ -86,7 +101,22 @@ def look_at(
                 whole = decoded_for(photo, photo.size)
                 content = found if whole is photo else find_content(whole.pixels)
                 photo = whole
-    return _predicted(photo, content, predictor, clock)
+    seen = _predicted(photo, content, predictor, clock)
+    if detector is None:
+        return seen
+    with clock.part("faces"):
+        return replace(seen, faces=_faces(photo, content, detector))
+
+
+def _faces(photo: LoadedPhoto, content: Window, detector: FaceDetector) -> tuple[Face, ...]:
+    """Return the faces in the picture of a photo, of an animation in its first frame."""
+    factor = min(1.0, SEEN_SIDE / max(content.size))
+    size = tuple(max(1, round(side * factor)) for side in content.size)
+    picture = pixels_to_srgb(
+        _views(photo, content)[0], photo.metadata.icc_profile, (size[0], size[1])
+    )
+    found = detector.find(picture, content.size)
+    return tuple(face.moved(content.x, content.y) for face in found)
 
 
 def _least_size(photo_size: Size, predictor: Predictor) -> Size:

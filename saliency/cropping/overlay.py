@@ -32,7 +32,14 @@ def draw_analysis(seen: Analysis, choices: Sequence[Choice]) -> NDArray[np.uint8
     canvas = _canvas_size(size)
     least = min(size[0], canvas[0]), min(size[1], canvas[1])
     rgb = to_srgb(decoded_for(seen.photo, least), least)
-    return draw_overlay(rgb, seen.density, choices, photo_size=size, content=seen.content)
+    return draw_overlay(
+        rgb,
+        seen.density,
+        choices,
+        photo_size=size,
+        content=seen.content,
+        heads=[face.head for face in seen.faces],
+    )
 
 
 def draw_overlay(
@@ -42,6 +49,7 @@ def draw_overlay(
     *,
     photo_size: Size,
     content: Window | None = None,
+    heads: Sequence[Window] = (),
 ) -> NDArray[np.uint8]:
     """Return the photo under its density, with the chosen windows and their figures below.
 
@@ -55,6 +63,7 @@ def draw_overlay(
         choices: the windows to draw.
         photo_size: width and height of the photo that the windows are in.
         content: the part of the photo that is its picture; None for the whole photo.
+        heads: of people, drawn as thin white frames.
 
     Returns:
         uint8 (height, width, 3), sRGB, whatever the photo's size 720 to 1600 pixels on the longest
@@ -71,6 +80,9 @@ def draw_overlay(
     level = np.zeros(size[::-1], dtype=np.float32)
     level[top : bottom + 1, left : right + 1] = np.clip(inside, 0, 1)
     canvas = _blend(photo, level)
+    for head in heads:
+        x, y, end_x, end_y = _scaled(head, scale)
+        cv2.rectangle(canvas, (x, y), (end_x, end_y), (255, 255, 255), 1)
     for index, choice in enumerate(choices):
         colour = _COLOURS[index % len(_COLOURS)]
         _draw_dashed(canvas, _scaled(choice.centre, scale), colour)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import ceil
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from saliency.photo.damage import is_refused
 from saliency.photo.formats import crop_format
 from saliency.photo.lossless_jpeg import snapped
 from saliency.photo.reading import LoadedPhoto, decoded_for
+from saliency.prediction.faces import FaceDetector
 from saliency.prediction.predictor import Predictor
 
 
@@ -28,6 +29,7 @@ class PhotoCropper:
     def __init__(self, predictor: Predictor, options: CropOptions) -> None:
         """Take the model, and how photos are to be cropped."""
         self._predictor, self._options = predictor, options
+        self._detector = _shipped_detector() if options.choice.faces == "keep" else None
 
     def look(self, data: bytes, path: Path, clock: Stopwatch | None = None) -> Analysis:
         """Return what the model sees in a photo (`analysis.look`).
@@ -40,9 +42,14 @@ class PhotoCropper:
         Raises:
             PhotoError: it cannot be read as a photo, or has a fault that the options refuse.
         """
-        keep_borders = self._options.choice.keep_borders
-        clock = clock or Stopwatch()
-        seen = look(data, path, self._predictor, keep_borders=keep_borders, clock=clock)
+        seen = look(
+            data,
+            path,
+            self._predictor,
+            detector=self._detector,
+            keep_borders=self._options.choice.keep_borders,
+            clock=clock or Stopwatch(),
+        )
         for fault in seen.photo.faults:
             if is_refused(fault, self._options.fail_on):
                 raise PhotoError(f"{path} is damaged: {fault.text}")
@@ -50,8 +57,13 @@ class PhotoCropper:
 
     def look_at(self, photo: LoadedPhoto) -> Analysis:
         """Return what the model sees in a photo that is decoded already."""
-        keep_borders = self._options.choice.keep_borders
-        return look_at(photo, self._predictor, keep_borders=keep_borders, clock=Stopwatch())
+        return look_at(
+            photo,
+            self._predictor,
+            detector=self._detector,
+            keep_borders=self._options.choice.keep_borders,
+            clock=Stopwatch(),
+        )
 
     def choose(self, seen: Analysis) -> tuple[Choice, ...]:
         """Return the window of each ratio, in the order of the options.
@@ -68,6 +80,7 @@ class PhotoCropper:
                 options.choice,
                 self._predictor.calibration,
                 content=seen.content,
+                faces=seen.faces,
             )
         except PhotoError as error:
             raise PhotoError(f"{photo.path}: {error}") from error
@@ -114,6 +127,12 @@ class PhotoCropper:
     ) -> "PhotoCutter":
         """Return what cuts these windows, and others of their size, out of a photo."""
         return PhotoCutter(seen.photo, choices, self._options, clock or Stopwatch())
+
+
+@lru_cache(maxsize=1)
+def _shipped_detector() -> FaceDetector:
+    """Return the face detector that comes with the package, the same one every time."""
+    return FaceDetector()
 
 
 class PhotoCutter:

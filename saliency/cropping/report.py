@@ -35,6 +35,7 @@ class CropReport:
         timing_ms: how long each part took.
         preview: the photo as the model sees it, if asked for.
         warnings: what is wrong with the photo, and what its crops do not hold of its file.
+        heads: of people that were found, in pixels of the photo.
     """
 
     photo: Path
@@ -46,6 +47,7 @@ class CropReport:
     timing_ms: dict[str, float]
     preview: NDArray[np.uint8] | None
     warnings: tuple[str, ...] = ()
+    heads: tuple[Window, ...] = ()
 
     @classmethod
     def of(
@@ -70,6 +72,7 @@ class CropReport:
             timing_ms=clock.parts_ms,
             preview=preview,
             warnings=tuple(warnings),
+            heads=tuple(face.head for face in seen.faces),
         )
 
     def to_json(self, *, status: str = "cropped", has_timing: bool = False) -> dict[str, Any]:
@@ -90,6 +93,7 @@ class CropReport:
             "overlay": None if self.overlay is None else str(self.overlay),
             "timing_ms": timing if has_timing else None,
             "warnings": list(self.warnings),
+            "faces": [asdict(head) for head in self.heads],
         }
 
     def to_text(self) -> str:

@@ -83,6 +83,7 @@ def test_json_tells_windows_shares_and_files(crop, photo, tmp_path, capsys):
         "overlay": str(out / "photo-overlay.png"),
         "timing_ms": None,
         "warnings": [],
+        "faces": [],
     }
     assert window.pop("share") > 0.9
     assert window.pop("centre_share") < 0.8

@@ -180,7 +180,7 @@ def test_json_has_its_keys_in_their_order(photo, run):
     report = json.loads(line)
     assert list(report) == [
         *("schema", "photo", "status", "width", "height", "content"),
-        *("windows", "overlay", "timing_ms", "warnings"),
+        *("windows", "overlay", "timing_ms", "warnings", "faces"),
     ]
     assert list(report["windows"][0]) == [
         *("aspect", "outcome", "reason", "x", "y", "width", "height", "share", "centre_share"),
@@ -200,7 +200,7 @@ def test_dry_run_writes_nothing(photo, run, tmp_path):
 
 def test_timing_tells_every_part(photo, run):
     _, (line,), (timing,) = run(photo, "--timing", "--json")
-    parts = ["decode", "resize", "network", "window", "encode", "write"]
+    parts = ["decode", "resize", "network", "faces", "window", "encode", "write"]
     assert list(json.loads(line)["timing_ms"]) == parts
     assert all(f"{part} " in timing for part in parts)
 

@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 from saliency.crop_windows.options import (
     FALLBACKS,
@@ -10,6 +10,7 @@ from saliency.crop_windows.options import (
     LEAST_GAIN,
     PLACES,
     ChoiceOptions,
+    Faces,
     parse_box,
     parse_share,
     parse_size,
@@ -74,6 +75,13 @@ def add_choice_options(parser: argparse.ArgumentParser) -> None:
         f"{ChoiceOptions.candidates} windows in --json)",
     )
     add(
+        "--faces",
+        choices=get_args(Faces),
+        default=ChoiceOptions.faces,
+        help="keep: cut through no person's head where that can be, and keep as many whole as "
+        "possible; ignore: do not look for faces (default: %(default)s)",
+    )
+    add(
         "--keep-borders",
         action="store_true",
         help="let crops show the border around a picture: lines of one colour that end at once, as "
@@ -95,6 +103,7 @@ def read_choice_options(namespace: argparse.Namespace) -> ChoiceOptions:
         place=namespace.place,
         min_size=namespace.min_size,
         candidates=namespace.candidates or ChoiceOptions.candidates,
+        faces=namespace.faces,
         keep_borders=namespace.keep_borders,
     )
 

@@ -1,0 +1,153 @@
+"""Where the heads of people are in a photo, so that no crop cuts through one.
+
+YuNet (Wu, Peng, Yu 2023, "YuNet: a tiny millisecond-level face detector"), which OpenCV runs, finds
+faces of people from the front to the side; not heads from behind, of animals or of cartoons.
+Nothing but boxes is kept: no landmarks, and nothing that tells who somebody is.
+"""
+
+import hashlib
+import importlib.resources
+import threading
+from math import ceil, floor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from saliency.errors import CheckpointError
+from saliency.geometry import Size, Window
+
+FACE_MODEL = (
+    Path(str(importlib.resources.files("saliency")))
+    / "weights"
+    / "face_detection_yunet_2023mar.onnx"
+)
+SEEN_SIDE = 320
+"""Longest side, in pixels, of the picture in which faces are looked for."""
+
+_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
+_LEAST_SCORE, _MOST_OVERLAP, _MOST_FACES = 0.5, 0.3, 200
+_LEAST_SIDE = 0.06  # of the picture's shorter side
+_FACE_MARGIN = 0.05  # of a face's sides, as its box is only about right
+
+
+class Face(NamedTuple):
+    """A person's face in a photo, in its pixels.
+
+    Attributes:
+        face: from the forehead to the chin, and a little more.
+        head: the same with hair and some room.
+    """
+
+    face: Window
+    head: Window
+
+    def moved(self, x: int, y: int) -> "Face":
+        """Return the face further to the right and down."""
+        return Face(self.face.moved(x, y), self.head.moved(x, y))
+
+
+class _Margin(NamedTuple):
+    """What a head has around its face, in shares of the face's width and height.
+
+    Of 83 crops that ten people made of nine photos of FLMS with faces, 98 in 100 leave at least
+    0.39 above, 1.6 below and 0.25 on either side.
+    """
+
+    side: float = 0.2
+    above: float = 0.45
+    below: float = 0.2
+
+
+_MARGIN = _Margin()
+
+
+class FaceDetector:
+    """Finds faces; several threads may use it, each of which gets a network of its own."""
+
+    def __init__(self, model: Path = FACE_MODEL) -> None:
+        """Check the model that comes with the package.
+
+        Raises:
+            CheckpointError: its file is missing or damaged.
+        """
+        try:
+            digest = hashlib.sha256(model.read_bytes()).hexdigest()
+        except OSError as error:
+            raise CheckpointError(f"cannot read {model}; install the package anew") from error
+        if digest != _SHA256:
+            raise CheckpointError(f"the model {model} is damaged; install the package anew")
+        self._model, self._local = str(model), threading.local()
+
+    def find(self, picture: NDArray[np.uint8], size: Size) -> tuple[Face, ...]:
+        """Return the faces in a picture, the surest first.
+
+        Faces below 6 % of the picture's shorter side are passed over.
+
+        Args:
+            picture: uint8 (height, width, 3), sRGB, with a longest side of about `SEEN_SIDE`.
+            size: width and height in whose pixels the boxes are wanted.
+        """
+        height, width, _ = picture.shape
+        network = self._network()
+        network.setInputSize((width, height))
+        _, rows = network.detect(np.ascontiguousarray(picture[:, :, ::-1]))
+        scale = size[0] / width, size[1] / height
+        faces = [] if rows is None else sorted(rows[:, [0, 1, 2, 3, 14]].tolist(), key=_unsure)
+        found = (
+            _face((x * scale[0], y * scale[1], wide * scale[0], high * scale[1]), size)
+            for x, y, wide, high, _ in faces
+            if min(wide, high) >= _LEAST_SIDE * min(width, height)
+        )
+        return tuple(face for face in found if face is not None)
+
+    def _network(self) -> Any:
+        """Return the network of this thread."""
+        if not hasattr(self._local, "network"):
+            logging: Any = cv2.utils.logging
+            level = logging.getLogLevel()
+            logging.setLogLevel(0)  # OpenCV 5 warns of a target that nobody asked for
+            self._local.network = cv2.FaceDetectorYN.create(
+                self._model, "", (SEEN_SIDE, SEEN_SIDE), _LEAST_SCORE, _MOST_OVERLAP, _MOST_FACES
+            )
+            logging.setLogLevel(level)
+        return self._local.network
+
+
+def _unsure(face: list[float]) -> float:
+    return -face[4]
+
+
+def _face(box: tuple[float, float, float, float], size: Size) -> Face | None:
+    """Return a face and its head, inside a photo; None for a face outside of it."""
+    x, y, width, height = box
+    margin = _MARGIN
+    around = _FACE_MARGIN
+    face = _inside(
+        (
+            x - around * width,
+            y - around * height,
+            x + (1 + around) * width,
+            y + (1 + around) * height,
+        ),
+        size,
+    )
+    head = _inside(
+        (
+            x - margin.side * width,
+            y - margin.above * height,
+            x + (1 + margin.side) * width,
+            y + (1 + margin.below) * height,
+        ),
+        size,
+    )
+    return None if face is None or head is None else Face(face, head)
+
+
+def _inside(edges: tuple[float, float, float, float], size: Size) -> Window | None:
+    """Return left, top, right and bottom in whole pixels, inside a photo; None if it is outside."""
+    left, top = max(floor(edges[0]), 0), max(floor(edges[1]), 0)
+    right, bottom = min(ceil(edges[2]), size[0]), min(ceil(edges[3]), size[1])
+    return Window(left, top, right - left, bottom - top) if left < right and top < bottom else None
