@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 
 import saliency
+from saliency.model.checkpoint import read_metadata
+from saliency.prediction.predictor import Predictor
+from saliency.prediction.shipped_models import SHIPPED_MODELS, model_path
 
 ROOT = Path(__file__).parents[1]
 
@@ -80,9 +83,27 @@ def test_wheel_holds_what_is_no_module(wheel, name):
     assert f"saliency/{name}" in names_in(wheel)
 
 
-def test_wheel_holds_the_shipped_model_with_its_checksum(wheel):
+def test_wheel_holds_the_shipped_models_with_their_checksums(wheel):
     weights = {Path(name).name for name in names_in(wheel) if "/weights/" in name}
-    assert {name for name in weights if ".onnx" in name} == {"default.onnx", "default.onnx.sha256"}
+    suffixes = (".onnx", ".onnx.sha256", ".safetensors")
+    expected = {f"{name}{suffix}" for name in SHIPPED_MODELS for suffix in suffixes}
+    found = {name for name in weights if ".onnx" in name or name.endswith(".safetensors")}
+    assert found == expected | {"face_detection_yunet_2023mar.onnx"}
+
+
+@pytest.mark.parametrize("name", SHIPPED_MODELS)
+def test_shipped_model_is_loaded_by_its_name_and_can_be_trained_on_from(name):
+    metadata = Predictor(name).metadata
+    stored = read_metadata(model_path(name, ".safetensors"))
+    assert stored["channels"] == metadata["channels"]
+    assert stored["input_pixels"] == metadata["input_pixels"]
+    assert Predictor(name).calibration is not None
+
+
+@pytest.mark.parametrize(("name", "most_mb"), [("fast", 1), ("default", 3), ("best", 14)])
+def test_shipped_model_is_small(name, most_mb):
+    for suffix in (".onnx", ".safetensors"):
+        assert model_path(name, suffix).stat().st_size <= most_mb * 1_000_000
 
 
 def test_metadata_of_the_wheel_is_what_pyproject_says(wheel):

@@ -18,6 +18,7 @@ from typing import Any
 from saliency.commands import run_reporting
 from saliency.errors import DatasetError
 from saliency.files import check_writable
+from saliency.prediction.shipped_models import runnable_model
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -27,7 +28,12 @@ def build_parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("model", metavar="MODEL", type=Path, help="an .onnx or .safetensors file")
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        type=runnable_model,
+        help="an .onnx or .safetensors file, or fast, default or best",
+    )
     parser.add_argument(
         "--data",
         metavar="LAYOUT:PATH",

@@ -20,6 +20,7 @@ from pathlib import Path
 from saliency.commands import run_reporting
 from saliency.errors import DatasetError
 from saliency.files import check_writable, write_whole
+from saliency.prediction.shipped_models import runnable_model
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -29,7 +30,12 @@ def build_parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("model", metavar="MODEL", type=Path, help="an .onnx file")
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        type=runnable_model,
+        help="an .onnx file, or fast, default or best",
+    )
     parser.add_argument(
         "--data",
         metavar="LAYOUT:PATH",

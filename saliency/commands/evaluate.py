@@ -33,6 +33,7 @@ from pathlib import Path
 from saliency.commands import run_reporting
 from saliency.commands.arguments.training import add_fold_options, chosen_fold
 from saliency.files import check_writable, write_whole
+from saliency.prediction.shipped_models import runnable_model
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -47,8 +48,9 @@ def build_parser() -> argparse.ArgumentParser:
         "models",
         metavar="MODEL",
         nargs="+",
-        type=Path,
-        help="an .onnx or .safetensors file, or a folder of saliency maps",
+        type=runnable_model,
+        help="an .onnx or .safetensors file, fast, default or best, which come with the package, "
+        "or a folder of saliency maps",
     )
     add(
         "--data",

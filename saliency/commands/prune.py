@@ -35,6 +35,7 @@ from saliency.commands.arguments.training import (
 )
 from saliency.compression.options import PRUNING_CHOICES, PruningOptions
 from saliency.errors import CheckpointError
+from saliency.prediction.shipped_models import trainable_model
 from saliency.training.options import TrainingOptions
 from saliency.training.run_folder import RunFolder
 
@@ -81,7 +82,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     files = parser.add_argument_group("files")
     files.add_argument(
-        "model", metavar="MODEL.safetensors", nargs="?", help="trained model, or one pruned before"
+        "model",
+        metavar="MODEL.safetensors",
+        nargs="?",
+        type=trainable_model,
+        help="trained model, or one pruned before; or fast, default or best",
     )
     add_run_options(files, teacher="models to learn from too, instead of the unpruned one")
     files.add_argument(
@@ -105,7 +110,7 @@ def build_measure_parser() -> argparse.ArgumentParser:
         "model",
         metavar="MODEL.safetensors",
         nargs="?",
-        type=Path,
+        type=trainable_model,
         help="trained model (default: the network that `saliency train` makes by default)",
     )
     parser.add_argument(
@@ -306,7 +311,7 @@ def _options_of_command_line(arguments: argparse.Namespace) -> PruneRunOptions:
     if training.precision == "16-mixed":
         raise ValueError("the signal needs gradients as they are: expected another --precision")
     return PruneRunOptions(
-        model=arguments.model,
+        model=str(arguments.model),
         data=tuple(arguments.data),
         photos=arguments.photos,
         examples=arguments.examples,

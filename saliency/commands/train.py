@@ -34,6 +34,7 @@ from saliency.commands.arguments.training import (
 )
 from saliency.errors import CheckpointError
 from saliency.model.config import NEW_INPUT_PIXELS
+from saliency.prediction.shipped_models import trainable_model
 from saliency.training.options import CHOICES, TrainingOptions
 from saliency.training.run_folder import RunFolder
 
@@ -63,7 +64,9 @@ def build_parser() -> argparse.ArgumentParser:
     files.add_argument(
         "--start",
         metavar="MODEL.safetensors",
-        help="trained or pruned model to go on from; its network is kept",
+        type=trainable_model,
+        help="trained or pruned model to go on from, or fast, default or best, which come with the "
+        "package; its network is kept",
     )
     add_fold_options(files, does="are not learned from, and left for `saliency evaluate`")
     _add_network_options(parser)
@@ -162,7 +165,7 @@ def _options_of_command_line(
         photos=arguments.photos,
         examples=arguments.examples,
         teacher=tuple(arguments.teacher or ()),
-        start=arguments.start,
+        start=None if arguments.start is None else str(arguments.start),
         fold=fold,
         training=TrainingOptions(**values),
     )

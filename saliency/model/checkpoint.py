@@ -40,15 +40,26 @@ def model_metadata(model: SaliencyModel, *, name: str, scores: dict[str, Any]) -
     }
 
 
-def save_model(model: SaliencyModel, path: Path, *, scores: dict[str, Any] | None = None) -> None:
+def save_model(
+    model: SaliencyModel, path: Path, *, scores: dict[str, Any] | None = None, half: bool = False
+) -> None:
     """Write a model to `path`, whole or not at all, replacing what is there.
+
+    Args:
+        model: what to write.
+        path: of the file.
+        scores: its figures on validation images, by data set.
+        half: store weights with 16 bits, which halves the file.
 
     Raises:
         SaliencyError: it cannot be written.
     """
     metadata = model_metadata(model, name=path.stem, scores=scores or {})
     metadata["origins"] = model.origins
-    tensors = {key: value.contiguous() for key, value in model.state_dict().items()}
+    tensors = {
+        key: (value.half() if half and value.is_floating_point() else value).contiguous()
+        for key, value in model.state_dict().items()
+    }
     write_whole(save(tensors, {METADATA_KEY: json.dumps(metadata)}), path, overwrite=True)
 
 

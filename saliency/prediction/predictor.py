@@ -1,7 +1,6 @@
 """From a photo to the density of the fixations people would make on it, with ONNX Runtime."""
 
 import hashlib
-import importlib.resources
 import os
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,7 @@ from saliency.errors import CheckpointError, first_line
 from saliency.geometry import Size
 from saliency.prediction.model_metadata import METADATA_KEY, parse_metadata
 from saliency.prediction.processing import predict_alike, resize_photo, to_density, working_size
-
-DEFAULT_MODEL = Path(str(importlib.resources.files("saliency"))) / "weights" / "default.onnx"
+from saliency.prediction.shipped_models import is_shipped, model_path
 
 _MOST_THREADS = 4
 
@@ -32,8 +30,9 @@ class Predictor:
         """Load a model.
 
         Args:
-            model: an .onnx file of `saliency train`, `prune` or `export`; None for the model that
-                comes with the package, which is checked against its SHA-256 first.
+            model: `fast`, `default` or `best`, which come with the package and are checked against
+                their SHA-256 first; or an .onnx file of `saliency train`, `prune` or `export`;
+                None for `default`.
             threads: how many processor threads one prediction may use; None for one per core, at
                 most 4, as the layers are too short to be shared among more.
 
@@ -43,9 +42,9 @@ class Predictor:
         """
         if threads is not None and threads < 1:
             raise ValueError(f"expected at least 1 thread, got {threads}")
-        path = DEFAULT_MODEL if model is None else Path(model)
+        path = model_path(model)
         content = _read_model(path)
-        if model is None:
+        if is_shipped(path) and not isinstance(model, Path):
             _check_sha256(content, path)
         self._session = _start_session(content, path, threads=threads)
         stored = self._session.get_modelmeta().custom_metadata_map
@@ -107,7 +106,7 @@ def _read_model(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
-        remedy = "install the package anew" if path == DEFAULT_MODEL else "check the path"
+        remedy = "install the package anew" if is_shipped(path) else "check the path"
         raise CheckpointError(f"no model at {path}; {remedy}") from error
     except OSError as error:
         raise CheckpointError(f"cannot read the model {path}: {error.strerror or error}") from error

@@ -5,6 +5,7 @@ from training_fixtures import TINY
 
 from saliency.commands import export
 from saliency.model.checkpoint import save_model
+from saliency.model.loading import load_look
 from saliency.model.network import SaliencyModel
 from saliency.prediction.predictor import Predictor
 
@@ -59,8 +60,24 @@ def test_folder_that_does_not_exist_is_one_line_and_status_1(model, tmp_path, ca
 def test_model_itself_is_never_replaced(model, capsys):
     before = model.read_bytes()
     assert export.main([str(model), "--out", str(model), "--overwrite"]) == 1
-    assert "expected a file with the ending .onnx" in capsys.readouterr().err
+    assert "expected another file to write to" in capsys.readouterr().err
     assert model.read_bytes() == before
+
+
+def test_other_endings_are_refused(model, tmp_path, capsys):
+    assert export.main([str(model), "--out", str(tmp_path / "model.pt")]) == 1
+    assert "expected a file with the ending .onnx or .safetensors" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".safetensors"])
+def test_half_as_large_a_file_predicts_the_same(model, tmp_path, suffix):
+    paths = [tmp_path / f"{name}{suffix}" for name in ("whole", "half")]
+    assert export.main([str(model), "--out", str(paths[0])]) == 0
+    assert export.main([str(model), "--out", str(paths[1]), "--half"]) == 0
+    photo = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    whole, half = (load_look(path)(photo) for path in paths)
+    np.testing.assert_allclose(half, whole, rtol=0, atol=0.02)
+    assert not np.array_equal(half, whole)
 
 
 def test_help_describes_every_option(capsys):

@@ -1,4 +1,5 @@
 import hashlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ from runtime_fixtures import METADATA, dark_photo, write_model
 
 from saliency.crop_windows.confidence import Calibration
 from saliency.errors import CheckpointError
-from saliency.prediction import predictor as predictor_module
+from saliency.prediction import shipped_models
 from saliency.prediction.predictor import Predictor
 from saliency.prediction.processing import predict_alike, resize_photo, working_size
 
@@ -164,14 +165,14 @@ def test_default_model_is_loaded_when_its_checksum_agrees(tmp_path, monkeypatch)
     path = write_model(tmp_path / "default.onnx")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     (tmp_path / "default.onnx.sha256").write_text(f"{digest}  default.onnx\n")
-    monkeypatch.setattr(predictor_module, "DEFAULT_MODEL", path)
+    monkeypatch.setattr(shipped_models, "_FOLDER", tmp_path)
     assert Predictor().metadata == METADATA
 
 
 def test_default_model_is_refused_when_its_checksum_differs(tmp_path, monkeypatch):
     path = write_model(tmp_path / "default.onnx")
     (tmp_path / "default.onnx.sha256").write_text(f"{'0' * 64}  default.onnx\n")
-    monkeypatch.setattr(predictor_module, "DEFAULT_MODEL", path)
+    monkeypatch.setattr(shipped_models, "_FOLDER", tmp_path)
     with pytest.raises(CheckpointError, match="is damaged"):
         Predictor()
 
@@ -217,3 +218,11 @@ def test_resized_photo_has_the_size_and_an_even_colour_stays(size):
     resized = resize_photo(photo, size)
     assert resized.shape == (*size[::-1], 3)
     assert (resized == 77).all()
+
+
+def test_name_of_a_shipped_model_means_its_file_and_any_other_a_path(tmp_path):
+    assert shipped_models.model_path(None) == shipped_models.model_path("default")
+    assert shipped_models.model_path("best", ".safetensors").name == "best.safetensors"
+    assert shipped_models.model_path("my.onnx") == Path("my.onnx")
+    assert shipped_models.is_shipped(shipped_models.model_path("fast"))
+    assert not shipped_models.is_shipped(tmp_path / "fast.onnx")

@@ -149,9 +149,9 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("running").add_argument
     add(
         "--model",
-        metavar="FILE",
-        type=Path,
-        help=".onnx model to use (default: the one that comes with the package)",
+        metavar="MODEL",
+        help="fast, default or best, which come with the package, or an .onnx file (default: "
+        "default)",
     )
     add(
         "--workers",
