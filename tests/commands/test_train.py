@@ -93,7 +93,7 @@ def test_kept_variants_serve_another_run(dataset, finished, tmp_path, capsys):
 
 
 def test_a_run_goes_on_with_all_the_options_it_began_with(tmp_path):
-    options = train.RunOptions(
+    options = train.TrainRunOptions(
         data=("osie:a", "3*folder:b"),
         photos="photos",
         teacher=("c.onnx", "d.onnx"),

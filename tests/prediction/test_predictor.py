@@ -170,7 +170,7 @@ def test_default_model_is_loaded_when_its_checksum_agrees(tmp_path, monkeypatch)
 
 
 def test_default_model_is_refused_when_its_checksum_differs(tmp_path, monkeypatch):
-    path = write_model(tmp_path / "default.onnx")
+    write_model(tmp_path / "default.onnx")
     (tmp_path / "default.onnx.sha256").write_text(f"{'0' * 64}  default.onnx\n")
     monkeypatch.setattr(shipped_models, "_FOLDER", tmp_path)
     with pytest.raises(CheckpointError, match="is damaged"):
