@@ -19,6 +19,7 @@ from saliency.crop_windows.search import (
     size_of_side,
 )
 from saliency.crop_windows.summed_area_table import ShareTable
+from saliency.crop_windows.window_score import WindowScore
 from saliency.errors import PhotoError
 from saliency.geometry import Size, Window, largest_size
 
@@ -118,13 +119,14 @@ def box_on_photo(box: Box, photo_size: Size, option: str) -> Window:
 def propose(task: WindowTask, ratio: Fraction) -> Window:
     """Return the window of a ratio that is wanted, be it worth leaving the middle or not.
 
-    It is the largest that fits, or the least that keeps the share to zoom to with its margin,
-    where most density is; then it is laid so that the subject is in its place.
+    It is the largest that fits, where its score is best (`window_score`), or the least that keeps
+    the share to zoom to with its margin; then it is laid so that the subject is in its place.
     """
     options, table = task.options, task.table
     size = largest_size(task.photo_size, ratio)
     if options.zoom is None:
-        window = best_place(table, size, task.wishes)
+        score = WindowScore(task.density, table)
+        window = best_place(table, size, task.wishes, score=score)
     else:
         window = least_window(table, ratio, options.zoom, task.wishes)
         side = _roomy_side(max(window.width, window.height), ratio, options)

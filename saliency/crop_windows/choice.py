@@ -1,7 +1,8 @@
 """Choose the window of each aspect ratio: where most density is, if it is worth leaving the middle.
 
-The rule. A window goes where it keeps the most of the predicted fixations; of subjects that cannot
-all fit, those win that together draw the most. Boxes to keep and to avoid come before that, and
+The rule. A window goes where it keeps the most of the predicted fixations, less what it costs to
+leave the middle and to be out of balance (`window_score`); of subjects that cannot all fit, those
+win that together draw the most. Boxes to keep and to avoid come before that, and
 faces, which are not cut where that can be (`search`); a place for the subject comes after it. The
 window is compared with the one of the same size in the middle (with boxes or faces: the one nearest
 the middle that meets them equally well), and is taken if it gains enough and people are likely
@@ -43,7 +44,7 @@ _DIGITS = 6  # of a share in JSON
 _FACES = "faces are kept whole there, as far as they can be"
 _PLACED = "the subject is where it was asked to be, as far as the photo has room"
 _WHOLE = "it is the whole picture"
-_REASONS = {"moved": "most density is there", "centred": "most density is in the middle"}
+_REASONS = {"moved": "most density is there", "centred": "nothing is better than the middle"}
 
 
 @dataclass(frozen=True)

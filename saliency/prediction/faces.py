@@ -57,7 +57,7 @@ class _Margin(NamedTuple):
     """
 
     side: float = 0.2
-    above: float = 0.45
+    above: float = 0.3
     below: float = 0.2
 
 

@@ -3,11 +3,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from saliency.crop_windows.best_windows import best_windows
 from saliency.crop_windows.candidates import propose, propose_middle, propose_more, read_task
 from saliency.crop_windows.options import ChoiceOptions, parse_box
+from saliency.crop_windows.window_score import WindowScore
 from saliency.errors import PhotoError
-from saliency.geometry import Window
+from saliency.geometry import Window, largest_size
 
 SQUARE, WIDE, TALL = Fraction(1), Fraction(16, 9), Fraction(9, 16)
 
@@ -37,10 +37,15 @@ def is_inside(window):
 
 
 @pytest.mark.parametrize("ratio", [SQUARE, WIDE, TALL])
-def test_without_options_the_window_is_the_best_of_the_largest(ratio):
+def test_without_options_the_window_is_that_of_the_best_score_of_the_largest(ratio):
     density = np.random.default_rng(0).random((32, 48))
-    (expected,) = best_windows(density, [ratio], (480, 320))
-    assert propose(task(density), ratio) == expected
+    one = task(density)
+    found = propose(one, ratio)
+    size = largest_size((480, 320), ratio)
+    xs, ys = (np.arange(full - side + 1) for full, side in zip((480, 320), size, strict=True))
+    scores = WindowScore(density, one.table).scores(xs, ys, size)
+    assert (found.width, found.height) == size
+    assert scores[found.y, found.x] == pytest.approx(scores.max(), abs=1e-3)
 
 
 def test_zoomed_window_is_small_and_keeps_the_share():

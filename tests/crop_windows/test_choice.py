@@ -7,7 +7,7 @@ import pytest
 from saliency.crop_windows.best_windows import centred
 from saliency.crop_windows.choice import ChoiceOptions, candidates_of, choose
 from saliency.crop_windows.confidence import Calibration
-from saliency.crop_windows.options import parse_box
+from saliency.crop_windows.options import LEAST_GAIN, parse_box
 from saliency.geometry import Padding, Window
 
 SIZE = (480, 320)
@@ -79,7 +79,9 @@ def test_without_a_calibration_the_gain_decides(extra, outcome):
 
 
 def test_reason_says_that_there_is_no_calibration():
-    assert choose_one(left_heavy(0.005), None).reason.endswith("the model has no calibration")
+    choice = choose_one(left_heavy(0.02), None, place="left", min_confidence=0.5)
+    assert choice.gain < LEAST_GAIN
+    assert choice.reason.endswith("the model has no calibration")
 
 
 def test_placed_window_is_taken_without_any_confidence_and_says_why():

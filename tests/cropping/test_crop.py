@@ -26,7 +26,7 @@ def test_path_image_and_array_give_the_same_crop(predictor, photo, tmp_path):
     photo.save(tmp_path / "photo.png")
     kinds = (tmp_path / "photo.png", str(tmp_path / "photo.png"), photo, np.asarray(photo))
     first, *others = (crop(kind, "1:1", predictor=predictor) for kind in kinds)
-    assert first.choice.window.x == 60
+    assert first.choice.window.x == 80
     for other in others:
         assert other.choice == first.choice
         np.testing.assert_array_equal(np.asarray(other.image), np.asarray(first.image))
@@ -34,7 +34,7 @@ def test_path_image_and_array_give_the_same_crop(predictor, photo, tmp_path):
 
 def test_crop_holds_the_pixels_of_its_window(predictor, photo):
     done = crop(photo, "1:1", predictor=predictor)
-    np.testing.assert_array_equal(np.asarray(done.image), np.asarray(photo)[:, 60:300])
+    np.testing.assert_array_equal(np.asarray(done.image), np.asarray(photo)[:, 80:320])
 
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK"])
@@ -46,7 +46,7 @@ def test_image_is_turned_upright(predictor, photo):
     stored = photo.transpose(Image.Transpose.ROTATE_90)  # shown again by orientation 6
     stored.getexif()[0x0112] = 6
     done = crop(stored, "1:1", predictor=predictor)
-    assert (done.image.size, done.choice.window.x) == ((240, 240), 60)
+    assert (done.image.size, done.choice.window.x) == ((240, 240), 80)
 
 
 def test_options_reach_the_choice(predictor, photo):

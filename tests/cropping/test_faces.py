@@ -32,7 +32,7 @@ def window(density, faces, **options):
 def test_face_at_the_edge_of_the_best_window_is_kept_whole_or_left_out():
     face = Window(90, 20, 30, 30)
     best, _ = window(spot(140), [])
-    assert best == Window(100, 0, 100, 100)  # through the face
+    assert best.common(face) not in (None, face)
     found, reason = window(spot(140), [face])
     assert found.common(face) in (None, face)
     assert reason == "faces are kept whole there, as far as they can be"

@@ -22,6 +22,7 @@ from saliency.crop_windows.best_windows import centred
 from saliency.crop_windows.confidence import CALIBRATION_KEY, Calibration, Evidence, gather_evidence
 from saliency.crop_windows.search import best_place
 from saliency.crop_windows.summed_area_table import ShareTable
+from saliency.crop_windows.window_score import WindowScore
 from saliency.errors import CheckpointError, first_line
 from saliency.evaluation.crop_quality import kept_share
 from saliency.files import write_whole
@@ -157,12 +158,15 @@ def outcomes_of(cases: Sequence[Case]) -> Bool[ndarray, " cases"]:
 def _cases_of(scene: Scene, predictor: Predictor) -> Iterator[Case]:
     """Yield the cases of one photo."""
     photo_size = scene.width, scene.height
-    table = ShareTable(predictor.density(read_photo(scene.path)), photo_size)
+    density = predictor.density(read_photo(scene.path))
+    table = ShareTable(density, photo_size)
+    score = WindowScore(density, table)
     for ratio in RATIOS:
         most = largest_size(photo_size, parse_aspect(ratio))
         for scale in SCALES:
             size = max(1, round(most[0] * scale)), max(1, round(most[1] * scale))
-            window, centre = best_place(table, size), centred(size, photo_size)
+            window = best_place(table, size, score=score)
+            centre = centred(size, photo_size)
             if window != centre:
                 evidence = gather_evidence(table, window, centre)
                 is_preferred = kept_share(scene, window) > kept_share(scene, centre)
