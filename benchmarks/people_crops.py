@@ -3,9 +3,9 @@
     python benchmarks/people_crops.py MODEL FOLDER
 
 FOLDER has images/ and crops.json: for each image, boxes [left, top, right, bottom] that people
-cropped it to. A window of each box's size is put in the middle, where most density is, and where its
-score is best; printed is the mean intersection over union with that box, over the boxes of even and
-of odd number (the weights of the score were chosen on the even ones).
+cropped it to. A window of each box's size is put in the middle, where most density is, and where
+its score is best; printed is the mean intersection over union with that box, over the boxes of even
+and of odd number (the weights of the score were chosen on the even ones).
 """
 
 import argparse
