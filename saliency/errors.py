@@ -16,7 +16,7 @@ instead.
 
 
 class SaliencyError(Exception):
-    """Something outside the program is not as it should be; the message says what to do."""
+    """Something outside the program is wrong; the message names it and the remedy."""
 
 
 class PhotoError(SaliencyError):

@@ -36,7 +36,7 @@ def parse_aspect(text: str) -> Fraction:
 
 
 def aspect_name(text: str) -> str:
-    """Return an aspect ratio as it stands in the name of a file: `16x9`."""
+    """Return an aspect ratio as it is written in the name of a file: `16x9`."""
     return re.sub("[:/]", "x", text.strip().lower())
 
 
@@ -78,7 +78,7 @@ class Window:
         return self.x, self.y, self.x + self.width, self.y + self.height
 
     def moved(self, x: int, y: int) -> "Window":
-        """Return the window so many pixels further to the right and down."""
+        """Return the window moved by x pixels to the right and y pixels down."""
         return Window(self.x + x, self.y + y, self.width, self.height)
 
     def common(self, other: "Window") -> "Window | None":

@@ -35,7 +35,7 @@ _LARGEST_INT = 2**31 - 1
 
 
 def reuse_large_blocks() -> bool:
-    """Tell the C library to reuse large blocks; return whether it could be told.
+    """Ask the C library to reuse large blocks; return whether it can.
 
     glibc maps every block above 32 MB anew and unmaps it when it is freed, so each large feature
     map costs its page faults again in every step: on two cores a training step takes 1.4 to 1.6

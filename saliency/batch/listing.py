@@ -1,4 +1,4 @@
-"""Which photos a command line stands for: files, folders and lists of files."""
+"""Which photos a command line names: files, folders and lists of files."""
 
 import os
 import re
@@ -34,7 +34,7 @@ def find_photos(
     output_dir: Path | None = None,
     contact_sheet: Path | None = None,
 ) -> list[ListedPhoto]:
-    """Return the photos that paths stand for: a file for itself, a folder for the photos in it.
+    """Return the photos that paths name: the file itself, or the photos in a folder.
 
     A folder's photos are its files with the suffix of a photo, sorted by name, without hidden
     ones, and without crops and overlays that an earlier run with the same ratios (and the default

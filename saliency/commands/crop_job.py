@@ -83,7 +83,7 @@ def crop_files(options: argparse.Namespace, choice: ChoiceOptions) -> int:
 
 @dataclass
 class _Summary:
-    """What is told when all photos are done."""
+    """What is reported when all photos are done."""
 
     rejects: list[Path] = field(default_factory=list)
     cells: list[Cell] = field(default_factory=list)

@@ -13,7 +13,7 @@ from saliency.training.data import TrainingData
 from saliency.training.validation import validate
 
 PROPORTIONS = (4, 3)
-"""Width and height of the photo that is timed, where nobody says how large it is."""
+"""Width and height of the photo that is timed, unless another size is given."""
 
 Point = dict[str, float]
 """`measured_ms`, `speedup` over the unpruned model, and the figures of `validate`."""

@@ -83,7 +83,7 @@ class PruningLearner:
         return copy.deepcopy(self.model).cpu().eval()
 
     def train(self, *, until: int) -> float:
-        """Take steps, which the signals are told by; return the mean loss."""
+        """Take training steps, collecting the signals; return the mean loss."""
         self.wrapped.train()
         if self._batches is None:
             size_multiple = self.model.size_multiple

@@ -64,7 +64,7 @@ class PruningOptions:
 
         Raises:
             ValueError: a number is out of its range, a word is none of `PRUNING_CHOICES`, or not
-                exactly one of target, speedup and β says how far to go.
+                exactly one of target, speedup and β must be given.
         """
         for expected, is_allowed, names in _RANGES:
             for name in names:

@@ -86,7 +86,7 @@ class PruningRun:
 
     @property
     def target_ms(self) -> float:
-        """The time to come down to; 0 where β says how far to go."""
+        """The time to reach; 0 where β decides how far to go."""
         if self.options.beta is not None:
             return 0.0
         if self.options.target_ms is not None:

@@ -79,7 +79,7 @@ def check_fits(window_size: Size, photo_size: Size) -> None:
     """Refuse a window that is larger than the photo, or has no pixels.
 
     Raises:
-        ValueError: it is one.
+        ValueError: the window does not fit.
     """
     (width, height), (photo_width, photo_height) = window_size, photo_size
     if not (1 <= width <= photo_width and 1 <= height <= photo_height):

@@ -146,7 +146,7 @@ def propose_middle(task: WindowTask, size: Size) -> Window:
 
 
 def propose_more(task: WindowTask, best: Window, count: int) -> list[Window]:
-    """Return further windows of a window's size, at most so many.
+    """Return at most `count` further windows of a window's size.
 
     Each is where most of the density is that no window before it shows (in whole cells of a
     coarser grid), so none is a mere neighbour of another. There are fewer where what is left is
@@ -186,7 +186,7 @@ def _grown(window: Window, size: Size, task: WindowTask) -> Window:
 
 
 def _coarse(density: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return a density of sum 1 on a grid of at most so many cells on its longer side."""
+    """Return a density of sum 1 on a grid of at most `_COARSE_SIDE` cells a side."""
     rows, columns = density.shape
     factor = min(1.0, _COARSE_SIDE / max(rows, columns))
     size = max(1, round(columns * factor)), max(1, round(rows * factor))

@@ -181,7 +181,7 @@ def parse_size(text: str) -> Size:
     """Return the width and height that `WxH` names, in pixels.
 
     Raises:
-        ValueError: the text is no such size.
+        ValueError: the text is not a size.
     """
     match = re.fullmatch(r"(\d+)x(\d+)", text.strip().lower())
     if match is None or min(int(match[1]), int(match[2])) < 1:

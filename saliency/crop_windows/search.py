@@ -261,7 +261,7 @@ def _merged(some: Positions, others: Positions) -> Positions:
 
 
 def _thinned(every: Positions, own: Positions, most: int) -> Positions:
-    """Return at most about so many of the positions, evenly, and some that must not be missing."""
+    """Return about `most` of the positions, evenly spaced, and those that must be among them."""
     step = -(-len(every) // most)
     return _merged(every[::step], own)
 

@@ -145,7 +145,7 @@ class PhotoCutter:
     def __init__(
         self, photo: LoadedPhoto, choices: Sequence[Choice], options: CropOptions, clock: Stopwatch
     ) -> None:
-        """Take the photo as it was looked at, and the windows that say how large it has to be."""
+        """Take the photo as it was seen, and the windows, which decide how large it has to be."""
         self._photo, self._choices = photo, choices
         self._options, self._clock = options, clock
         self.warnings = [*(fault.text for fault in photo.faults), *photo.warnings]
@@ -173,7 +173,7 @@ class PhotoCutter:
             return self._noted(make_crop(photo, choice, as_format=as_format, options=options))
 
     def _noted(self, crop: EncodedCrop) -> bytes:
-        """Return the bytes of a crop, and take note of what is said of it."""
+        """Return the bytes of a crop, and keep its warnings."""
         self.warnings += [text for text in crop.warnings if text not in self.warnings]
         return crop.data
 

@@ -1,4 +1,4 @@
-"""What the published data sets are said to hold, to compare what was read with."""
+"""The published counts of data sets, to compare what was read with."""
 
 from dataclasses import dataclass
 

@@ -18,7 +18,7 @@ from saliency.fixations.density import empirical_density
 from saliency.fixations.scene import Scene
 
 NON_FIXATION_COUNT = 200_000
-"""Most non-fixations for one image; where the other images have more, so many are drawn."""
+"""Most non-fixations for one image; where the other images have more, this number is drawn."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -234,7 +234,7 @@ def summarise(scores: Sequence[Scores]) -> dict[str, Estimate | None]:
 
 
 def score_table(scores: Sequence[Scores]) -> Float64[ndarray, "images metrics"]:
-    """Return scores as a table with a column for each of `METRICS`; NaN stands for None."""
+    """Return scores as a table with a column for each of `METRICS`, NaN in place of None."""
     return np.array([dataclasses.astuple(row) for row in scores], dtype=np.float64)
 
 

@@ -21,7 +21,7 @@ from saliency.pruning.surgery import channel_counts, resize_layers
 
 
 def model_metadata(model: SaliencyModel, *, name: str, scores: dict[str, Any]) -> dict[str, Any]:
-    """Return what a model's file says of it, in both formats.
+    """Return the metadata of a model's file, the same in both formats.
 
     Args:
         model: the model.
@@ -106,7 +106,7 @@ def _build(metadata: dict[str, Any]) -> SaliencyModel:
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """Return what a `.safetensors` file says of its model.
+    """Return the metadata of a `.safetensors` file.
 
     Raises:
         CheckpointError: there is no such file, or it is no model of this package and version.

@@ -6,7 +6,7 @@
         "bias": {"x": 0.01, "y": -0.2, "xx": -0.4, …}}}}
 
 They stand beside a model and not in it: what a set is biased by is how it was recorded, and no
-reason to crop a photo otherwise. `saliency.model.dataset_bias` says what they mean.
+reason to crop a photo otherwise. `saliency.model.dataset_bias` explains them.
 """
 
 import dataclasses

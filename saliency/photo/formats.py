@@ -21,7 +21,7 @@ PHOTO_SUFFIXES = frozenset({".bmp", ".apng"}.union(*SUFFIXES.values()))
 """Endings of the files that count as photos when a folder is given, in lower case."""
 
 HEAD_BYTES = 64
-"""So much of a file tells its format."""
+"""Bytes at the beginning of a file from which its format is known."""
 
 _OWN: dict[str, CropFormat] = {
     "JPEG": "jpeg",

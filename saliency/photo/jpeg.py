@@ -26,8 +26,8 @@ def decode_jpeg(data: bytes, image: Image.Image, least_size: Size) -> NDArray[np
         least_size: the smallest width and height that will do.
 
     Returns:
-        uint8 (height, width, 1 or 3), or None where this is no such JPEG or something is wrong with
-        it: Pillow, which is more lenient, may read it.
+        uint8 (height, width, 1 or 3), or None for another kind of JPEG, or where something is wrong
+        with it: Pillow, which is more lenient, may read it.
     """
     if image.format not in ("JPEG", "MPO") or image.mode not in ("L", "RGB"):
         return None

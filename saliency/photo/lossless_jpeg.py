@@ -93,7 +93,7 @@ def cut_lossless(jpeg: bytes, photo: LoadedPhoto, window: Window) -> tuple[bytes
 
 
 def _transform(library: ctypes.CDLL, jpeg: bytes, window: Window) -> bytes:
-    """Return what a window of a JPEG shows; `ValueError` with what the library says of it."""
+    """Return what a window of a JPEG shows; `ValueError` with the library's message."""
     handle = library.tjInitTransform()
     target, target_bytes = ctypes.c_void_p(), ctypes.c_ulong()
     wanted = _Transform(

@@ -185,7 +185,7 @@ def check_opens(data: bytes, as_format: CropFormat, size: Size, frame_count: int
             found, frames = image.size, getattr(image, "n_frames", 1)
             if as_format in ("gif", "png"):
                 image.load()  # their palettes are read with the pixels
-    except Exception as error:  # readers raise almost anything on what is no such file
+    except Exception as error:  # readers raise almost anything on damaged files
         raise ValueError(f"it cannot be opened again ({first_line(error)})") from error
     if found != size or frames > frame_count:
         raise ValueError(f"it opens with {found[0]}x{found[1]} pixels and {frames} frames")

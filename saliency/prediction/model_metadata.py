@@ -1,4 +1,4 @@
-"""What a model file says of itself, the same JSON in `.safetensors` and `.onnx` files."""
+"""The metadata of a model file, the same JSON in `.safetensors` and `.onnx` files."""
 
 import json
 from pathlib import Path

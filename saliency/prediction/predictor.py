@@ -22,7 +22,7 @@ class Predictor:
     """A model that is loaded and checked, ready for any number of photos.
 
     Attributes:
-        metadata: what the model says of itself: name, backbone, input size, scores.
+        metadata: of the model's file: name, backbone, input size, scores.
         calibration: how sure its windows are (`saliency calibrate`), None where it does not say.
     """
 

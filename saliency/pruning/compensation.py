@@ -105,7 +105,7 @@ def _rows(read: Tensor, is_linear: bool, generator: torch.Generator) -> Tensor:
 
 
 def _absorb(layer: nn.Module, covariance: Tensor, removed: Sequence[int]) -> None:
-    """Let a layer read from the other channels what the removed ones can be told by, in place."""
+    """Let a layer predict the removed channels from the others, in place."""
     weight: Tensor = layer.weight  # type: ignore[assignment]
     gone = torch.tensor(removed)
     kept = torch.tensor(sorted(set(range(len(covariance))) - set(removed)))

@@ -81,7 +81,7 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return result
 
     def find(self, channel: int) -> int:
-        """Return the number that stands for all channels coupled with `channel`."""
+        """Return the number that represents all channels coupled with `channel`."""
         while self._parent[channel] != channel:
             self._parent[channel] = self._parent[self._parent[channel]]
             channel = self._parent[channel]

@@ -40,7 +40,7 @@ TOLERANCE = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
-    """What a model says of one image, and where people looked on the same grid.
+    """A model's prediction for one image, and where people looked on the same grid.
 
     Attributes:
         log_density: of the model.

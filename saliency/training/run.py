@@ -51,7 +51,7 @@ def train(
 
     Args:
         data: what to learn from.
-        options: how; what they say of the network counts only without `start`.
+        options: how; those about the network count only without `start`.
         folder: where the run is kept.
         start: a trained model to go on from, with its center bias, and its input size unless the
             options name another; it is changed.

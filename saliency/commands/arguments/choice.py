@@ -1,4 +1,4 @@
-"""The options of `saliency crop` that say how a window is chosen."""
+"""The options of `saliency crop` on how a window is chosen."""
 
 import argparse
 from collections.abc import Callable

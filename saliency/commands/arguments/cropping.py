@@ -1,4 +1,4 @@
-"""The options of `saliency crop` that say what is read, what is written, and how it is reported."""
+"""The options of `saliency crop` on what is read, what is written, and how it is reported."""
 
 import argparse
 import re
@@ -44,7 +44,7 @@ def add_input_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_file_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say what a crop's file is like."""
+    """Add the options for the files of crops."""
     add = parser.add_argument_group("files of the crops").add_argument
     add(
         "--output-dir",
@@ -98,7 +98,7 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_size_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say how large a crop is; at most one of them may be given."""
+    """Add the options for the size of a crop; at most one of them may be given."""
     add = parser.add_argument_group("size of the crops").add_mutually_exclusive_group().add_argument
     add(
         "--size",
@@ -117,7 +117,7 @@ def add_size_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_report_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say what is shown and what happens to files that exist."""
+    """Add the options for what is shown and for files that exist."""
     add = parser.add_argument_group("reports").add_argument
     add("--dry-run", action="store_true", help="choose the windows and write no file")
     add("--json", action="store_true", help="print what was done as JSON, see below")
@@ -128,7 +128,7 @@ def add_report_options(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="write a JPEG or PNG of all photos with their windows; further pages are FILE-2, …",
     )
-    add("--timing", action="store_true", help="tell how long each part took")
+    add("--timing", action="store_true", help="print how long each part took")
     add(
         "--rejects",
         metavar="FILE",
@@ -145,7 +145,7 @@ def add_report_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say how the density is predicted."""
+    """Add the options for predicting the density."""
     add = parser.add_argument_group("running").add_argument
     add(
         "--model",

@@ -37,7 +37,7 @@ def add_field(
 
 
 def refuse_beside_resume(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
-    """End the program if options stand beside --resume, which takes the run's own."""
+    """End the program if options are given beside --resume, which takes the run's own."""
     given = {name for name, value in vars(arguments).items() if value is not None}
     if given := given - {"out", "resume"}:
         named = (f"--{name.removesuffix('_ms').replace('_', '-')}" for name in sorted(given))
@@ -51,7 +51,7 @@ def given_fields(arguments: argparse.Namespace, of: Any) -> dict[str, Any]:
 
 
 def add_run_options(files: Any, *, teacher: str) -> None:
-    """Add the folder of a run and what it learns from; `teacher` says what a teacher is for."""
+    """Add a run's folder and what it learns from; `teacher` is the help text of that option."""
     files.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder of the run")
     files.add_argument(
         "--resume", action="store_true", help="go on with the run in DIR, by its own options"
@@ -81,7 +81,7 @@ def add_run_options(files: Any, *, teacher: str) -> None:
 
 
 def add_fold_options(group: Any, *, does: str) -> None:
-    """Add --folds and --fold; `does` says what happens to the images of the fold."""
+    """Add --folds and --fold; `does` describes what happens to the images of the fold."""
     group.add_argument(
         "--folds",
         metavar="COUNT",

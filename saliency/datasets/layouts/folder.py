@@ -84,7 +84,7 @@ def read_folder(root: Path) -> Dataset:
 
 
 def _place(csv_path: Path, rows: list[_Row], index: int) -> str:
-    """Say where the row of an index stands in the table."""
+    """Return where in the table the row of an index is."""
     return f"{csv_path}, line {rows[index].line} ({rows[index].image})"
 
 

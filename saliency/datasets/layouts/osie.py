@@ -80,7 +80,7 @@ def read_matlab_layout(root: Path, *, name: str, degree_px: float) -> Dataset:
 
 
 class _Place:
-    """Say where in the MATLAB file a fixation of an image stands, counted as MATLAB does."""
+    """Return where in the MATLAB file a fixation of an image is, counted as MATLAB does."""
 
     def __init__(self, mat_path: Path, file_name: str, observers: Int64[ndarray, " fixations"]):
         self._image = f"{mat_path}, image {file_name}"

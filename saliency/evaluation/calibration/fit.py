@@ -41,7 +41,7 @@ _PENALTY = 1e-5  # on the squared weights, for cases that could be told apart wi
 
 @dataclass(frozen=True)
 class Case:
-    """What a model said of one window, and what people's fixations say.
+    """A model's evidence for one window, and whether people's fixations prefer it.
 
     Attributes:
         scene: name of the photo's scene.
@@ -126,10 +126,10 @@ def store_calibration(path: Path, calibration: Calibration, *, notes: dict[str, 
     Args:
         path: of the model.
         calibration: what to write.
-        notes: what to say of the fit beside it.
+        notes: on the fit, stored beside it.
 
     Raises:
-        CheckpointError: the file is no such model.
+        CheckpointError: the file is not an ONNX model of this package.
         SaliencyError: it cannot be written.
     """
     try:

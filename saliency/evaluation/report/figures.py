@@ -1,4 +1,4 @@
-"""The figures of an evaluation's report, each as a picture ready to stand in a page."""
+"""The figures of an evaluation's report, each as a picture for a page."""
 
 import base64
 import io

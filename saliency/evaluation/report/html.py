@@ -51,7 +51,7 @@ def render_report(results: Sequence[Result], asked: Mapping[str, Any]) -> str:
 
 
 def _mean_and_interval(cell: str) -> tuple[str, str]:
-    """Return a cell of the table as the mean and its interval, which goes on a line below it."""
+    """Return a cell of the table as the mean, and its interval for the line below."""
     mean, bracket, ends = cell.partition(" [")
     return mean, f"[{ends}" if bracket else ""
 

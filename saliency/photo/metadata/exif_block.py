@@ -25,7 +25,7 @@ _SHORT, _LONG = 3, 4
 
 @dataclass(frozen=True)
 class _Entry:
-    """One entry: where it is in the block, and what it says of its value."""
+    """One entry: where it is in the block, and the type and count of its value."""
 
     at: int
     tag: int

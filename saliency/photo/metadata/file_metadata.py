@@ -45,7 +45,7 @@ class Metadata:
         dpi: pixels per inch across and down, or None.
         texts: keywords and texts of a PNG.
         comment: of a JPEG or a GIF; empty for none.
-        colour_chunks: names and contents of a PNG's chunks that say what its colours are.
+        colour_chunks: names and contents of a PNG's chunks that define its colours.
         warnings: what is not kept, each in a few words.
     """
 
@@ -61,7 +61,7 @@ class Metadata:
 
 
 def read_exif(image: Image.Image) -> Image.Exif:
-    """Return the EXIF, with the orientation in it when only the XMP tells it; empty if damaged."""
+    """Return the EXIF; empty if it is damaged."""
     try:
         exif = image.getexif()
         for block in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
@@ -220,7 +220,7 @@ def _read_iptc(image: Image.Image, exif: Image.Exif) -> bytes:
 
 
 def _read_dpi(image: Image.Image) -> tuple[float, float] | None:
-    """Return the resolution that a file states, if it is one."""
+    """Return the resolution that a file states, None if it is unusable."""
     try:
         across, down = (float(value) for value in image.info["dpi"])
     except (KeyError, TypeError, ValueError, ZeroDivisionError):

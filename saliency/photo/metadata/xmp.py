@@ -1,4 +1,4 @@
-"""XMP packets: set right, in a crop's, what they say of the whole photo."""
+"""XMP packets: correct, for a crop, what describes the whole photo."""
 
 from xml.dom import Node, minidom
 from xml.parsers.expat import ExpatError
@@ -70,13 +70,13 @@ def crop_xmp(packet: bytes, size: Size, *, orientation: int) -> bytes:
 
 
 def _is_untrue(name: tuple[str | None, str | None]) -> bool:
-    """Return whether a property says what only the whole photo is."""
+    """Return whether a property is true of the whole photo only."""
     namespace = name[0] or ""
     return name in _UNTRUE_NAMES or namespace.startswith(_UNTRUE_NAMESPACES)
 
 
 def _remove_text(element: minidom.Element) -> None:
-    """Remove what stands in an element."""
+    """Remove the content of an element."""
     for child in list(element.childNodes):
         if child.nodeType in (Node.TEXT_NODE, Node.CDATA_SECTION_NODE):
             element.removeChild(child)

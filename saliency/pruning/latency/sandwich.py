@@ -77,7 +77,7 @@ def whole_graph(model: onnx.ModelProto) -> RowGraph:
 
 
 def reference_graph() -> RowGraph:
-    """Return a small network of two milliseconds, by whose time the pace of a machine is told.
+    """Return a small network of two milliseconds, whose time measures the machine's pace.
 
     It has layers of all kinds and sizes that count, as a busy neighbour slows those that wait for
     memory more than those that compute. Times are counted in it, so it must never change.

@@ -182,7 +182,7 @@ def _signatures(operation: Operation) -> Iterator[str]:
 
 
 def _weighed(counts: tuple[int, ...], count: int, *, steps: bool) -> list[tuple[int, float]]:
-    """Return the measured counts that stand for a count, each with its share.
+    """Return the measured counts from which a count is interpolated, each with its share.
 
     Multiples of 8 climb in steps where `steps` is true: the next one stands for them.
     """

@@ -45,7 +45,7 @@ class ExampleDataset(Dataset[tuple[Tensor, Tensor]]):
             blur: standard deviation of the error with which fixations were measured, as a share
                 of the square root of an example's area; the target is blurred by it.
             strength: of the changes in colour.
-            has_teacher_model: whether a model will be shown the examples and tell its own density.
+            has_teacher_model: whether a model will predict a density for each example.
             cache: of decoded photos; None to decode them each time.
 
         Raises:

@@ -54,7 +54,7 @@ class PhotoCache:
         try:
             digest = content_hash(path)
         except OSError:
-            return decode(path, self.side)  # which says what is wrong
+            return decode(path, self.side)  # whose error names the fault
         entry = self.folder / digest[:2] / f"{digest}-{self.side}.npy"
         try:
             photo = np.load(entry, allow_pickle=False)
