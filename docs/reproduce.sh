@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Makes the three models that ship, from the data sets on. Run it again after a stop: every run goes
+# on where it was, and what is finished is passed over.
+#   bash docs/reproduce.sh OSIE EYECROWD MIT1003 RUNS      paths of the data sets, folder for the runs
+# On two cores, with OMP_NUM_THREADS=1 and the first two runs side by side, it takes about two hours.
+set -euo pipefail
+osie=$1 eyecrowd=$2 mit1003=$3 runs=$4
+data=(--data "osie:$osie" --data "osie:$eyecrowd" --data "fixatons:$mit1003")
+mkdir -p "$runs"
+
+# run NAME COMMAND...: a run in $runs/NAME, resumed if it was begun, passed over if it has ended.
+run() {
+  local name=$1 out=$runs/$1
+  shift
+  [[ -f $out/ended ]] && return
+  if [[ -f $out/options.json ]]; then
+    saliency "$1" --out "$out" --resume
+  else
+    saliency "$@" --out "$out"
+  fi
+  touch "$out/ended"
+}
+
+# The teacher, which is `best`, and the network to prune: each set has a bias of its own.
+run teacher train "${data[@]}" --backbone tf_efficientnet_lite2 --input-pixels 147456 \
+  --weights package --set-bias own --epochs 7
+run unpruned train "${data[@]}" --weights package --set-bias own --epochs 8
+
+# `default`: a smaller input and fewer channels, then distillation.
+run pruned prune "$runs/unpruned/model.safetensors" "${data[@]}" --input-pixels 64313 \
+  --speedup 4.3 --epochs 1 --set-bias own
+run small train --start "$runs/pruned/model.safetensors" "${data[@]}" \
+  --teacher "$runs/teacher/model.safetensors" --teacher-weight 0.5 --feature-weight 0 \
+  --variants 3 --batch-size 8 --backbone-rate 0.0004 --readout-rate 0.001 --epochs 10 \
+  --patience 10 --set-bias own
+
+# `fast`: a still smaller input.
+run fast prune "$runs/pruned/model.safetensors" "${data[@]}" --input-pixels 35840 --speedup 2.25 \
+  --steps 20 --teacher "$runs/teacher/model.safetensors" --teacher-weight 0.5 --variants 2 \
+  --epochs 8 --set-bias own
+
+ship() {
+  local name=$1 from=$2
+  shift 2
+  for ending in onnx safetensors; do
+    saliency export "$runs/$from/model.safetensors" --out "$runs/$name.$ending" --overwrite "$@"
+  done
+  saliency calibrate "$runs/$name.onnx" "${data[@]}"
+}
+ship best teacher --half
+ship default small
+ship fast fast --half
