@@ -1,13 +1,13 @@
 """Share of people's fixations that crops keep: the centre, the default choice, the best possible.
 
-    python benchmarks/windows.py saliency/weights/default.onnx --data osie:PATH --data eyecrowd:PATH
+    python benchmarks/windows.py default --data osie:PATH --data eyecrowd:PATH
 
 For every validation photo and aspect ratio the window is the largest that fits. Printed are the
 means over photos of what is kept by
 
   centre    the window in the middle
-  default   the window that `saliency crop` takes by default: the one of most density, or the middle
-            where the confidence is too low
+  default   the window that `saliency crop` takes by default: the one of the best score, or the
+            middle where the confidence is too low; faces are not looked for
   always    the window of most density
   best      the window chosen by the very fixations that judge it, blurred by one degree
 

@@ -5,6 +5,7 @@
 # On two cores, with OMP_NUM_THREADS=1 and the first two runs side by side, it takes about two hours.
 set -euo pipefail
 osie=$1 eyecrowd=$2 mit1003=$3 runs=$4
+# EyeCrowd has the form of OSIE. Which images are kept out goes by the name before the colon.
 data=(--data "osie:$osie" --data "osie:$eyecrowd" --data "fixatons:$mit1003")
 mkdir -p "$runs"
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from saliency.errors import DatasetError
 from saliency.evaluation.map_folder import MapFolder
 from saliency.model.loading import Look, Predict, at_photo_size, load_look
+from saliency.prediction.shipped_models import is_shipped
 
 ADAPTED = ", adapted"
 """What the name of a model ends with where a data set's own numbers are in its predictions."""
@@ -19,7 +20,8 @@ def load_models(paths: Sequence[Path]) -> dict[str, Look | MapFolder]:
     Raises:
         CheckpointError: a file is no model.
     """
-    names = ["model"] if len(paths) == 1 else [str(path) for path in paths]
+    names = [path.stem if is_shipped(path) else str(path) for path in paths]
+    names = ["model"] if len(paths) == 1 else names
     return {
         name: MapFolder(path) if path.is_dir() else load_look(path)
         for name, path in zip(names, paths, strict=True)

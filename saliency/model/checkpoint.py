@@ -49,7 +49,8 @@ def save_model(
         model: what to write.
         path: of the file.
         scores: its figures on validation images, by data set.
-        half: store weights with 16 bits, which halves the file.
+        half: store the weights of convolutions with 16 bits, which halves the file; statistics of
+            batch norm may be too small or too large for these.
 
     Raises:
         SaliencyError: it cannot be written.
@@ -57,7 +58,7 @@ def save_model(
     metadata = model_metadata(model, name=path.stem, scores=scores or {})
     metadata["origins"] = model.origins
     tensors = {
-        key: (value.half() if half and value.is_floating_point() else value).contiguous()
+        key: (value.half() if half and value.ndim > 1 else value).contiguous()
         for key, value in model.state_dict().items()
     }
     write_whole(save(tensors, {METADATA_KEY: json.dumps(metadata)}), path, overwrite=True)

@@ -35,7 +35,7 @@ def export_onnx(
         model: what to write.
         path: of the file.
         scores: its figures on validation images, by data set.
-        half: store weights with 16 bits, which halves the file; they are 32 bits again once it is
+        half: store the weights of convolutions with 16 bits, which halves the file; they are 32 bits again once it is
             loaded, so it takes as long as before.
 
     Raises:
@@ -81,7 +81,7 @@ def _halve(graph: onnx.GraphProto) -> None:
     casts = []
     for index, tensor in enumerate(graph.initializer):
         values = onnx.numpy_helper.to_array(tensor)
-        if values.dtype != np.float32 or values.size < _LEAST_HALVED:
+        if values.dtype != np.float32 or values.ndim < 2 or values.size < _LEAST_HALVED:
             continue
         stored = f"{tensor.name}.half"
         casts.append(onnx.helper.make_node("Cast", [stored], [tensor.name], to=1))  # float32

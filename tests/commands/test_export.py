@@ -4,7 +4,7 @@ import torch
 from training_fixtures import TINY
 
 from saliency.commands import export
-from saliency.model.checkpoint import save_model
+from saliency.model.checkpoint import load_model, save_model
 from saliency.model.loading import load_look
 from saliency.model.network import SaliencyModel
 from saliency.prediction.predictor import Predictor
@@ -107,3 +107,14 @@ def test_softening_by_nonsense_is_refused(model, option, capsys):
         export.main([str(model), *option])
     assert stop.value.code == 2
     assert "expected a number" in capsys.readouterr().err
+
+
+def test_half_as_large_a_file_keeps_the_statistics_that_training_needs(model, tmp_path):
+    assert export.main([str(model), "--out", str(tmp_path / "half.safetensors"), "--half"]) == 0
+    whole, half = (
+        load_model(model).state_dict(),
+        load_model(tmp_path / "half.safetensors").state_dict(),
+    )
+    for name, value in whole.items():
+        if value.ndim < 2:
+            assert torch.equal(half[name], value), name
