@@ -35,8 +35,8 @@ def export_onnx(
         model: what to write.
         path: of the file.
         scores: its figures on validation images, by data set.
-        half: store the weights of convolutions with 16 bits, which halves the file; they are 32 bits again once it is
-            loaded, so it takes as long as before.
+        half: store the weights of convolutions with 16 bits, which halves the file; they are 32
+            bits again once it is loaded, so it takes as long as before.
 
     Raises:
         SaliencyError: the file cannot be written.
