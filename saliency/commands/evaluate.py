@@ -92,6 +92,13 @@ def _add_scoring_options(parser: argparse.ArgumentParser) -> None:
         "as up to now (default: %(default)s)",
     )
     parser.add_argument(
+        "--map-kind",
+        choices=("auto", "map", "log-density"),
+        default="auto",
+        help="what folders of maps hold; log densities get information gain too; auto: arrays "
+        "whose exponentials sum to 1 are log densities (default: %(default)s)",
+    )
+    parser.add_argument(
         "--ceiling", action="store_true", help="score how well observers predict each other"
     )
     parser.add_argument(
@@ -150,6 +157,7 @@ def _report(arguments: argparse.Namespace) -> int:
         is_optimal=arguments.maps == "optimal",
         has_ceiling=arguments.ceiling,
         numbers=arguments.set_bias,
+        map_kind=arguments.map_kind,
     )
     results = evaluate_all(arguments.models, arguments.data, choices)
     print(format_table(results))

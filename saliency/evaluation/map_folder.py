@@ -1,11 +1,13 @@
 """Saliency maps that another program wrote: one file for each image of a data set."""
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-from jaxtyping import Real
+from jaxtyping import Float64, Real
 from numpy import ndarray
 from PIL import Image
+from scipy.special import logsumexp
 
 from saliency.errors import DatasetError
 from saliency.fixations.scene import Scene
@@ -13,22 +15,31 @@ from saliency.fixations.scene import Scene
 SUFFIXES = (".npy", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 
 
+MapKind = Literal["auto", "map", "log-density"]
+
+_MOST_OFF = 1e-2  # of the logarithm of a density's sum from 0
+
+
 class MapFolder:
     """A folder of saliency maps, each of its image's size and name, whatever the ending.
 
-    Grey pictures of 8 or 16 bits, of colours their luminance, and arrays of NumPy (`.npy`). Where
-    a name has several endings, the first of `SUFFIXES` counts.
+    Grey pictures of 8 or 16 bits, and arrays of NumPy (`.npy`). Where a name has several endings,
+    the first of `SUFFIXES` counts. An array whose exponentials sum to 1 is a log density.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kind: MapKind = "auto") -> None:
         """Take the folder.
+
+        Args:
+            folder: of the maps.
+            kind: whether they are maps or log densities; `auto` for what each array looks like.
 
         Raises:
             DatasetError: there is no such folder.
         """
         if not folder.is_dir():
             raise DatasetError(f"{folder}: expected a folder of saliency maps, found none")
-        self.folder = folder
+        self.folder, self.kind = folder, kind
 
     def path_of(self, scene: Scene) -> Path:
         """Return the file with the map of a scene.
@@ -73,8 +84,24 @@ class MapFolder:
             )
         return array.astype(np.uint8) if array.dtype == bool else array
 
+    def log_density(
+        self, saliency_map: Real[ndarray, "height width"]
+    ) -> Float64[ndarray, "height width"] | None:
+        """Return a map from `read` as a log density that sums to 1; None if it is no density."""
+        values = saliency_map.astype(np.float64)
+        if self.kind == "map":
+            return None
+        total = float(logsumexp(values))
+        if self.kind == "auto" and (saliency_map.dtype.kind != "f" or abs(total) > _MOST_OFF):
+            return None
+        return values - total
+
 
 def _read_picture(path: Path) -> Real[ndarray, "height width"]:
     with Image.open(path) as picture:
-        is_grey = picture.mode in ("L", "F") or picture.mode.startswith("I")
-        return np.asarray(picture if is_grey else picture.convert("L"))
+        if picture.mode in ("L", "F") or picture.mode.startswith("I"):
+            return np.asarray(picture)
+        colours = np.asarray(picture.convert("RGB"))
+    if (colours != colours[..., :1]).any():
+        raise ValueError("it has colours, whose levels cannot be told; write it in grey")
+    return colours[..., 0]

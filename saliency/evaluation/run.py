@@ -11,7 +11,7 @@ from saliency.datasets.dataset import Dataset
 from saliency.datasets.layouts.registry import read_dataset
 from saliency.datasets.splits import Part, split_folds, split_scenes
 from saliency.errors import DatasetError
-from saliency.evaluation.map_folder import MapFolder
+from saliency.evaluation.map_folder import MapFolder, MapKind
 from saliency.evaluation.observer_ceiling import Ceiling, Mixture
 from saliency.evaluation.reference import DatasetReference
 from saliency.evaluation.scored_models import load_models, read_adapters, scored_models
@@ -34,6 +34,7 @@ class Choices:
         is_optimal: whether each metric gets the map that is best for it, or the density itself.
         has_ceiling: whether the observers are compared with each other.
         numbers: of data sets, by name; models are scored with those of a set too. None without.
+        map_kind: what folders of maps hold.
     """
 
     part: Part = "validation"
@@ -43,6 +44,7 @@ class Choices:
     is_optimal: bool = True
     has_ceiling: bool = False
     numbers: Path | None = None
+    map_kind: MapKind = "auto"
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def evaluate_all(paths: Sequence[Path], specs: Sequence[str], choices: Choices) 
     """
     datasets = [read_dataset(spec) for spec in specs]
     parts = [_chosen_scenes(dataset, choices) for dataset in datasets]
-    looks = load_models(paths)
+    looks = load_models(paths, map_kind=choices.map_kind)
     adapt = read_adapters(choices.numbers, [dataset.name for dataset in datasets])
     return [
         _evaluate(scored_models(looks, adapt.get(dataset.name)), dataset, scenes, choices)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from saliency.errors import DatasetError
-from saliency.evaluation.map_folder import MapFolder
+from saliency.evaluation.map_folder import MapFolder, MapKind
 from saliency.model.loading import Look, Predict, at_photo_size, load_look
 from saliency.prediction.shipped_models import is_shipped
 
@@ -12,10 +12,14 @@ ADAPTED = ", adapted"
 """What the name of a model ends with where a data set's own numbers are in its predictions."""
 
 
-def load_models(paths: Sequence[Path]) -> dict[str, Look | MapFolder]:
+def load_models(
+    paths: Sequence[Path], *, map_kind: MapKind = "auto"
+) -> dict[str, Look | MapFolder]:
     """Return models by name: `model` for a single one, else the paths.
 
-    A folder stands for the saliency maps in it.
+    Args:
+        paths: .onnx and .safetensors files, and folders of saliency maps.
+        map_kind: what the folders hold.
 
     Raises:
         CheckpointError: a file is no model.
@@ -23,7 +27,7 @@ def load_models(paths: Sequence[Path]) -> dict[str, Look | MapFolder]:
     names = [path.stem if is_shipped(path) else str(path) for path in paths]
     names = ["model"] if len(paths) == 1 else names
     return {
-        name: MapFolder(path) if path.is_dir() else load_look(path)
+        name: MapFolder(path, map_kind) if path.is_dir() else load_look(path)
         for name, path in zip(names, paths, strict=True)
     }
 

@@ -185,7 +185,7 @@ def evaluate_scenes(
         photo = None
         for name, model in models.items():
             if isinstance(model, MapFolder):
-                predictions[name] = _evaluate_file(model, scene, judge)
+                predictions[name] = _evaluate_file(model, scene, judge, is_optimal=is_optimal)
                 continue
             photo = read_photo_of(scene) if photo is None else photo
             log_density = model(photo)
@@ -203,10 +203,15 @@ def evaluate_scenes(
         yield from pool.map(score, scenes)
 
 
-def _evaluate_file(folder: MapFolder, scene: Scene, reference: Reference) -> Scores:
+def _evaluate_file(
+    folder: MapFolder, scene: Scene, reference: Reference, *, is_optimal: bool
+) -> Scores:
     """Return the scores of a map in a folder; its faults name the file."""
     saliency_map = folder.read(scene)
+    log_density = folder.log_density(saliency_map)
     try:
+        if log_density is not None:
+            return evaluate_scene(log_density, reference, is_optimal=is_optimal)
         return evaluate_map(saliency_map, reference)
     except ValueError as error:
         raise DatasetError(f"{folder.path_of(scene)}: {error}; write this map anew") from error

@@ -106,7 +106,9 @@ def _read_model(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
-        remedy = "install the package anew" if is_shipped(path) else "check the path"
+        remedy = "check the path, or name one that ships: fast, default or best"
+        if is_shipped(path):
+            remedy = "install the package anew"
         raise CheckpointError(f"no model at {path}; {remedy}") from error
     except OSError as error:
         raise CheckpointError(f"cannot read the model {path}: {error.strerror or error}") from error

@@ -217,6 +217,45 @@ def test_folder_of_maps_is_scored_beside_models(tmp_path, suffix):
 
 
 @pytest.mark.parametrize(
+    ("kind", "is_shifted", "has_gain"),
+    [
+        ("auto", False, True),
+        ("auto", True, False),
+        ("log-density", True, True),
+        ("map", False, False),
+    ],
+)
+def test_log_densities_of_other_programs_get_information_gain(tmp_path, kind, is_shifted, has_gain):
+    scenes = make_scenes(tmp_path)
+    (tmp_path / "maps").mkdir()
+    for scene in scenes:
+        log_density = brightness(np.asarray(Image.open(scene.path).convert("RGB")))
+        np.save(tmp_path / "maps" / f"{scene.path.stem}.npy", log_density + 2 * is_shifted)
+    reference = DatasetReference(scenes, smoothing=SMOOTHING)
+    models = {"maps": MapFolder(tmp_path / "maps", kind), "model": brightness}
+    if not has_gain:  # a map of negative numbers is no density
+        with pytest.raises(DatasetError, match="nowhere negative"):
+            list(evaluate_scenes(models, scenes, reference))
+        return
+    (first, *_) = evaluate_scenes(models, scenes, reference)
+    assert first.predictions["maps"].information_gain_bits == pytest.approx(
+        first.predictions["model"].information_gain_bits, abs=1e-4
+    )
+
+
+def test_picture_in_colours_is_no_map(tmp_path):
+    scenes = make_scenes(tmp_path)
+    (tmp_path / "maps").mkdir()
+    for scene in scenes:
+        colours = np.zeros((scene.height, scene.width, 3), np.uint8)
+        colours[2:, 2:] = (200, 30, 90)
+        Image.fromarray(colours).save(tmp_path / "maps" / f"{scene.path.stem}.png")
+    reference = DatasetReference(scenes, smoothing=SMOOTHING)
+    with pytest.raises(DatasetError, match="it has colours"):
+        list(evaluate_scenes({"maps": MapFolder(tmp_path / "maps")}, scenes, reference))
+
+
+@pytest.mark.parametrize(
     ("array", "message"),
     [
         (None, "expected a map of 2.png as 2.png, found none"),
