@@ -100,5 +100,5 @@ def test_other_formats_are_refused(tmp_path):
 
 def test_missing_library_names_the_remedy(tmp_path, monkeypatch):
     monkeypatch.setattr(lossless, "_library", lambda: None)
-    with pytest.raises(PhotoError, match=r'pip install "saliency\[lossless\]"'):
+    with pytest.raises(PhotoError, match=r'pip install "saliency-crop\[lossless\]"'):
         make_lossless_crop(photo_in(tmp_path), Window(0, 0, 16, 16))
