@@ -30,10 +30,12 @@ run unpruned train "${data[@]}" --weights package --set-bias own --epochs 8
 # `default`: a smaller input and fewer channels, then distillation.
 run pruned prune "$runs/unpruned/model.safetensors" "${data[@]}" --input-pixels 64313 \
   --speedup 4.3 --epochs 1 --set-bias own
-run small train --start "$runs/pruned/model.safetensors" "${data[@]}" \
-  --teacher "$runs/teacher/model.safetensors" --teacher-weight 0.5 --feature-weight 0 \
-  --variants 3 --batch-size 8 --backbone-rate 0.0004 --readout-rate 0.001 --epochs 10 \
-  --patience 10 --set-bias own
+taught=(--teacher "$runs/teacher/model.safetensors" --teacher-weight 0.5 --feature-weight 0
+  --batch-size 8 --backbone-rate 0.0004 --readout-rate 0.001 --set-bias own)
+run small train --start "$runs/pruned/model.safetensors" "${data[@]}" "${taught[@]}" --variants 3 \
+  --epochs 10 --patience 10
+run small-2 train --start "$runs/small/model.safetensors" "${data[@]}" "${taught[@]}" \
+  --examples "$runs/small/examples" --variants 6 --epochs 12 --patience 12
 
 # `fast`: a still smaller input.
 run fast prune "$runs/pruned/model.safetensors" "${data[@]}" --input-pixels 35840 --speedup 2.25 \
@@ -49,5 +51,5 @@ ship() {
   saliency calibrate "$runs/$name.onnx" "${data[@]}"
 }
 ship best teacher --half
-ship default small
+ship default small-2
 ship fast fast --half

@@ -23,6 +23,7 @@ from saliency.prediction.predictor import Predictor
 from saliency.prediction.processing import resize_photo
 
 _LEAST_FACTOR = 2  # so that averaging down takes care of what would alias
+_LEAST_SIDE = 576  # of what is decoded: most small crops need no other decoding then
 _MOST_VIEWS = 4  # frames of an animation that the model looks at
 
 
@@ -125,7 +126,7 @@ def _least_size(photo_size: Size, predictor: Predictor) -> Size:
         _LEAST_FACTOR * seen / whole
         for seen, whole in zip(predictor.input_size(photo_size), photo_size, strict=True)
     )
-    factor = min(1.0, max(factors))
+    factor = min(1.0, max(*factors, _LEAST_SIDE / max(photo_size)))
     return ceil(photo_size[0] * factor), ceil(photo_size[1] * factor)
 
 
