@@ -1,6 +1,6 @@
 """How many crops cut through a face, and what keeping faces whole costs in fixations.
 
-    python benchmarks/faces.py MODEL --data osie:PATH --data eyecrowd:PATH [--judge cascade]
+    python benchmarks/faces.py MODEL --data osie:PATH --data eyecrowd:PATH [--judge mediapipe]
 
 Crops of the validation images to five ratios, with `--faces ignore` and `keep`. A face is cut if a
 window shows between 5 and 95 % of its box. Counted are the crops of photos with faces for which a

@@ -55,8 +55,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--half",
         action="store_true",
-        help="store weights with 16 bits, which halves the file and changes predictions by less "
-        "than a thousandth",
+        help="store weights with 16 bits, which halves the file; of the model best it moves less "
+        "than 0.2%% of a density",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a file that exists")
     return parser

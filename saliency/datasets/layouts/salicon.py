@@ -58,15 +58,7 @@ def read_salicon(root: Path) -> Dataset:
             contents = read_matlab(mat)
             gaze = items(field(contents, "gaze", mat))
             each = [rows(field(one, "fixations", mat), 2, f"{mat}, gaze") for one in gaze]
-            points, observers = viewings(list(enumerate(each)))
-            collector.add(
-                name,
-                images[name],
-                points,
-                observers,
-                first_pixel=1.0,
-                stated_size=_resolution(contents, mat),
-            )
+            _add(collector, images[name], list(enumerate(each)), _resolution(contents, mat))
     else:
         for table in tables:
             unlisted -= _add_table(collector, table, images)
@@ -83,8 +75,19 @@ def _resolution(contents: Any, mat: Path) -> tuple[int, int] | None:
     """Return the width and height that a .mat file states, None where it states none."""
     if "resolution" not in contents:
         return None
-    height, width = rows(contents["resolution"], 2, mat)[0]
-    return int(width), int(height)
+    sizes = rows(contents["resolution"], 2, mat)
+    return (int(sizes[0, 1]), int(sizes[0, 0])) if len(sizes) else None
+
+
+def _add(
+    collector: Collector,
+    image: Path,
+    each: list[tuple[int, Any]],
+    stated_size: tuple[int, int] | None,
+) -> None:
+    """Add a photo with the fixations of each observer."""
+    points, observers = viewings(each)
+    collector.add(image.name, image, points, observers, first_pixel=1.0, stated_size=stated_size)
 
 
 def _add_table(collector: Collector, table: Path, images: dict[str, Path]) -> set[str]:
@@ -112,13 +115,5 @@ def _add_table(collector: Collector, table: Path, images: dict[str, Path]) -> se
         if name not in images:
             collector.faults.append(missing_image(table.parent / name, table))
             continue
-        points, observers = viewings(each)
-        collector.add(
-            name,
-            images[name],
-            points,
-            observers,
-            first_pixel=1.0,
-            stated_size=size_of.get(name),
-        )
+        _add(collector, images[name], each, size_of.get(name))
     return set(seen)
