@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from saliency.commands import run_reporting
+from saliency.commands.arguments.training import add_parts_option
 from saliency.errors import DatasetError
 from saliency.files import check_writable
 from saliency.prediction.shipped_models import runnable_model
@@ -41,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
         required=True,
         help="data set to fit to, such as cat2000:PATH; may be given several times",
     )
+    add_parts_option(parser)
     parser.add_argument(
         "--out", metavar="FILE", type=Path, required=True, help="where to write the numbers"
     )
@@ -58,7 +60,7 @@ def _adapt(arguments: argparse.Namespace) -> int:
     """Fit each data set, report and write."""
     # Here and not above, so that --help answers at once, and without the training extra.
     from saliency.datasets.layouts.registry import read_dataset  # noqa: PLC0415
-    from saliency.datasets.splits import split_scenes  # noqa: PLC0415
+    from saliency.datasets.splits import split  # noqa: PLC0415
     from saliency.model.dataset_bias_file import write_numbers  # noqa: PLC0415
     from saliency.model.loading import load_look  # noqa: PLC0415
     from saliency.training.adaptation import fit_numbers  # noqa: PLC0415
@@ -66,7 +68,8 @@ def _adapt(arguments: argparse.Namespace) -> int:
     check_writable(arguments.out, overwrite=arguments.overwrite)
     datasets = [read_dataset(spec) for spec in arguments.data]
     for dataset in datasets:
-        counts = [len(split_scenes(dataset.scenes, part)) for part in ("train", "validation")]
+        parts = split(dataset.scenes, parts=arguments.parts or "hashed")
+        counts = len(parts.train), len(parts.validation)
         if not all(counts):
             raise DatasetError(
                 f"{dataset.name}: expected images for training and for validation, got {counts[0]} "
@@ -75,23 +78,22 @@ def _adapt(arguments: argparse.Namespace) -> int:
     look = load_look(arguments.model)
     numbers = {}
     for dataset in datasets:
-        own = fit_numbers(look, split_scenes(dataset.scenes, "train"))
+        parts = split(dataset.scenes, parts=arguments.parts or "hashed")
+        own = fit_numbers(look, parts.train)
         numbers[dataset.name] = own
-        print(_describe_gain(dataset, look, own), flush=True)
+        print(_describe_gain(dataset, parts.validation, look, own), flush=True)
     write_numbers(numbers, arguments.out, overwrite=arguments.overwrite)
     print(f"written: {arguments.out}")
     return 0
 
 
-def _describe_gain(dataset: Any, look: Any, own: Any) -> str:
+def _describe_gain(dataset: Any, scenes: Any, look: Any, own: Any) -> str:
     """Return what the numbers of a data set bring on its validation images, in words."""
-    from saliency.datasets.splits import split_scenes  # noqa: PLC0415
     from saliency.evaluation.bootstrap import spread_of_mean  # noqa: PLC0415
     from saliency.evaluation.reference import DatasetReference  # noqa: PLC0415
     from saliency.model.loading import at_photo_size  # noqa: PLC0415
     from saliency.training.adaptation import information_gains  # noqa: PLC0415
 
-    scenes = split_scenes(dataset.scenes, "validation")
     predictions = [at_photo_size(look), at_photo_size(own.adapt(look))]
     gains = information_gains(predictions, scenes, DatasetReference(dataset.scenes))
     without, with_them = gains.mean(axis=0)

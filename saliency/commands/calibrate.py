@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from saliency.commands import run_reporting
+from saliency.commands.arguments.training import add_parts_option
 from saliency.errors import DatasetError
 from saliency.files import check_writable, write_whole
 from saliency.prediction.shipped_models import runnable_model
@@ -50,6 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="part of each data set to fit to; a model is too sure of what it was trained on "
         "(default: %(default)s)",
     )
+    add_parts_option(parser)
     parser.add_argument(
         "--plot",
         metavar="FILE",
@@ -71,7 +73,7 @@ def _calibrate(arguments: argparse.Namespace) -> int:
     """Gather the cases, fit, report and write."""
     # Here and not above, so that --help answers at once, and without the training extra.
     from saliency.datasets.layouts.registry import read_dataset  # noqa: PLC0415
-    from saliency.datasets.splits import split_scenes  # noqa: PLC0415
+    from saliency.datasets.splits import select  # noqa: PLC0415
     from saliency.evaluation.calibration.fit import (  # noqa: PLC0415
         cross_validate,
         fit_calibration,
@@ -87,7 +89,9 @@ def _calibrate(arguments: argparse.Namespace) -> int:
         check_writable(arguments.model, overwrite=True)
     datasets = [read_dataset(spec) for spec in arguments.data]
     scenes = [
-        scene for dataset in datasets for scene in split_scenes(dataset.scenes, arguments.split)
+        scene
+        for dataset in datasets
+        for scene in select(dataset.scenes, arguments.split, parts=arguments.parts or "hashed")
     ]
     cases = gather_cases(Predictor(arguments.model), scenes)
     if len({case.scene for case in cases}) < 2:

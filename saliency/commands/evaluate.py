@@ -31,7 +31,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from saliency.commands import run_reporting
-from saliency.commands.arguments.training import add_fold_options, chosen_fold
+from saliency.commands.arguments.training import add_fold_options, add_parts_option, chosen_fold
 from saliency.files import check_writable, write_whole
 from saliency.prediction.shipped_models import runnable_model
 
@@ -65,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="part of each data set that is scored; what it is compared with comes from the whole "
         "(default: validation)",
     )
+    add_parts_option(parser)
     add_fold_options(parser, does="are scored, whatever their part")
     add("--limit", metavar="COUNT", type=_count, help="score only the first COUNT images of each")
     _add_scoring_options(parser)
@@ -152,6 +153,7 @@ def _report(arguments: argparse.Namespace) -> int:
     choices = Choices(
         part=arguments.split or "validation",
         fold=arguments.fold,
+        parts=arguments.parts or "hashed",
         limit=arguments.limit,
         seed=arguments.seed,
         is_optimal=arguments.maps == "optimal",
@@ -165,6 +167,7 @@ def _report(arguments: argparse.Namespace) -> int:
         "models": [str(model) for model in arguments.models],
         "split": None if choices.fold else choices.part,
         "fold": choices.fold,
+        "parts": choices.parts,
         "maps": arguments.maps,
         "set_bias": None if arguments.set_bias is None else str(arguments.set_bias),
         "seed": choices.seed,

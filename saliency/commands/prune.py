@@ -28,6 +28,7 @@ from saliency.commands import run_reporting, wait_passively
 from saliency.commands.arguments.training import (
     add_field,
     add_fitting_options,
+    add_parts_option,
     add_run_options,
     check_teachers,
     given_fields,
@@ -71,6 +72,7 @@ class PruneRunOptions:
     pruning: PruningOptions
     training: TrainingOptions
     examples: str | None = None
+    parts: str = "hashed"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -89,6 +91,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="trained model, or one pruned before; or fast, default or best",
     )
     add_run_options(files, teacher="models to learn from too, instead of the unpruned one")
+    add_parts_option(files)
     files.add_argument(
         "--table",
         metavar="FILE",
@@ -269,6 +272,7 @@ def _prune(asked: PruneRunOptions | None, folder: RunFolder) -> int:
         options.data,
         photos=options.photos,
         teachers=options.teacher or (str(unpruned),),
+        parts=options.parts,
         examples=options.examples,
     )
     if asked:
@@ -317,6 +321,7 @@ def _options_of_command_line(arguments: argparse.Namespace) -> PruneRunOptions:
         examples=arguments.examples,
         teacher=tuple(arguments.teacher or ()),
         table=arguments.table,
+        parts=arguments.parts or "hashed",
         pruning=PruningOptions(**given_fields(arguments, PruningOptions)),
         training=training,
     )

@@ -26,6 +26,7 @@ from saliency.commands.arguments.training import (
     add_field,
     add_fitting_options,
     add_fold_options,
+    add_parts_option,
     add_run_options,
     check_teachers,
     chosen_fold,
@@ -49,6 +50,7 @@ class TrainRunOptions:
     training: TrainingOptions
     start: str | None = None
     fold: tuple[int, int] | None = None
+    parts: str = "hashed"
     examples: str | None = None
 
 
@@ -68,6 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="trained or pruned model to go on from, or fast, default or best, which come with the "
         "package; its network is kept",
     )
+    add_parts_option(files)
     add_fold_options(files, does="are not learned from, and left for `saliency evaluate`")
     _add_network_options(parser)
     add_fitting_options(parser)
@@ -139,6 +142,7 @@ def _train(asked: TrainRunOptions | None, folder: RunFolder) -> int:
         photos=options.photos,
         teachers=options.teacher,
         fold=options.fold,
+        parts=options.parts,
         examples=options.examples,
     )
     if asked:
@@ -167,6 +171,7 @@ def _options_of_command_line(
         teacher=tuple(arguments.teacher or ()),
         start=None if arguments.start is None else str(arguments.start),
         fold=fold,
+        parts=arguments.parts or "hashed",
         training=TrainingOptions(**values),
     )
 
@@ -181,6 +186,7 @@ def _options_of_run(folder: RunFolder) -> TrainRunOptions:
             teacher=tuple(stored["teacher"]),
             start=stored.get("start"),
             fold=None if stored.get("fold") is None else tuple(stored["fold"]),
+            parts=stored.get("parts", "hashed"),
             examples=stored.get("examples"),
             training=TrainingOptions(**{**training, "levels": tuple(training["levels"])}),
         )

@@ -1,5 +1,6 @@
 """What every layout is read into, and the rule that splits it."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -31,11 +32,14 @@ class MappedPhoto:
         name: unique among all data sets in use: `<dataset>/<file name>`.
         path: the image file.
         density: a grey picture of the photo's size, brighter where people looked more.
+        published_part: `train` or `validation`, as the data set's authors split it; None where
+            they do not.
     """
 
     name: str
     path: Path
     density: Path
+    published_part: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,11 @@ class Dataset:
         )
         if self.mapped:
             line += f"; {len(self.mapped)} images with density maps only, to learn from"
+        published = Counter(scene.published_part for scene in self.scenes)
+        published.update(photo.published_part for photo in self.mapped)
+        if published["train"] + published["validation"]:
+            line += f"; published parts: {published['train']} to train on, "
+            line += f"{published['validation']} for validation"
         if self.clipped_count:
             line += f"; {self.clipped_count} fixations just outside moved to the border"
         if self.excluded_count:

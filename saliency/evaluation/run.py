@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from saliency.datasets.dataset import Dataset
 from saliency.datasets.layouts.registry import read_dataset
-from saliency.datasets.splits import Part, split_folds, split_scenes
+from saliency.datasets.splits import Part, select
 from saliency.errors import DatasetError
 from saliency.evaluation.map_folder import MapFolder, MapKind
 from saliency.evaluation.observer_ceiling import Ceiling, Mixture
@@ -29,6 +29,7 @@ class Choices:
     Attributes:
         part: of each data set's images.
         fold: (folds, fold) of a cross-validation, instead of the part; None without.
+        parts: rule of the parts and folds, `hashed` or `published`.
         limit: most images of each data set; None for all.
         seed: draws the non-fixations and the images of the bootstrap.
         is_optimal: whether each metric gets the map that is best for it, or the density itself.
@@ -39,6 +40,7 @@ class Choices:
 
     part: Part = "validation"
     fold: tuple[int, int] | None = None
+    parts: str = "hashed"
     limit: int | None = None
     seed: int = 0
     is_optimal: bool = True
@@ -124,13 +126,12 @@ def _chosen_scenes(dataset: Dataset, choices: Choices) -> tuple[Scene, ...]:
             f"{dataset.name}: expected at least 2 images with fixations, got "
             f"{len(dataset.scenes)}; an image is compared with the others of its data set"
         )
+    scenes = select(dataset.scenes, choices.part, parts=choices.parts, fold=choices.fold)
     if choices.fold is None:
         part, remedy = str(choices.part), "score all of them"
-        scenes = split_scenes(dataset.scenes, choices.part)
     else:
         folds, fold = choices.fold
         part, remedy = f"fold {fold} of {folds}", "make fewer folds"
-        scenes = split_folds(dataset.scenes, folds=folds, fold=fold)[1]
     if not scenes:
         raise DatasetError(
             f"{dataset.name}: none of its {len(dataset.scenes)} images is in the part "

@@ -37,6 +37,8 @@ class Scene:
         fixations: (x, y) in pixels, inside the photo; the frame is this module's.
         observers: who made each fixation; numbers are the same person within one data set.
         degree_px: pixels for one degree of visual angle, None where the data set does not say.
+        published_part: `train` or `validation`, as the data set's authors split it; None where
+            they do not.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Scene:
     fixations: Float64[ndarray, "fixations xy=2"]
     observers: Int64[ndarray, " fixations"]
     degree_px: float | None = None
+    published_part: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse values that the rest of the package would silently misread.

@@ -12,7 +12,7 @@ import numpy as np
 from saliency.datasets.dataset import MappedPhoto
 from saliency.datasets.images import list_images, load_map, upright_size
 from saliency.datasets.layouts.registry import read_dataset
-from saliency.datasets.splits import split_folds, split_scenes
+from saliency.datasets.splits import split
 from saliency.errors import DatasetError
 from saliency.fixations.scene import Scene
 from saliency.training.inputs.source import Source
@@ -128,6 +128,7 @@ def read_training_data(
     photos: str | None,
     teachers: Sequence[str],
     fold: tuple[int, int] | None = None,
+    parts: str = "hashed",
     examples: str | None = None,
 ) -> TrainingData:
     """Return the scenes, photos and teachers to learn from.
@@ -139,6 +140,8 @@ def read_training_data(
         teachers: models.
         fold: (folds, fold): images of the fold are left out for testing, and the others split
             into training and validation as ever; None to leave out none.
+        parts: the rule by which images are for training or validation: `hashed`, or `published`
+            for those that come with the data sets.
         examples: folder of cached batches; None for the run's own.
 
     Raises:
@@ -155,20 +158,19 @@ def read_training_data(
     validation: list[Any] = []
     mapped: list[Any] = []
     for (weight, _), dataset in zip(weighted, datasets, strict=True):
-        scenes, maps = dataset.scenes, dataset.mapped
+        scenes = split(dataset.scenes, parts=parts, fold=fold)
         if fold is not None:
-            scenes, tested = split_folds(scenes, folds=fold[0], fold=fold[1])
-            maps, _ = split_folds(maps, folds=fold[0], fold=fold[1])
             log.info(
                 "%s, fold %d of %d: %d images left out for testing",
                 dataset.name,
                 fold[1],
                 fold[0],
-                len(tested),
+                len(scenes.test),
             )
-        train += weight * split_scenes(scenes, "train")
-        validation += split_scenes(scenes, "validation")
-        mapped += weight * split_scenes(maps, "train")
+        train += weight * scenes.train
+        validation += scenes.validation
+        if dataset.mapped:
+            mapped += weight * split(dataset.mapped, parts=parts, fold=fold).train
     unseen: tuple[Path, ...] = ()
     if photos is not None:
         root = Path(photos)

@@ -13,6 +13,9 @@ CHOICES = {
 }
 """What the fields that are a choice may be."""
 
+PARTS = ("hashed", "published")
+"""Rules by which images are for training or validation: see `saliency.datasets.splits`."""
+
 
 _COUNTS = (
     *("input_pixels", "teacher_pixels", "epochs", "batch_size", "patience", "devices"),

@@ -8,7 +8,7 @@ import pytest
 from jaxtyping import TypeCheckError
 
 from saliency.datasets.layouts.registry import read_dataset
-from saliency.datasets.splits import split_folds, split_scenes
+from saliency.datasets.splits import select, split, split_folds, split_scenes
 from saliency.errors import DatasetError
 from saliency.fixations.scene import Scene
 
@@ -97,3 +97,56 @@ def test_spec_that_names_no_layout_and_path_is_refused_with_those_there_are(spec
 def test_path_that_is_not_there_is_named(tmp_path):
     with pytest.raises(DatasetError, match="nowhere: expected the folder of the data set 'osie'"):
         read_dataset(f"osie:{tmp_path / 'nowhere'}")
+
+
+def published(number, part):
+    nothing = (np.empty((0, 2)), np.empty(0, np.int64))
+    name = f"toy/{number}.jpg"
+    return Scene(name, Path(name), 8, 6, *nothing, published_part=part)
+
+
+def test_published_parts_are_those_of_the_data_set():
+    scenes = [published(1, "validation"), published(2, "train"), published(3, "train")]
+    parts = split(scenes, parts="published")
+    assert [scene.name for scene in parts.train] == ["toy/2.jpg", "toy/3.jpg"]
+    assert [scene.name for scene in parts.validation] == ["toy/1.jpg"]
+    assert parts.test == ()
+    assert select(scenes, "validation", parts="published") == parts.validation
+
+
+def test_data_set_without_published_parts_is_refused(scenes):
+    with pytest.raises(DatasetError, match=r"toy/0.jpg: .* leave out --parts"):
+        split(scenes, parts="published")
+
+
+@pytest.fixture
+def judd():
+    """Return 1,003 scenes whose natural order is that of their numbers."""
+    nothing = (np.empty((0, 2)), np.empty(0, np.int64))
+    names = [f"mit1003/i{number}.jpeg" for number in range(1003)]
+    return tuple(Scene(name, Path(name), 8, 6, *nothing) for name in sorted(names))
+
+
+def test_published_folds_cover_mit1003_once(judd):
+    tested = []
+    for fold in range(1, 11):
+        parts = split(judd, parts="published", fold=(10, fold))
+        assert set(parts.train) | set(parts.validation) | set(parts.test) == set(judd)
+        assert len(parts.train) + len(parts.validation) + len(parts.test) == len(judd)
+        tested += parts.test
+    assert sorted(scene.name for scene in tested) == [scene.name for scene in judd]
+    assert parts.validation == split(judd, parts="published", fold=(10, 9)).test
+
+
+def test_published_folds_are_runs_of_the_shuffled_natural_order(judd):
+    order = list(range(1003))
+    np.random.RandomState(42).shuffle(order)
+    expected = {f"mit1003/i{number}.jpeg" for number in order[101:202]}
+    test = split(judd, parts="published", fold=(10, 2)).test
+    assert {scene.name for scene in test} == expected
+
+
+@pytest.mark.parametrize(("count", "folds"), [(1003, 5), (1002, 10)])
+def test_folds_that_nobody_published_are_refused(judd, count, folds):
+    with pytest.raises(DatasetError, match="leave out --parts published"):
+        split(judd[:count], parts="published", fold=(folds, 1))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from saliency.training.options import CHOICES, TrainingOptions
+from saliency.training.options import CHOICES, PARTS, TrainingOptions
 
 
 def add_field(
@@ -93,6 +93,16 @@ def add_fold_options(group: Any, *, does: str) -> None:
         metavar="NUMBER",
         type=_fold_number,
         help=f"which fold, counted from 1: its images {does} (with --folds)",
+    )
+
+
+def add_parts_option(group: Any) -> None:
+    """Add --parts."""
+    group.add_argument(
+        "--parts",
+        choices=PARTS,
+        help="rule that splits images: a hash of their names, or the published parts of SALICON "
+        "and COCO-FreeView; with --folds 10, the usual folds of MIT1003 (default: hashed)",
     )
 
 

@@ -6,11 +6,12 @@
         name        file name of the photo
         subject     number of the observer
         X, Y        pixels from the photo's corner, one list each
-        T           milliseconds; task, condition, split, …: not used
+        split       train or valid: the published part of the photo
+        T           milliseconds; task, condition, …: not used
 
 Every table in the folder is read whose name begins as published (COCOFreeView_fixations…,
 coco_search18_fixations…). In Search18 people look for a thing, not freely: all tasks on a photo are
-taken together.
+taken together; a photo that is for validation in one of them is so in all.
 """
 
 import json
@@ -52,19 +53,35 @@ def _read_scanpaths(root: Path, *, name: str, tables: str) -> Dataset:
             "after the colon, and that the fixations were downloaded too"
         )
     seen: dict[str, list[tuple[int, Any]]] = {}
+    splits: dict[str, set[str]] = {}
     for path in paths:
         for number, scanpath in enumerate(_read_table(path), start=1):
             file_name, subject, points = _parse(scanpath, f"{path}, scanpath {number}")
             seen.setdefault(file_name, []).append((subject, points))
+            splits.setdefault(file_name, set()).add(str(scanpath.get("split", "")))
     for file_name, each in sorted(seen.items()):
         if file_name not in images:
             listed_in = ", ".join(path.name for path in paths)
             collector.faults.append(missing_image(root / file_name, listed_in))
             continue
         points, observers = viewings(each)
-        collector.add(file_name, images[file_name], points, observers, first_pixel=0.5)
+        collector.add(
+            file_name,
+            images[file_name],
+            points,
+            observers,
+            first_pixel=0.5,
+            published_part=_published_part(splits[file_name]),
+        )
     collector.add_unseen(name for name in images if name not in seen)
     return collector.dataset(root=root)
+
+
+def _published_part(splits: set[str]) -> str | None:
+    """Return the part of a photo by the words that its scanpaths state."""
+    if splits & {"valid", "val", "validation"}:
+        return "validation"
+    return "train" if splits == {"train"} else None
 
 
 def _read_table(path: Path) -> list[Any]:

@@ -50,6 +50,7 @@ class Collector:
         first_pixel: float,
         place: Callable[[int], str] | None = None,
         stated_size: tuple[int, int] | None = None,
+        published_part: str | None = None,
     ) -> None:
         """Add an image; without a fixation inside it, it counts as unseen.
 
@@ -67,6 +68,7 @@ class Collector:
                 have none outside: one just outside moves to the border, and many others are faults.
             stated_size: width and height by the data set. Where they are those of the pixels as
                 they are stored, the image was shown so, and its EXIF orientation is ignored.
+            published_part: `train` or `validation`, None where the set's authors do not split it.
         """
         if file_name in self._names:
             message = (
@@ -105,15 +107,20 @@ class Collector:
             self._unseen.append(file_name)
             return
         name = f"{self.name}/{file_name}"
-        self._scenes[file_name] = Scene(name, path, width, height, kept, numbers, self.degree_px)
+        self._scenes[file_name] = Scene(
+            name, path, width, height, kept, numbers, self.degree_px, published_part
+        )
 
     def add_unseen(self, file_names: Iterable[str]) -> None:
         """Add images of which no fixations are published, in their order."""
         self._unseen += list(file_names)
 
-    def add_mapped(self, file_name: str, path: Path, density: Path) -> None:
+    def add_mapped(
+        self, file_name: str, path: Path, density: Path, published_part: str | None = None
+    ) -> None:
         """Add an image of which a density is published, but no fixations."""
-        self._mapped.append(MappedPhoto(f"{self.name}/{file_name}", path, density))
+        name = f"{self.name}/{file_name}"
+        self._mapped.append(MappedPhoto(name, path, density, published_part))
 
     def dataset(self, *, root: Path) -> Dataset:
         """Return what was collected from the folder `root`.

@@ -14,7 +14,8 @@
 
     maps/{train,val}/*.png          densities, used for photos without a file of fixations
 
-The photos for testing have no published fixations, and count as unseen.
+The photos for testing have no published fixations, and count as unseen. The published parts are
+those of their folders, or of their names where all lie in one.
 """
 
 import json
@@ -65,7 +66,8 @@ def read_salicon(root: Path) -> Dataset:
     maps = {path.stem: path for path in sorted((root / "maps").rglob("*.png"))}
     for name in sorted(unlisted):
         if Path(name).stem in maps:
-            collector.add_mapped(name, images[name], maps[Path(name).stem])
+            density = maps[Path(name).stem]
+            collector.add_mapped(name, images[name], density, _published_part(images[name]))
         else:
             collector.add_unseen([name])
     return collector.dataset(root=root)
@@ -87,7 +89,25 @@ def _add(
 ) -> None:
     """Add a photo with the fixations of each observer."""
     points, observers = viewings(each)
-    collector.add(image.name, image, points, observers, first_pixel=1.0, stated_size=stated_size)
+    collector.add(
+        image.name,
+        image,
+        points,
+        observers,
+        first_pixel=1.0,
+        stated_size=stated_size,
+        published_part=_published_part(image),
+    )
+
+
+def _published_part(image: Path) -> str | None:
+    """Return the part of a photo by its folder, or by its name, COCO_train2014_….jpg."""
+    for place in (image.parent.name, image.name):
+        if "train" in place:
+            return "train"
+        if "val" in place:
+            return "validation"
+    return None
 
 
 def _add_table(collector: Collector, table: Path, images: dict[str, Path]) -> set[str]:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -95,6 +96,22 @@ class TestSalicon:
         photo(root / "maps" / "val" / "COCO_val2014_000000000007.png")
         (mapped,) = read_dataset(f"salicon:{root}").mapped
         assert mapped.name == "salicon/COCO_val2014_000000000007.jpg"
+        assert mapped.published_part == "validation"
+
+    @pytest.mark.parametrize(
+        ("place", "part"),
+        [
+            ("train/1.jpg", "train"),
+            ("val/1.jpg", "validation"),
+            ("COCO_val2014_1.jpg", "validation"),
+        ],
+    )
+    def test_published_part_is_that_of_folder_or_name(self, tmp_path, place, part):
+        photo(tmp_path / "images" / place)
+        (tmp_path / "fixations").mkdir()
+        mat = tmp_path / "fixations" / f"{Path(place).stem}.mat"
+        savemat(mat, {"gaze": salicon_gaze([(1, 1)])})
+        assert only_scene("salicon", tmp_path).published_part == part
 
     def test_photo_that_is_missing_is_named(self, tmp_path):
         root = write_salicon(tmp_path, contents={"gaze": salicon_gaze([(1, 1)])})
@@ -251,6 +268,16 @@ class TestScanpaths:
             path.write_text(json.dumps(table))
         scene = only_scene("coco-search18", tmp_path)
         np.testing.assert_array_equal(np.sort(scene.fixations[:, 0]), [10, 20])
+
+    @pytest.mark.parametrize(
+        ("splits", "part"),
+        [(["train"], "train"), (["valid"], "validation"), (["train", "valid"], "validation")],
+    )
+    def test_published_part_is_that_of_the_scanpaths(self, tmp_path, splits, part):
+        photo(tmp_path / "a.jpg")
+        table = [{**self.scanpath("a.jpg", 1, [5], [5]), "split": each} for each in splits]
+        (tmp_path / "COCOFreeView_fixations_trainval.json").write_text(json.dumps(table))
+        assert only_scene("coco-freeview", tmp_path).published_part == part
 
     def test_fixations_outside_and_not_a_number_are_left_out_and_counted(self, tmp_path):
         photo(tmp_path / "a.jpg")
