@@ -82,7 +82,7 @@ def make_crop(
         raise PhotoError(
             f"cannot write the crop of {photo.path} as {as_format}: {first_line(error)}"
         ) from error
-    lost = losses(metadata, photo.pixels, as_format)
+    lost = losses(metadata, photo.pixels, as_format, depth=photo.depth)
     return EncodedCrop(data, (*_not_kept(metadata), *lost))
 
 
@@ -99,7 +99,7 @@ def make_lossless_crop(
     jpeg, size = cut_lossless(photo.data, photo, window)
     metadata = crop_metadata(photo.metadata, size, orientation=photo.orientation, stripped=stripped)
     data = with_segments(jpeg, metadata)
-    lost = losses(metadata, photo.pixels, "jpeg")
+    lost = losses(metadata, photo.pixels, "jpeg", depth=photo.depth)
     return EncodedCrop(data, (*_not_kept(metadata), *lost))
 
 

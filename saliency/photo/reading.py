@@ -27,7 +27,12 @@ from saliency.photo.formats import HEAD_BYTES, photo_format, register_heif
 from saliency.photo.jpeg import decode_jpeg
 from saliency.photo.metadata.file_metadata import ORIENTATION, Metadata, read_exif, read_metadata
 from saliency.photo.pixels import Pixels, pixel_size, turned_upright
-from saliency.photo.sixteen_bit import is_sixteen_bit, loses_depth, read_sixteen_bit
+from saliency.photo.sixteen_bit import (
+    bits_per_channel,
+    is_sixteen_bit,
+    loses_depth,
+    read_sixteen_bit,
+)
 from saliency.photo.stated_colour import (
     code_points_of_heif,
     profile_of_code_points,
@@ -74,6 +79,7 @@ class LoadedPhoto:
         orientation: how the stored pixels had to be turned, as in EXIF, 1 to 8.
         exif: the EXIF of the file; empty where it has none, or where it cannot be read.
         metadata: what else the file carries.
+        depth: bits per channel in the file, of which `pixels` may hold fewer.
         sampling: of a JPEG, how often each colour is sampled across and down; empty for others.
         frames: of an animation, all frames, upright; empty for a still photo.
         loop: how often an animation is to be played, 0 for ever; None where the file does not say.
@@ -89,6 +95,7 @@ class LoadedPhoto:
     orientation: int
     exif: Image.Exif
     metadata: Metadata
+    depth: int = 8
     sampling: tuple[Size, ...] = ()
     frames: tuple[Frame, ...] = ()
     loop: int | None = None
@@ -186,6 +193,7 @@ def decode_photo(
         orientation=orientation,
         exif=exif,
         metadata=metadata,
+        depth=bits_per_channel(data, image),
         sampling=tuple((layer[1], layer[2]) for layer in getattr(image, "layer", ())),
         frames=frames,
         loop=image.info.get("loop"),
@@ -342,7 +350,11 @@ def _decode(
     pixels: Pixels | None = decode_jpeg(data, image, least)
     if pixels is not None:
         return image, pixels, []
-    faults = []
+    faults: list[Fault] = []
+    if image.format == "HEIF" and is_sixteen_bit(data, image):
+        deep = read_sixteen_bit(data, image)
+        if deep is not None:
+            return image, deep, faults
     try:
         image.draft(None, least)
         image.load()
@@ -352,7 +364,7 @@ def _decode(
             message = f"{path} is damaged or cut short: {first_line(error)}"
             raise PhotoError(message) from error
         image, faults = lenient, [Fault("truncated", "part of it is missing or damaged")]
-    if is_sixteen_bit(data, image):
+    if image.format != "HEIF" and is_sixteen_bit(data, image):
         deep = read_sixteen_bit(data, image)
         return image, image if deep is None else deep, faults
     return image, image, faults

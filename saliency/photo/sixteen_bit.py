@@ -1,11 +1,13 @@
-"""PNGs and TIFFs of 16 bits per channel, grey or colour, of which Pillow keeps 8 or misreads some.
+"""Photos of more than 8 bits per channel, of which Pillow keeps 8 or misreads some.
 
-OpenCV decodes colour and Pillow grey; OpenCV encodes PNG, and the metadata is put in here. A crop
-of 16 bits is an array of uint16 (height, width, channels): grey, grey and alpha, RGB, or RGBA.
+PNGs and TIFFs of 16 bits: OpenCV decodes colour and Pillow grey; OpenCV encodes PNG, and the
+metadata is put in here. HEICs of 10 and 12 bits: pillow-heif decodes them to 16, and encodes 10.
+The pixels are an array of uint16 (height, width, channels): grey, grey and alpha, RGB, or RGBA.
 """
 
 import struct
 import zlib
+from io import BytesIO
 from typing import Any
 
 import cv2
@@ -24,13 +26,35 @@ _RGB, _CMYK, _ASSOCIATED = 2, 5, 1
 _GREY_MODES = ("I;16", "I;16B", "I;16L", "I;16N")
 
 
-def is_sixteen_bit(data: bytes, image: Image.Image) -> bool:
-    """Return whether a file is a PNG or a TIFF of 16 bits per channel that can be kept.
+def bits_per_channel(data: bytes, image: Image.Image) -> int:
+    """Return how many bits a file stores for each channel of a pixel, at least 8.
 
     Args:
         data: content of the file.
         image: the same, opened.
     """
+    if image.format == "PNG":
+        return max(8, data[24])
+    if image.format == "HEIF":
+        return int(image.info.get("bit_depth", 8))
+    if image.format == "AVIF":
+        # AV1CodecConfigurationBox: the third byte has a bit for more than 8 and one for 12.
+        at = data.find(b"av1C")
+        flags = data[at + 6] if 0 <= at < len(data) - 6 else 0
+        return 8 if not flags & 0x40 else 12 if flags & 0x20 else 10
+    tags: Any = getattr(image, "tag_v2", {})
+    return int(max(8, *tags.get(_BITS, (8,))))
+
+
+def is_sixteen_bit(data: bytes, image: Image.Image) -> bool:
+    """Return whether a file is a PNG, TIFF or HEIC of more than 8 bits that can be kept.
+
+    Args:
+        data: content of the file.
+        image: the same, opened.
+    """
+    if image.format == "HEIF":
+        return bits_per_channel(data, image) > 8
     if image.mode in _GREY_MODES and image.format in ("PNG", "TIFF"):
         return True
     if image.format == "PNG":
@@ -52,12 +76,14 @@ def read_sixteen_bit(data: bytes, image: Image.Image) -> NDArray[np.uint16] | No
 
     Args:
         data: content of the file.
-        image: the same, decoded.
+        image: the same, decoded, but for HEIC.
 
     Returns:
-        uint16 (height, width, 1 to 4); colours of associated alpha are divided by it. None where
-        it cannot be decoded.
+        uint16 (height, width, 1 to 4); colours of associated alpha are divided by it. Fewer bits
+        are the upper ones. None where it cannot be decoded.
     """
+    if image.format == "HEIF":
+        return _heif(data)
     if image.mode in _GREY_MODES:
         return _grey(image)
     plain = _only_pixels(data) if data.startswith(_PNG) else data
@@ -72,6 +98,30 @@ def read_sixteen_bit(data: bytes, image: Image.Image) -> NDArray[np.uint16] | No
         return np.ascontiguousarray(pixels[..., [0, 3]])
     tags = getattr(image, "tag_v2", {})
     return _unassociated(pixels) if tags.get(_EXTRA, (0,))[0] == _ASSOCIATED else pixels
+
+
+def encode_ten_bit_heic(pixels: NDArray[np.uint16], metadata: Metadata, quality: int) -> bytes:
+    """Return RGB or RGBA as a HEIC of 10 bits, the upper ones of 16.
+
+    Args:
+        pixels: uint16 (height, width, 3 or 4).
+        metadata: what the file is to carry.
+        quality: 1 to 100.
+    """
+    from pillow_heif import encode  # noqa: PLC0415  an extra
+
+    height, width, channels = pixels.shape
+    held = {"exif": metadata.exif, "xmp": metadata.xmp, "icc_profile": metadata.icc_profile}
+    buffer = BytesIO()
+    encode(
+        "RGBA;16" if channels == 4 else "RGB;16",
+        (width, height),
+        np.ascontiguousarray(pixels).tobytes(),
+        buffer,
+        quality=quality,
+        **{name: value for name, value in held.items() if value},
+    )
+    return buffer.getvalue()
 
 
 def encode_sixteen_bit_png(pixels: NDArray[np.uint16], metadata: Metadata) -> bytes:
@@ -103,6 +153,20 @@ def png_chunk(name: bytes, content: bytes) -> bytes:
     """Return one chunk of a PNG."""
     checksum = zlib.crc32(name + content)
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", checksum)
+
+
+def _heif(data: bytes) -> NDArray[np.uint16] | None:
+    """Return the pixels of the first picture of a HEIC; None where they are not RGB or RGBA."""
+    from pillow_heif import open_heif  # noqa: PLC0415  an extra
+
+    try:
+        picture = open_heif(BytesIO(data), convert_hdr_to_8bit=False)
+        mode, values = picture.mode, np.asarray(picture)
+    except Exception:  # decoders raise almost anything on damaged bytes
+        return None
+    if values.dtype != np.uint16 or values.ndim != 3:
+        return None
+    return _unassociated(values) if mode.startswith("RGBa") else values
 
 
 def _grey(image: Image.Image) -> NDArray[np.uint16]:

@@ -16,7 +16,7 @@ from saliency.photo.jpeg import encode_jpeg, segments_too_long, with_segments
 from saliency.photo.metadata.exif_block import ExifBlock
 from saliency.photo.metadata.file_metadata import Metadata
 from saliency.photo.pixels import Pixels, as_image
-from saliency.photo.sixteen_bit import encode_sixteen_bit_png
+from saliency.photo.sixteen_bit import encode_sixteen_bit_png, encode_ten_bit_heic
 from saliency.photo.stated_colour import is_built
 from saliency.photo.tiff import encode_tiff, unwritable_tags
 
@@ -73,8 +73,9 @@ def encode(
         pixels: of the crop.
         metadata: what the file is to carry. JPEG has no room for an EXIF above 64 kB, GIF for
             anything; both are left out.
-        as_format: JPEG has no alpha; only PNG and TIFF have 16 bits; only JPEG and TIFF have
-            CMYK; WebP and AVIF have no grey and GIF no profile (they become sRGB).
+        as_format: JPEG has no alpha; only PNG and TIFF have 16 bits, and HEIC 10 of them in
+            colour; only JPEG and TIFF have CMYK; WebP and AVIF have no grey and GIF no profile
+            (they become sRGB).
         encoding: quality and the like.
         has_reduced_chroma: the photo is a JPEG whose colours have half the resolution.
 
@@ -86,6 +87,10 @@ def encode(
             return encode_tiff(pixels, metadata)
         if as_format == "png":
             return encode_sixteen_bit_png(np.asarray(pixels, dtype=np.uint16), metadata)
+        if as_format == "heic" and pixels.shape[2] > 2:
+            register_heif()
+            deep = np.asarray(pixels, dtype=np.uint16)
+            return encode_ten_bit_heic(deep, metadata, encoding.quality)
     subsampling = encoding.subsampling or ("4:2:0" if has_reduced_chroma else "4:4:4")
     is_array = isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8
     if as_format == "jpeg" and is_array and not encoding.progressive:
@@ -142,8 +147,17 @@ def save(
     return buffer.getvalue()
 
 
-def losses(metadata: Metadata, pixels: Pixels, as_format: CropFormat) -> list[str]:
-    """Return what a photo's file holds and a crop in a format cannot, each in a few words."""
+def losses(
+    metadata: Metadata, pixels: Pixels, as_format: CropFormat, *, depth: int = 8
+) -> list[str]:
+    """Return what a photo's file holds and a crop in a format cannot, each in a few words.
+
+    Args:
+        metadata: what the crop is to carry.
+        pixels: of the photo, as they were decoded.
+        as_format: of the crop.
+        depth: bits per channel of the photo's file.
+    """
     has_exif = as_format != "gif"
     parts = (
         ("EXIF", metadata.exif, has_exif),
@@ -161,10 +175,20 @@ def losses(metadata: Metadata, pixels: Pixels, as_format: CropFormat) -> list[st
         lost += [f"its {name}, too long for a JPEG" for name in segments_too_long(metadata)]
     if as_format == "tiff":
         lost += [f"its damaged EXIF entry {name}" for name in unwritable_tags(metadata)]
-    is_deep = isinstance(pixels, np.ndarray) and pixels.dtype == np.uint16
-    if is_deep and as_format not in ("png", "tiff"):
-        lost.append(f"half of its 16 bits per channel, of which {as_format} holds 8")
+    held = _bits_held(pixels, as_format)
+    if held < depth:
+        lost.append(f"{depth - held} of its {depth} bits per channel")
     return [f"not kept: {text}" for text in lost]
+
+
+def _bits_held(pixels: Pixels, as_format: CropFormat) -> int:
+    """Return how many bits per channel a format holds of pixels as they were decoded."""
+    if isinstance(pixels, Image.Image):
+        return 32 if pixels.mode == "I" and as_format == "tiff" else 8
+    if pixels.dtype == np.uint8:
+        return 8
+    in_colour = 10 if pixels.shape[2] > 2 else 8
+    return {"png": 16, "tiff": 16, "heic": in_colour}.get(as_format, 8)
 
 
 def check_opens(data: bytes, as_format: CropFormat, size: Size, frame_count: int = 1) -> None:
