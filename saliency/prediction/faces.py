@@ -93,7 +93,7 @@ class FaceDetector:
         height, width, _ = picture.shape
         network = self._network()
         network.setInputSize((width, height))
-        _, rows = network.detect(np.ascontiguousarray(picture[:, :, ::-1]))
+        _, rows = network.detect(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
         scale = size[0] / width, size[1] / height
         faces = [] if rows is None else sorted(rows[:, [0, 1, 2, 3, 14]].tolist(), key=_unsure)
         found = (
