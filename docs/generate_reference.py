@@ -17,7 +17,10 @@ from saliency.commands import VERBS
 FOLDER = Path(__file__).parent / "reference"
 PRUNING = {
     "groups": ("find_groups", "ChannelGroups", "ChannelGroup"),
-    "signals": ("SignalCollector", "parameter_signals"),
+    "signals": ("SignalCollector",),
+    "fisher": ("empirical_fisher", "true_fisher", "parameter_signals"),
+    "penalties.anchor": ("AnchorPenalty", "read_fisher", "write_fisher"),
+    "penalties.fisher_rao": ("fisher_rao_norm", "diagonal_fisher_rao_norm"),
     "costs": ("latency_cost", "NetworkCost"),
     "latency.measuring": ("export_copy", "measure_table"),
     "selection": ("Selection", "Decision"),

@@ -7,7 +7,7 @@
     windows = best_windows(density, ["1:1", "16:9"], photo_size=(width, height))
 
 Importing the package loads nothing: a public name is fetched from its module when it is first
-used. `__init__.pyi` beside this file says the same to type checkers.
+used. `__init__.pyi` beside this file declares the same for type checkers.
 """
 
 from importlib import import_module

@@ -8,10 +8,10 @@
     ├── PruningError        a network cannot be pruned as asked
     └── LatencyTableError   a table of measured times is damaged, or is for something else
 
-Messages are for whoever calls: they name files, fields and what to do, in words that hold for a
+Messages are for the caller: they name files, fields and what to do, in words that fit a
 program as for a command line. The commands catch `SaliencyError`, print its message on one line
-and exit with status 1. A call that is wrong in itself, whatever the files say, raises `ValueError`
-instead.
+and exit with status 1. A call that is wrong in itself, whatever the files contain, raises
+`ValueError` instead.
 """
 
 

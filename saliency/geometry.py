@@ -21,7 +21,8 @@ def parse_aspect(text: str) -> Fraction:
         text: `16:9`, `1.91:1` or a size such as `1200x630`; `16/9` is understood too.
 
     Raises:
-        ValueError: the text is none of these, or a side is zero or ten thousand times the other.
+        ValueError: the text is not of these forms, or a side is zero or ten thousand times the
+            other.
     """
     match = _PATTERN.fullmatch(text.strip().lower())
     if match is None:

@@ -39,7 +39,7 @@ def make_cell(report: CropReport) -> Cell:
         report: with a preview.
 
     Raises:
-        ValueError: it has none.
+        ValueError: it has no preview.
     """
     if report.preview is None:
         raise ValueError("expected a report with a preview")

@@ -112,7 +112,7 @@ class Cropper:
     def _write_crop(
         self, cutter: PhotoCutter, choice: Choice, file: Path, clock: Stopwatch
     ) -> Path | None:
-        """Cut and write a crop, unless there is to be none."""
+        """Cut and write a crop, unless the photo is skipped."""
         options = self._options
         if options.is_dry or choice.outcome == "skipped":
             return None

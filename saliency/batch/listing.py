@@ -38,7 +38,7 @@ def find_photos(
 
     A folder's photos are its files with the suffix of a photo, sorted by name, without hidden
     ones, and without crops and overlays that an earlier run with the same ratios (and the default
-    patterns) made of others among them. A folder without photos stands for itself, to be reported
+    patterns) made of others among them. A folder without photos is returned itself, to be reported
     as such.
 
     Args:

@@ -39,7 +39,7 @@ def parse_pattern(text: str) -> str:
 
 
 def names_candidates(pattern: str) -> bool:
-    """Return whether a pattern from `parse_pattern` tells the candidates of a ratio apart."""
+    """Return whether a pattern from `parse_pattern` names the candidates of a ratio differently."""
     return any(name == "candidate" for _, name, _, _ in string.Formatter().parse(pattern))
 
 

@@ -20,7 +20,7 @@ class Plan:
         photo: the photo.
         files: for each ratio the crop, then those of further candidates where they are wanted.
         overlay: its overlay, if there is to be one.
-        is_done: they are there already, and are to stay. Of a ratio's crops the first one tells:
+        is_done: they are there already, and are to stay. Of a ratio's crops the first one decides:
             it is written last, and how many candidates there are only the model knows.
     """
 

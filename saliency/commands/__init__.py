@@ -22,6 +22,7 @@ VERBS = {
     "adapt": "fit what is particular to a data set to a trained model",
     "calibrate": "fit how sure a model's crop windows are",
     "prune": "make a trained model smaller and faster",
+    "inspect": "show what each layer of a model costs and contributes",
 }
 """What each verb does, in the order of the help."""
 
@@ -85,7 +86,7 @@ def wait_passively(verb: str, threads: int | None) -> None:
     """Prepare a command that trains on a machine that may have other work; before torch is loaded.
 
     OpenMP's threads wait for each other at every layer. Waiting, they are to leave the core to
-    others; and where others are at work already, the user is told what helps.
+    others; and where the machine is busy already, a warning names the remedy.
 
     Args:
         verb: of the command.

@@ -2,7 +2,7 @@
 
 For each ratio W:H the crop is the largest window that fits into the photo, placed where it holds
 the most of the density that the model predicts for people's fixations. Photos are taken upright,
-as their EXIF says. Each crop is written next to its photo as NAME-WxH.EXT, or into --output-dir, in
+by their EXIF. Each crop is written next to its photo as NAME-WxH.EXT, or into --output-dir, in
 the photo's own format, with what the photo carried (EXIF, XMP, IPTC, colour profile). Animations
 are cropped in all frames by one window. PHOTO - reads one photo from standard input and writes its
 crop to standard output.
@@ -18,7 +18,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from saliency.commands import run_reporting
-from saliency.commands.arguments.choice import add_choice_options, read_choice_options
+from saliency.commands.arguments.choice import add_choice_options
 from saliency.commands.arguments.cropping import (
     add_file_options,
     add_input_options,
@@ -75,8 +75,8 @@ def build_parser() -> argparse.ArgumentParser:
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the options, `aspect` as a dict from how a ratio was written to its value.
 
-    `--aspect 16:9 1:1 photo.jpg` works as meant: an argument after a ratio that is none itself is
-    a photo, if it is there or looks like a file.
+    `--aspect 16:9 1:1 photo.jpg` works as meant: an argument after a ratio that is no ratio itself
+    is a photo, if it is there or looks like a file.
     """
     parser = build_parser()
     options = parser.parse_intermixed_args(argv)
@@ -100,7 +100,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def _read_aspects(
     parser: argparse.ArgumentParser, options: argparse.Namespace
 ) -> dict[str, Fraction]:
-    """Return the ratios, and put among the photos what was taken for one and is none."""
+    """Return the ratios, and put among the photos what was read as a ratio and is a file."""
     written = options.aspect
     if written is None:
         written = ["1:1"] if options.size is None else [f"{options.size[0]}x{options.size[1]}"]
@@ -123,8 +123,8 @@ def _read_aspects(
 def _check_stream(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     """Refuse what cannot be done with standard input and output."""
     if len(options.photos) > 1 or options.from_file is not None:
-        parser.error("PHOTO - stands alone, for one photo on standard input")
-    if not options.dry_run and (options.json or len(options.aspect) > 1):
+        parser.error("PHOTO - is given alone, for one photo on standard input")
+    if not options.is_dry and (options.json or len(options.aspect) > 1):
         parser.error("PHOTO - writes one crop to standard output: give one ratio and no --json")
     if options.overlay or options.contact_sheet or options.rejects or options.output_dir:
         parser.error("PHOTO - writes no files: leave out --output-dir, --overlay, …")
@@ -141,10 +141,9 @@ def _crop_photos(options: argparse.Namespace) -> int:
     # Here and not above, so that --help and a wrong command line answer at once.
     from saliency.commands.crop_job import crop_files, crop_stream  # noqa: PLC0415
 
-    choice = read_choice_options(options)
     if options.photos == [Path(STREAM)]:
-        return crop_stream(options, choice)
-    return crop_files(options, choice)
+        return crop_stream(options)
+    return crop_files(options)
 
 
 def _looks_like_photo(text: str) -> bool:

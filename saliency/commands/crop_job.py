@@ -19,30 +19,31 @@ from saliency.batch.naming import CANDIDATE_PATTERN, DEFAULT_PATTERN, names_cand
 from saliency.batch.options import BatchOptions
 from saliency.batch.workers import PhotoOutcome, crop_all
 from saliency.commands import error_line, warning_line
+from saliency.commands.arguments.fields import record_of
 from saliency.crop_windows.options import ChoiceOptions
 from saliency.cropping.options import CropOptions, Output
 from saliency.cropping.report import brief_json, json_line, printable
 from saliency.errors import OutputError, PhotoError
 from saliency.files import check_writable, write_whole
-from saliency.photo.writing import Encoding
+from saliency.photo.formats import Encoding
 from saliency.prediction.predictor import Predictor
 
 _STDIN = Path("standard input")
 
 
-def crop_stream(options: argparse.Namespace, choice: ChoiceOptions) -> int:
+def crop_stream(options: argparse.Namespace) -> int:
     """Crop the photo on standard input and write its crop to standard output."""
     with _quiet_libraries():
         data = sys.stdin.buffer.read()
         if not data:
             raise PhotoError("expected a photo on standard input, got nothing")
         predictor = Predictor(options.model, threads=options.threads)
-        report, crops = Cropper(predictor, *_read(options, choice)).crop_data(data, _STDIN)
+        report, crops = Cropper(predictor, *_read(options)).crop_data(data, _STDIN)
     for text in report.warnings:
         print(warning_line("crop", f"{_STDIN}: {text}"), file=sys.stderr)
     if options.timing:
         print(f"saliency crop: timing: {report.timing_line()}", file=sys.stderr)
-    if options.dry_run:
+    if options.is_dry:
         shown = report.to_json(status="analysed", has_timing=options.timing)
         print(json_line(shown) if options.json else report.to_text())
         return 0
@@ -52,10 +53,10 @@ def crop_stream(options: argparse.Namespace, choice: ChoiceOptions) -> int:
     return 0
 
 
-def crop_files(options: argparse.Namespace, choice: ChoiceOptions) -> int:
+def crop_files(options: argparse.Namespace) -> int:
     """Crop every photo, going on after those that fail."""
     photos = _photos(options)
-    wanted = _read(options, choice)
+    wanted = _read(options)
     _check_lists(options, photos)
     workers = min(options.workers or os.cpu_count() or 1, max(len(photos), 1))
     threads = options.threads or (1 if workers > 1 else None)
@@ -101,7 +102,7 @@ class _Summary:
             self.parts_ms.setdefault(name, []).append(spent_ms)
 
     def show_timing(self) -> None:
-        """Tell the mean times, if there were several photos."""
+        """Print the mean times, if there were several photos."""
         means = {name: sum(spent) / len(spent) for name, spent in self.parts_ms.items()}
         if max((len(spent) for spent in self.parts_ms.values()), default=0) > 1:
             parts = ", ".join(f"{name} {mean:.1f} ms" for name, mean in means.items())
@@ -132,46 +133,32 @@ def _read_list_file(name: str) -> bytes:
         raise PhotoError(f"cannot read the list {name}: {reason}") from error
 
 
-def _read(options: argparse.Namespace, choice: ChoiceOptions) -> tuple[CropOptions, BatchOptions]:
+def _read(options: argparse.Namespace) -> tuple[CropOptions, BatchOptions]:
     """Return the options of a command line as those of crops and those of the run."""
-    pattern = options.name
-    if pattern is None:
-        has_several = options.candidates is not None and options.candidates > 1
-        pattern = CANDIDATE_PATTERN if has_several else DEFAULT_PATTERN
+    choice = record_of(ChoiceOptions, options)
+    pattern = options.pattern or DEFAULT_PATTERN
+    if options.pattern is None and (options.candidates or 1) > 1:
+        pattern = CANDIDATE_PATTERN
     if not (options.json or names_candidates(pattern)):
-        choice = replace(choice, candidates=1)  # nobody is told of others
+        choice = replace(choice, candidates=1)  # nobody asks for others
     is_exact = options.size is not None and not options.has_aspect
-    crops = CropOptions(
+    output = record_of(
+        Output,
+        options,
+        exact_size=options.size if is_exact else None,
+        bounds=None if is_exact else options.size,
+    )
+    crops = record_of(
+        CropOptions,
+        options,
         aspects=options.aspect,
         choice=choice,
-        output=Output(
-            max_size=options.max_size,
-            scale=options.scale,
-            exact_size=options.size if is_exact else None,
-            bounds=None if is_exact else options.size,
-        ),
-        as_format=options.format,
-        encoding=Encoding(
-            quality=options.quality,
-            subsampling=options.subsampling,
-            progressive=options.progressive,
-            lossless=options.lossless,
-            background=options.background,
-        ),
+        output=output,
+        encoding=record_of(Encoding, options),
         is_lossless=options.lossless,
-        is_stripped=options.strip,
-        fail_on=options.fail_on,
     )
-    batch = BatchOptions(
-        output_dir=options.output_dir,
-        pattern=pattern,
-        overlay=options.overlay,
-        overwrite=options.overwrite,
-        resume=options.resume,
-        is_dry=options.dry_run,
-        has_preview=options.contact_sheet is not None,
-    )
-    return crops, batch
+    has_preview = options.contact_sheet is not None
+    return crops, record_of(BatchOptions, options, pattern=pattern, has_preview=has_preview)
 
 
 def _show(outcome: PhotoOutcome, options: argparse.Namespace, emit: Callable[..., None]) -> None:
@@ -186,14 +173,14 @@ def _show(outcome: PhotoOutcome, options: argparse.Namespace, emit: Callable[...
         if options.json:
             emit(json_line(brief_json(path, "present")), file=sys.stdout)
     else:
-        status = "analysed" if options.dry_run else "cropped"
+        status = "analysed" if options.is_dry else "cropped"
         shown = report.to_json(status=status, has_timing=options.timing)
         emit(json_line(shown) if options.json else report.to_text(), file=sys.stdout)
         for text in report.warnings:
             emit(warning_line("crop", f"{printable(path)}: {text}"), file=sys.stderr)
         if options.timing:
             emit(f"saliency crop: timing: {report.timing_line()}", file=sys.stderr)
-    sys.stdout.flush()  # whoever reads along sees each photo when it is done
+    sys.stdout.flush()  # a reader of a pipe sees each photo when it is done
 
 
 def _check_lists(options: argparse.Namespace, photos: Sequence[ListedPhoto]) -> None:
@@ -240,8 +227,8 @@ def _quiet_libraries(*, single_threaded: bool = False) -> Iterator[None]:
 def _silence_libraries() -> Callable[[], None]:
     """Keep libtiff, libpng and their like off standard error; return what undoes it.
 
-    They write to its file descriptor, which gets to go nowhere; Python's own stream goes on to
-    where it went before.
+    They write to its file descriptor, which is sent to nowhere; Python's own stream keeps its
+    destination.
     """
     try:
         descriptor = sys.stderr.fileno()

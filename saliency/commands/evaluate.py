@@ -31,6 +31,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from saliency.commands import run_reporting
+from saliency.commands.arguments.fields import record_of
 from saliency.commands.arguments.training import add_fold_options, add_parts_option, chosen_fold
 from saliency.files import check_writable, write_whole
 from saliency.prediction.shipped_models import runnable_model
@@ -61,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add(
         "--split",
+        dest="part",
         choices=("validation", "train", "all"),
         help="part of each data set that is scored; what it is compared with comes from the whole "
         "(default: validation)",
@@ -100,10 +102,14 @@ def _add_scoring_options(parser: argparse.ArgumentParser) -> None:
         "whose exponentials sum to 1 are log densities (default: %(default)s)",
     )
     parser.add_argument(
-        "--ceiling", action="store_true", help="score how well observers predict each other"
+        "--ceiling",
+        dest="has_ceiling",
+        action="store_true",
+        help="score how well observers predict each other",
     )
     parser.add_argument(
         "--set-bias",
+        dest="numbers",
         metavar="FILE",
         type=Path,
         help="numbers of the data sets, from `saliency adapt` or a run with --set-bias own: models "
@@ -128,7 +134,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = build_parser()
     arguments = parser.parse_intermixed_args(argv)
     arguments.fold = chosen_fold(parser, arguments)
-    if arguments.fold and arguments.split:
+    if arguments.fold and arguments.part:
         parser.error("argument --split: not allowed with --folds, which choose the images")
     if len(set(arguments.models)) < len(arguments.models):
         parser.error("argument MODEL: expected different models, got one twice")
@@ -150,17 +156,7 @@ def _report(arguments: argparse.Namespace) -> int:
     for file in (arguments.json, arguments.html):
         if file is not None:
             check_writable(file, overwrite=True)
-    choices = Choices(
-        part=arguments.split or "validation",
-        fold=arguments.fold,
-        parts=arguments.parts or "hashed",
-        limit=arguments.limit,
-        seed=arguments.seed,
-        is_optimal=arguments.maps == "optimal",
-        has_ceiling=arguments.ceiling,
-        numbers=arguments.set_bias,
-        map_kind=arguments.map_kind,
-    )
+    choices = record_of(Choices, arguments)
     results = evaluate_all(arguments.models, arguments.data, choices)
     print(format_table(results))
     asked = {
@@ -168,8 +164,8 @@ def _report(arguments: argparse.Namespace) -> int:
         "split": None if choices.fold else choices.part,
         "fold": choices.fold,
         "parts": choices.parts,
-        "maps": arguments.maps,
-        "set_bias": None if arguments.set_bias is None else str(arguments.set_bias),
+        "maps": choices.maps,
+        "set_bias": None if choices.numbers is None else str(choices.numbers),
         "seed": choices.seed,
     }
     if arguments.json is not None:

@@ -4,7 +4,7 @@ Channels are removed one group at a time: those first by which the loss rises le
 millisecond saved (Theis et al. 2018, Fisher pruning), with times measured on this machine in the
 engine that will run the model. The model trains on between removals, and is fine-tuned at the
 end, with the unpruned model as teacher beside the fixations. Stop it whenever you like, even with
-`kill -9`: `saliency prune --out DIR --resume` goes on where it was.
+`kill -9`: `saliency prune --out DIR --resume` continues it.
 
 Into --out are written: model.safetensors and model.onnx, the small model; report.md, .json and
 .png, what it costs and what it lost; latency.json, the measured times, which --table takes again;
@@ -25,13 +25,13 @@ from pathlib import Path
 from typing import Any
 
 from saliency.commands import run_reporting, wait_passively
+from saliency.commands.arguments.fields import given_fields, record_of
 from saliency.commands.arguments.training import (
     add_field,
     add_fitting_options,
     add_parts_option,
     add_run_options,
     check_teachers,
-    given_fields,
     refuse_beside_resume,
 )
 from saliency.compression.options import PRUNING_CHOICES, PruningOptions
@@ -50,12 +50,12 @@ TUNING = TrainingOptions(
     feature_weight=0.0,
     patience=8,
 )
-"""How a pruned model is fine-tuned unless options say otherwise."""
+"""How a pruned model is fine-tuned by default."""
 
 MEASURE = """Measure what the layers of a model cost at many numbers of channels, in an engine.
 
 The result is a table for `saliency prune --table`. It holds for this engine and its version, this
-device, number of threads and photo size, and says no to any other. It takes some minutes; leave
+device, number of threads and photo size, and is refused for any other. It takes some minutes; leave
 the machine alone meanwhile.
 """
 
@@ -153,7 +153,7 @@ def _add_pruning_options(parser: argparse.ArgumentParser) -> None:
     add("cost", "what a channel costs")
     add("signal", "how the rise of the loss without a channel is estimated")
     add("steps", "training steps before each removal", metavar="N")
-    add("time_share", "of the present time, that goes at each removal", metavar="SHARE")
+    add("time_share", "of the present time, that each removal saves", metavar="SHARE")
     add("forget", "share of the signals' past that is forgotten at each removal", metavar="SHARE")
     add("rate_share", "learning rates while pruning, as shares of those below", metavar="SHARE")
     add("least", "channels that each group keeps", metavar="N")
@@ -263,7 +263,7 @@ def _log_to_terminal() -> None:
 
 
 def _prune(asked: PruneRunOptions | None, folder: RunFolder) -> int:
-    """Start the run that is asked for, or go on with the one in the folder."""
+    """Start the run that is asked for, or continue the one in the folder."""
     from saliency.training.data import read_training_data  # noqa: PLC0415  scipy takes a second
 
     options = asked or _options_of_run(folder)
@@ -302,7 +302,7 @@ def _start(folder: RunFolder, options: PruneRunOptions) -> None:
     pruning = folder.path / "pruning"
     if (pruning / "state.pt").exists() or (folder.path / "pruned.safetensors").exists():
         raise CheckpointError(
-            f"{folder.path} holds a run already; go on with --resume, or name another --out"
+            f"{folder.path} holds a run already; continue it with --resume, or name another --out"
         )
     folder.start(options)
     pruning.mkdir(exist_ok=True)
@@ -322,7 +322,7 @@ def _options_of_command_line(arguments: argparse.Namespace) -> PruneRunOptions:
         teacher=tuple(arguments.teacher or ()),
         table=arguments.table,
         parts=arguments.parts or "hashed",
-        pruning=PruningOptions(**given_fields(arguments, PruningOptions)),
+        pruning=record_of(PruningOptions, arguments),
         training=training,
     )
 
@@ -339,6 +339,6 @@ def _options_of_run(folder: RunFolder) -> PruneRunOptions:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
-            f"{folder.path} holds no run that this version can go on with ({error}); "
+            f"{folder.path} holds no run that this version can continue ({error}); "
             "use the version that began it, or start anew in another --out"
         ) from error

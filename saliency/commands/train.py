@@ -2,7 +2,7 @@
 
 The backbone starts from ImageNet weights and is fine-tuned together with its readout; the epoch
 that does best on the validation images is kept. Stop it whenever you like, even with `kill -9`:
-`saliency train --out DIR --resume` goes on where it was.
+`saliency train --out DIR --resume` continues it.
 
 Into --out are written: model.safetensors and model.onnx, the model; options.json, state.pt and
 history.jsonl, the run; pictures/, predictions beside the fixations' density; with --set-bias own,
@@ -19,9 +19,11 @@ import argparse
 import dataclasses
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from saliency.commands import run_reporting, wait_passively
+from saliency.commands.arguments.fields import record_of
 from saliency.commands.arguments.training import (
     add_field,
     add_fitting_options,
@@ -30,12 +32,11 @@ from saliency.commands.arguments.training import (
     add_run_options,
     check_teachers,
     chosen_fold,
-    given_fields,
     refuse_beside_resume,
 )
 from saliency.errors import CheckpointError
 from saliency.model.config import NEW_INPUT_PIXELS
-from saliency.prediction.shipped_models import trainable_model
+from saliency.prediction.shipped_models import fisher_path, trainable_model
 from saliency.training.options import CHOICES, TrainingOptions
 from saliency.training.run_folder import RunFolder
 
@@ -51,6 +52,8 @@ class TrainRunOptions:
     start: str | None = None
     fold: tuple[int, int] | None = None
     parts: str = "hashed"
+    rehearse: tuple[str, ...] = ()
+    saves_fisher: bool = False
     examples: str | None = None
 
 
@@ -67,14 +70,44 @@ def build_parser() -> argparse.ArgumentParser:
         "--start",
         metavar="MODEL.safetensors",
         type=trainable_model,
-        help="trained or pruned model to go on from, or fast, default or best, which come with the "
+        help="trained or pruned model to start from, or fast, default or best, which come with the "
         "package; its network is kept",
     )
     add_parts_option(files)
     add_fold_options(files, does="are not learned from, and left for `saliency evaluate`")
     _add_network_options(parser)
     add_fitting_options(parser)
+    _add_keeping_options(parser)
     return parser
+
+
+def _add_keeping_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("keeping what --start knows")
+
+    def add(field: str, does: str, **keywords: Any) -> None:
+        add_field(group, TrainingOptions, field, does, choices=CHOICES, **keywords)
+
+    add(
+        "keep",
+        "ewc: hold each weight to that of --start by how much the old data depends on it (its "
+        "Fisher values, in NAME.fisher.safetensors beside it); l2: hold all weights alike",
+    )
+    add("keep_strength", "of that; with ewc, 1 weighs the old data like the new", metavar="X")
+    group.add_argument(
+        "--rehearse",
+        metavar="LAYOUT:PATH:SHARE",
+        action="append",
+        help="show a share of the training images of an old data set too, such as osie:PATH:0.05; "
+        "may be given several times",
+    )
+    group.add_argument(
+        "--save-fisher",
+        dest="saves_fisher",
+        action="store_true",
+        default=None,
+        help="write the Fisher values of the new model, and with --keep ewc those of the old data "
+        "too, beside it, for further runs with --keep ewc",
+    )
 
 
 def _add_network_options(parser: argparse.ArgumentParser) -> None:
@@ -120,6 +153,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     elif bool(arguments.photos) and not arguments.teacher:
         parser.error("--photos have no fixations to learn from: add --teacher MODEL")
     check_teachers(parser, arguments.teacher)
+    if getattr(arguments, "keep", "nothing") != "nothing" and arguments.start is None:
+        parser.error("argument --keep: needs --start, whose weights are kept")
     fold = chosen_fold(parser, arguments)
     asked = None
     if not arguments.resume:
@@ -133,7 +168,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _train(asked: TrainRunOptions | None, folder: RunFolder) -> int:
-    """Start the run that is asked for, or go on with the one in the folder."""
+    """Start the run that is asked for, or continue the one in the folder."""
     from saliency.training.data import read_training_data  # noqa: PLC0415  scipy takes a second
 
     options = asked or _options_of_run(folder)
@@ -143,27 +178,43 @@ def _train(asked: TrainRunOptions | None, folder: RunFolder) -> int:
         teachers=options.teacher,
         fold=options.fold,
         parts=options.parts,
+        rehearse=options.rehearse,
         examples=options.examples,
     )
     if asked:
         folder.start(asked)
     wait_passively("train", options.training.torch_threads)
     from saliency.model.checkpoint import load_model  # noqa: PLC0415  torch and timm take many seconds
-    from saliency.training.run import train  # noqa: PLC0415  likewise
+    from saliency.pruning.penalties.anchor import read_fisher  # noqa: PLC0415  as above
+    from saliency.training.run import train  # noqa: PLC0415  as above
 
     start = None if options.start is None else load_model(options.start)
-    figures = train(data, options.training, folder, start=start)
+    fisher = None
+    if options.start is not None and options.training.keep == "ewc":
+        fisher = read_fisher(fisher_path(Path(options.start)))
+    figures = train(data, options.training, folder, start=start, fisher=fisher)
+    if options.saves_fisher:
+        _save_fisher(folder, data.train, fisher)
     shown = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
     print(f"best epoch: {shown}\nwritten: {folder.model}, {folder.onnx}")
     return 0
 
 
+def _save_fisher(folder: RunFolder, scenes: Sequence[Any], old: Any) -> None:
+    """Write the Fisher values of a run's model, added to those of the data before."""
+    from saliency.model.checkpoint import load_model  # noqa: PLC0415
+    from saliency.pruning.penalties.anchor import added, write_fisher  # noqa: PLC0415
+    from saliency.training.fisher import fisher_of_scenes, spread_evenly  # noqa: PLC0415
+
+    new = fisher_of_scenes(load_model(folder.model), spread_evenly(scenes))
+    path = fisher_path(folder.model)
+    write_fisher(new if old is None else added(new, old), path, overwrite=True)
+    print(f"written: {path}")
+
+
 def _options_of_command_line(
     arguments: argparse.Namespace, fold: tuple[int, int] | None
 ) -> TrainRunOptions:
-    values = given_fields(arguments, TrainingOptions)
-    if "levels" in values:
-        values["levels"] = tuple(values["levels"])
     return TrainRunOptions(
         data=tuple(arguments.data),
         photos=arguments.photos,
@@ -172,7 +223,9 @@ def _options_of_command_line(
         start=None if arguments.start is None else str(arguments.start),
         fold=fold,
         parts=arguments.parts or "hashed",
-        training=TrainingOptions(**values),
+        rehearse=tuple(arguments.rehearse or ()),
+        saves_fisher=bool(arguments.saves_fisher),
+        training=record_of(TrainingOptions, arguments),
     )
 
 
@@ -187,11 +240,13 @@ def _options_of_run(folder: RunFolder) -> TrainRunOptions:
             start=stored.get("start"),
             fold=None if stored.get("fold") is None else tuple(stored["fold"]),
             parts=stored.get("parts", "hashed"),
+            rehearse=tuple(stored.get("rehearse", ())),
+            saves_fisher=stored.get("saves_fisher", False),
             examples=stored.get("examples"),
             training=TrainingOptions(**{**training, "levels": tuple(training["levels"])}),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
-            f"{folder.path} holds no run that this version can go on with ({error}); "
+            f"{folder.path} holds no run that this version can continue ({error}); "
             "use the version that began it, or start anew in another --out"
         ) from error

@@ -22,7 +22,7 @@ Point = dict[str, float]
 class ModelComparison:
     """Measures and validates models of one origin.
 
-    Times are taken in turns with the unpruned model's, and are told in its milliseconds, so that
+    Times are taken in turns with the unpruned model's, and are given in its milliseconds, so that
     the machine's pace at the moment cancels out.
 
     Attributes:

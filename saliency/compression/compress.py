@@ -35,7 +35,7 @@ def prune(
     folder: Path,
     table: Path | None = None,
 ) -> PruningResult:
-    """Prune a model and fine-tune what is left; go on where an earlier call was stopped.
+    """Prune a model and fine-tune what is left; continue where an earlier call was stopped.
 
     Args:
         model: a `.safetensors` file.

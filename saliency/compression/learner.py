@@ -101,7 +101,7 @@ class PruningLearner:
         return float(torch.stack(losses).mean()) if losses else math.nan
 
     def cut(self, removals: dict[str, list[int]]) -> None:
-        """Remove channels from the model and from all that goes with it."""
+        """Remove channels from the model and from its optimizer and average."""
         names = {parameter: name for name, parameter in self.model.named_parameters()}
         states = {names[parameter]: state for parameter, state in self.optimizer.state.items()}
         moments = remove_moments(states, self.model, self.groups, removals)

@@ -30,13 +30,13 @@ class PruningOptions:
         target_ms: time that the pruned model may take; or
         speedup: how many times faster it is to be; or neither, with `beta`.
         beta: rise of the loss that a unit of the cost is worth; without it the cheapest saving
-            goes first.
+            is removed first.
         cost: what a channel costs: `latency`, `flops`, `params`, `none`.
         signal: how the rise of the loss is estimated: `fisher`, `taylor`, `magnitude`,
             `activation`, `random`.
         steps: training steps before each removal.
-        time_share: share of the present time that goes at each removal.
-        forget: share of what the signals were told by that counts no more after a removal.
+        time_share: share of the present time that each removal saves.
+        forget: share of the evidence for the signals that is discarded after a removal.
         rate_share: learning rates while pruning, as shares of the greatest while fine-tuning.
         least: channels that each group keeps.
         engine: what will run the model: `onnxruntime`, `torch`, `openvino`.

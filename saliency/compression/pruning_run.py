@@ -128,7 +128,7 @@ class PruningRun:
     def _has_arrived(self) -> bool:
         """Whether the target is met, by the table and by measurement.
 
-        Where only one of them says so, what is there is measured (again): the correction of the
+        Where only one of them does, what is there is measured (again): the correction of the
         table may be late, and one measurement may have met an idle moment.
         """
         if self.options.beta is not None:

@@ -112,9 +112,9 @@ def _lines(outcome: PruningResult) -> Iterator[str]:
             f"{row['kept_before']:.1%} | {row['kept_after']:.1%} |"
         )
     number = alternation(outcome)
-    says = "alternate" if number < -0.2 else "go together" if number > 0.2 else "do neither"
+    relation = "alternate" if number < -0.2 else "go together" if number > 0.2 else "do neither"
     yield (
-        f"\nThick and thin layers {says}: the shares of channels that neighbouring layers keep "
+        f"\nThick and thin layers {relation}: the shares of channels that neighbouring layers keep "
         f"correlate by {number:.2f}.\n"
     )
     yield "| layer | channels before | after | kept |\n|---|---|---|---|"

@@ -149,8 +149,8 @@ def propose_more(task: WindowTask, best: Window, count: int) -> list[Window]:
     """Return at most `count` further windows of a window's size.
 
     Each is where most of the density is that no window before it shows (in whole cells of a
-    coarser grid), so none is a mere neighbour of another. There are fewer where what is left is
-    less than 5 % of the density.
+    coarser grid), so no window is a mere neighbour of another. There are fewer where what is left
+    is less than 5 % of the density.
     """
     windows = [best]
     if count == 0:

@@ -1,12 +1,12 @@
 """Choose the window of each aspect ratio: where most density is, if it is worth leaving the middle.
 
-The rule. A window goes where it keeps the most of the predicted fixations, less what it costs to
-leave the middle and to be out of balance (`window_score`); of subjects that cannot all fit, those
-win that together draw the most. Boxes to keep and to avoid come before that, and
-faces, which are not cut where that can be (`search`); a place for the subject comes after it. The
-window is compared with the one of the same size in the middle (with boxes or faces: the one nearest
-the middle that meets them equally well), and is taken if it gains enough and people are likely
-enough to prefer it; else the fallback is.
+The rule. A window is placed where it keeps the most of the predicted fixations, less what it costs
+to leave the middle and to be out of balance (`window_score`); of subjects that cannot all fit,
+those win that together draw the most. Boxes to keep and to avoid come before that, and faces, which
+are not cut where that can be (`search`); a place for the subject comes after it. The window is
+compared with the one of the same size in the middle (with boxes or faces: the one nearest the
+middle that meets them equally well), and is taken if it gains enough and people are likely enough
+to prefer it; else the fallback is.
 """
 
 from collections.abc import Mapping, Sequence
@@ -248,7 +248,7 @@ def _fall_back(
 def _padding(photo_size: Size, ratio: Fraction) -> Padding:
     """Return the borders that make the least canvas of a ratio around a photo, even on both sides.
 
-    An odd pixel goes to the right or to the bottom.
+    An odd pixel is added on the right or at the bottom.
     """
     width, height = photo_size
     across = max(0, round(height * ratio) - width)

@@ -56,7 +56,7 @@ def corner_for(place: Place, subject: tuple[float, float], window: Window) -> tu
         place: where in the window the subject is to sit; `thirds` is the nearest third on both
             axes to where it sits in the window given.
         subject: (x, y) in pixels of the photo.
-        window: without such a wish; an axis of which the place says nothing stays as it is here.
+        window: without such a wish; an axis that the place does not name stays as it is here.
     """
     sides, corner = (window.width, window.height), (window.x, window.y)
     now = [(at - low) / side for at, low, side in zip(subject, corner, sides, strict=True)]

@@ -1,9 +1,10 @@
 """How sure it is that people's fixations prefer a window to another of the same size.
 
 A window is preferred when it keeps more of the fixations that people make on the photo. Of what
-can be known without them, two figures tell nearly all: the gain, and the share of the density that
-is given up for it, which the other window holds and this one does not. A logistic regression turns
-them into a probability; `saliency calibrate` fits it to a model, whose file carries it.
+can be known without them, two figures contain nearly all the evidence: the gain, and the share of
+the density that is given up for it, which the other window holds and this one does not. A logistic
+regression turns them into a probability; `saliency calibrate` fits it to a model, whose file
+carries it.
 """
 
 import math
@@ -68,7 +69,7 @@ def read_calibration(metadata: Mapping[str, Any]) -> Calibration | None:
     """Return the calibration that a model's metadata holds, None where it holds none.
 
     Raises:
-        ValueError: what it holds is none.
+        ValueError: it holds no calibration.
     """
     values = metadata.get(CALIBRATION_KEY)
     if values is None:

@@ -150,7 +150,7 @@ def parse_box(text: str) -> Box:
         text: `X,Y,W,H`, each in pixels or with a percent sign: `40,0,200,120`, `50%,0,50%,100%`.
 
     Raises:
-        ValueError: the text is none, or the box is empty.
+        ValueError: the text is no box, or the box is empty.
     """
     matches = [_NUMBER.fullmatch(part.strip()) for part in text.split(",")]
     found = [(float(match[1]), match[2] == "%") for match in matches if match is not None]

@@ -2,10 +2,10 @@
 
 Wishes come before density, in this order: as many boxes to keep as can be held whole, as much of
 them as possible, as little of the boxes to avoid as possible, as few faces cut as possible. Within
-that a window goes where the most density is, or nearest to a wanted place. (The density of a whole
-face counts twice, and a head with its hair whole is worth 6 % of the density.) All of these change,
-between the same few positions as the density does, only where an edge of the window meets an edge
-of a box.
+that a window is placed where the most density is, or nearest to a wanted place. (The density of a
+whole face counts twice, and a head with its hair whole is worth 6 % of the density.) All of these
+change, between the same few positions as the density does, only where an edge of the window meets
+an edge of a box.
 
 A window that fills the photo on one axis is found exactly. Where both axes are free and the
 positions to try are too many, they are thinned out first, and every one is tried around the best
@@ -28,7 +28,7 @@ Edges = tuple[int, int, int, int]
 """Left, top, right, bottom of a box in whole pixels; the last two lie outside it."""
 
 _MOST_POSITIONS = 160  # on either axis, where both are free
-_SIZING_POSITIONS = 16  # likewise, while the size is looked for
+_SIZING_POSITIONS = 16  # the same, while the size is searched for
 _TIE = 1e-9
 _CUT_HEAD_COST = 0.06  # share of the density that a head with its hair whole is worth
 
@@ -118,7 +118,7 @@ def nearest_place(
     )
     far = (ys[:, np.newaxis] - wanted[1]) ** 2 + (xs - wanted[0]) ** 2
     layers = _wish_layers(xs, ys, window_size, wishes)
-    if wishes.faces:  # there is no density to say that they are wanted
+    if wishes.faces:  # no density says that they are wanted
         held = [_parts_held(xs, ys, window_size, box) for box in wishes.faces]
         layers.append(np.sum(np.equal(held, 1), axis=0, dtype=np.float64))
         layers.append(-_cut_count(xs, ys, window_size, wishes.heads))

@@ -53,7 +53,7 @@ def crop(
     few pixels.
 
     Args:
-        photo: a path; a Pillow image, turned upright as its EXIF says; or an array, uint8 of shape
+        photo: a path; a Pillow image, turned upright by its EXIF; or an array, uint8 of shape
             (height, width), (height, width, 3) RGB or (height, width, 4) RGBA, upright.
         aspect: width / height: `16:9`, `1.91:1`, `1200x630`.
         options: how to choose the window; None for the defaults of `saliency crop`.
@@ -61,7 +61,7 @@ def crop(
 
     Raises:
         PhotoError: the file cannot be read as a photo, or a box of the options lies outside it.
-        ValueError: the ratio or the array is none.
+        ValueError: the text is no ratio, or the array no photo.
     """
     wanted = CropOptions(aspects={aspect: parse_aspect(aspect)}, choice=options or ChoiceOptions())
     cropper = PhotoCropper(predictor or _shipped_model(), wanted)

@@ -11,13 +11,13 @@ from saliency.cropping.options import CropOptions, Output
 from saliency.errors import PhotoError, first_line
 from saliency.geometry import Padding, Size, Window
 from saliency.photo.colour import eight_bits
-from saliency.photo.formats import CropFormat
+from saliency.photo.formats import CropFormat, Encoding
 from saliency.photo.jpeg import with_segments
 from saliency.photo.lossless_jpeg import cut_lossless
 from saliency.photo.metadata.file_metadata import Metadata, crop_metadata
 from saliency.photo.pixels import Box, Pixels, as_image, cropped, pixel_size, resampled
 from saliency.photo.reading import LoadedPhoto, is_lossless_webp
-from saliency.photo.writing import Encoding, check_opens, encode, fit_mode, losses, save
+from saliency.photo.writing import check_opens, encode, fit_mode, losses, save
 
 _ANIMATED: tuple[CropFormat, ...] = ("gif", "webp", "png", "avif")
 _NO_PADDING = Padding(0, 0, 0, 0)
@@ -160,7 +160,7 @@ class _Cut:
         if isinstance(pixels, Image.Image) and (
             pixels.mode in ("1", "P", "PA") or "transparency" in pixels.info
         ):
-            # Neither bits, palette indices nor a colour that stands for nothing can be averaged.
+            # Neither bits, palette indices nor a key colour can be averaged.
             pixels = eight_bits(pixels)
         width, height = pixel_size(pixels)
         x_scale, y_scale = width / self.photo_size[0], height / self.photo_size[1]

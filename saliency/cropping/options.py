@@ -7,8 +7,7 @@ from fractions import Fraction
 from saliency.crop_windows.options import ChoiceOptions
 from saliency.geometry import Size, fitting_size
 from saliency.photo.damage import DEFAULT_FAIL_ON, FailOn
-from saliency.photo.formats import CropFormat
-from saliency.photo.writing import Encoding
+from saliency.photo.formats import CropFormat, Encoding
 
 
 @dataclass(frozen=True, kw_only=True)

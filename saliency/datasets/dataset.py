@@ -54,7 +54,7 @@ class Dataset:
         mapped: photos with a density only: they can be learned from, but neither validated nor
             scored on, as every score needs fixations.
         excluded_count: fixations left out: blinks, NaN, outside the photo, on a filled-up border.
-        faults: what stands in the way of using the set; the rest was read without it.
+        faults: what is wrong with the files; the rest was read without it.
     """
 
     name: str

@@ -41,7 +41,7 @@ def load_map(path: Path, *, width: int, height: int) -> Float32[ndarray, "rows c
         if (levels[..., :3] != levels[..., :1]).any():
             raise DatasetError(
                 f"{path}: expected a grey picture of a density, got one in colours, whose levels "
-                "cannot be told; write the map as one channel, without a colour map"
+                "cannot be known; write the map as one channel, without a colour map"
             )
         levels = levels[..., 0]
     if levels.shape != (height, width):

@@ -117,14 +117,14 @@ def _faults(photo: Scene | MappedPhoto) -> Iterator[Fault]:
             yield Fault("maps that cannot be used", str(error))
     elif (width, height) != (photo.width, photo.height):
         yield Fault(
-            "images of another size than their header says",
-            f"{photo.path}: expected {photo.width}x{photo.height} as its header says, got "
+            "images of another size than their header states",
+            f"{photo.path}: expected {photo.width}x{photo.height} as its header states, got "
             f"{width}x{height}; download it again",
         )
 
 
 def _count_problems(dataset: Dataset, expected: Expected) -> list[str]:
-    """Return what the number of images says: the set is not whole, or it is another set."""
+    """Return what the number of images suggests: the set is incomplete, or is another set."""
     count = len(dataset.scenes) + len(dataset.mapped)
     if expected.images is None or count == expected.images:
         return []
@@ -135,7 +135,7 @@ def _count_problems(dataset: Dataset, expected: Expected) -> list[str]:
         ]
     return [
         f"{expected.images - count} of {expected.images} published images with fixations are not "
-        "there or cannot be used; unpack the whole archive, or go on with those that can"
+        "there or cannot be used; unpack the whole archive, or continue with those that can"
     ]
 
 

@@ -128,7 +128,7 @@ def _natural(name: str) -> list[str | int]:
 
 
 def split_scenes(scenes: Iterable[Named], part: Part) -> tuple[Named, ...]:
-    """Return the scenes of one part, in their order; likewise photos with maps.
+    """Return the scenes of one part, in their order; the same for photos with maps.
 
     The rule: the first 8 hex digits of the SHA-256 of the scene's name `<dataset>/<file name>`,
     as a number modulo 100; below 15 is validation, the rest is for training. So an image stays
@@ -153,7 +153,7 @@ def split_folds(
     The rule: the second 8 hex digits of the SHA-256 of the scene's name `<dataset>/<file name>`,
     as a number modulo `folds`; where it is `fold - 1` the scene is for testing. So every image is
     tested on once, and stays in its fold whatever other images are there. The digits are not
-    those of `split_scenes`, so that either rule says nothing of the other.
+    those of `split_scenes`, so the two rules are independent.
 
     Args:
         scenes: to be split; either part keeps their order.

@@ -45,7 +45,7 @@ class MapFolder:
         """Return the file with the map of a scene.
 
         Raises:
-            DatasetError: there is none.
+            DatasetError: it has no map.
         """
         image = Path(scene.name.partition("/")[2])
         for suffix in SUFFIXES:
@@ -61,7 +61,7 @@ class MapFolder:
         """Return the map of a scene.
 
         Raises:
-            DatasetError: there is none, it cannot be read, has not the image's size, or holds NaN
+            DatasetError: it has no map, it cannot be read, has not the image's size, or holds NaN
                 or infinities.
         """
         path = self.path_of(scene)
@@ -103,5 +103,5 @@ def _read_picture(path: Path) -> Real[ndarray, "height width"]:
             return np.asarray(picture)
         colours = np.asarray(picture.convert("RGB"))
     if (colours != colours[..., :1]).any():
-        raise ValueError("it has colours, whose levels cannot be told; write it in grey")
+        raise ValueError("it is in colour, so its levels are unknown; write it in grey")
     return colours[..., 0]

@@ -8,7 +8,7 @@ fixation of an image weighs the same.
 Each metric wants its own map, made from one density: see `saliency.evaluation.optimal_maps`.
 
 The definitions are those of the MIT/Tübingen saliency benchmark (Kümmerer, Wallis & Bethge, ECCV
-2018) and agree with pysaliency, which names them as the docstrings say.
+2018) and agree with pysaliency, under the names that the docstrings give.
 """
 
 import math

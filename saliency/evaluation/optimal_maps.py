@@ -1,6 +1,6 @@
 """The map that is right for each metric, all from one predicted density.
 
-A density says everything that a model knows; each metric rewards another map made from it
+A density contains everything that a model predicts; each metric rewards another map made from it
 (Kümmerer, Wallis & Bethge, "Saliency benchmarking made easy", ECCV 2018):
 
 - information gain, and the areas under ROC against all or all missed pixels: the log density;

@@ -27,7 +27,8 @@ class Reference:
 
     Attributes:
         fixations: those of the image, (x, y) in pixels.
-        empirical: density of the fixations, blurred as the data set's scenes say.
+        empirical: density of the fixations, blurred by one degree, as the data set's scenes state
+            it.
         baseline: log density of the center bias of the other images.
         non_fixations: fixations of the other images, scaled to this image.
         sigma_px: deviation of that blur.

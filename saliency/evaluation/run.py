@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from tqdm import tqdm
 
@@ -32,7 +33,7 @@ class Choices:
         parts: rule of the parts and folds, `hashed` or `published`.
         limit: most images of each data set; None for all.
         seed: draws the non-fixations and the images of the bootstrap.
-        is_optimal: whether each metric gets the map that is best for it, or the density itself.
+        maps: `optimal` where each metric gets the map that is best for it, or `density`.
         has_ceiling: whether the observers are compared with each other.
         numbers: of data sets, by name; models are scored with those of a set too. None without.
         map_kind: what folders of maps hold.
@@ -43,7 +44,7 @@ class Choices:
     parts: str = "hashed"
     limit: int | None = None
     seed: int = 0
-    is_optimal: bool = True
+    maps: Literal["optimal", "density"] = "optimal"
     has_ceiling: bool = False
     numbers: Path | None = None
     map_kind: MapKind = "auto"
@@ -149,12 +150,12 @@ def _evaluate(
     reference = DatasetReference(dataset.scenes, seed=choices.seed)
     ceiling = None
     if choices.has_ceiling:
-        ceiling = Ceiling(dataset.scenes, reference, is_optimal=choices.is_optimal)
+        ceiling = Ceiling(dataset.scenes, reference, is_optimal=choices.maps == "optimal")
     scored = evaluate_scenes(
         models,
         scenes,
         reference,
-        is_optimal=choices.is_optimal,
+        is_optimal=choices.maps == "optimal",
         others={} if ceiling is None else {CEILING: ceiling},
     )
     rows = tqdm(scored, total=len(scenes), desc=dataset.name, unit="image", file=sys.stderr)

@@ -1,7 +1,7 @@
 """Score predictions of fixations over the images of a data set.
 
 A prediction is a log density at the image's own size. Each metric gets the map that is right for
-it, as `optimal_maps` says, or the density itself. A saliency map that is no density is scored as it
+it (see `optimal_maps`), or the density itself. A saliency map that is no density is scored as it
 is, and has no information gain.
 
 What an image is judged by comes from its data set: see `saliency.evaluation.reference`.
@@ -40,7 +40,7 @@ SUM_TOLERANCE = 1e-3
 class Scores:
     """Every metric of one prediction for one image; `evaluation.metrics` has the definitions.
 
-    None where a metric says nothing: the information gain of a map that is no density.
+    None where a metric is undefined: the information gain of a map that is no density.
     """
 
     information_gain_bits: float | None
@@ -54,7 +54,7 @@ class Scores:
 
 
 Judged = Callable[[Scene, Reference], Scores | None]
-"""Gives the scores of something that knows the fixations; None where it has nothing to say."""
+"""Returns the scores of a prediction made from the fixations; None where it makes none."""
 
 METRICS = tuple(field.name for field in dataclasses.fields(Scores))
 
@@ -220,7 +220,7 @@ def _evaluate_file(
 def summarise(scores: Sequence[Scores]) -> dict[str, Estimate | None]:
     """Return the mean and its standard error of each metric, by its name in `METRICS`.
 
-    None where a metric says nothing.
+    None where a metric is undefined.
 
     Raises:
         ValueError: there are no scores.

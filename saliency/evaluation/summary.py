@@ -36,7 +36,7 @@ class Figure:
 def summarise_rows(
     rows: Sequence[SceneScores], *, seed: int
 ) -> dict[str, dict[str, Figure | None]]:
-    """Return, for each prediction, the figure of each metric; None where it says nothing.
+    """Return, for each prediction, the figure of each metric; None where it is undefined.
 
     Args:
         rows: at least one; the ceiling counts those images for which there is one.

@@ -36,7 +36,7 @@ class Scene:
         height: of the upright photo, in pixels.
         fixations: (x, y) in pixels, inside the photo; the frame is this module's.
         observers: who made each fixation; numbers are the same person within one data set.
-        degree_px: pixels for one degree of visual angle, None where the data set does not say.
+        degree_px: pixels for one degree of visual angle, None where the data set does not state it.
         published_part: `train` or `validation`, as the data set's authors split it; None where
             they do not.
     """
@@ -100,7 +100,7 @@ def bring_inside(
 
     Returns:
         All fixations; the indexes of those that were moved; the indexes of those that are far
-        outside or not finite, which are none to use.
+        outside or not finite, which cannot be used.
     """
     corner_origin = fixations + (0.5 - first_pixel)
     size = np.array([width, height], dtype=np.float64)

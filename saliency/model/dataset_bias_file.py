@@ -5,7 +5,7 @@
         "sharpness": 1.02,          factor on the log density
         "bias": {"x": 0.01, "y": -0.2, "xx": -0.4, …}}}}
 
-They stand beside a model and not in it: what a set is biased by is how it was recorded, and no
+They are stored beside a model and not in it: what a set is biased by is how it was recorded, and no
 reason to crop a photo otherwise. `saliency.model.dataset_bias` explains them.
 """
 

@@ -29,7 +29,7 @@ def export_onnx(
 ) -> None:
     """Write `path`: uint8 photos in, log densities out, any batch, height and width.
 
-    The graph holds the preprocessing; the metadata says at which area to show it a photo.
+    The graph holds the preprocessing; the metadata states the area at which it is shown a photo.
 
     Args:
         model: what to write.

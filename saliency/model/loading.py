@@ -62,7 +62,7 @@ def at_photo_size(look: Look) -> Predict:
 def _torch_look(path: Path) -> Look:
     import torch  # noqa: PLC0415  takes seconds, and an .onnx model does without
 
-    from saliency.model.checkpoint import load_model  # noqa: PLC0415  likewise
+    from saliency.model.checkpoint import load_model  # noqa: PLC0415  as above
 
     model = load_model(path).eval()
     one_at_a_time = Lock()  # two predictions at once would fight over torch's threads

@@ -4,7 +4,7 @@ Of 1000 photos from the web 6 in 100 have one. It is not looked at and not wante
 however wide it is, the same picture is to get the same window. Two kinds are found, side by side:
 
 - lines of one colour that end at once along most of the photo: letter boxes, frames, canvas that
-  was filled up. A clear sky above a straight horizon ends so too, so there must be such lines on
+  was filled up. A clear sky above a straight horizon ends so too, so such lines are required on
   the opposite side or on three sides, or very few of them, and no object may stand out of them;
 - lines that repeat the outermost one of the picture, as encoders fill up blocks. No photo has
   those by itself, for grain.

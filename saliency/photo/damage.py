@@ -3,7 +3,7 @@
 from typing import Literal, NamedTuple
 
 FailOn = Literal["none", "truncated", "warning"]
-"""Which faults are to be refused: none that leaves a picture, a missing end, or any at all."""
+"""Which faults are refused: no fault that leaves a picture, a missing end, or every fault."""
 
 DEFAULT_FAIL_ON: FailOn = "none"
 

@@ -1,10 +1,12 @@
-"""Formats of photos and of crops: how their files begin and end, and what they are called."""
+"""Formats of photos and of crops: how files begin and end, are called, and are encoded."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 from saliency.errors import PhotoError
 
 CropFormat = Literal["jpeg", "png", "webp", "avif", "tiff", "gif", "heic"]
+Subsampling = Literal["4:4:4", "4:2:2", "4:2:0"]
 
 SUFFIXES: dict[CropFormat, tuple[str, ...]] = {
     "jpeg": (".jpg", ".jpeg"),
@@ -43,6 +45,27 @@ _BEGINNINGS = {
     b"BM": "BMP",
 }
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoding:
+    """How crops are encoded.
+
+    Attributes:
+        quality: of JPEG, WebP, AVIF and HEIC, 1 to 100.
+        subsampling: how JPEG samples colours; None for as the photo does, if it is a JPEG, else in
+            full.
+        progressive: write JPEGs that load as a whole at first, then sharpen.
+        lossless: of WebP.
+        background: colour, as CSS writes it, of transparent parts where the format has none, and
+            of borders.
+    """
+
+    quality: int = 92
+    subsampling: Subsampling | None = None
+    progressive: bool = False
+    lossless: bool = False
+    background: str = "white"
 
 
 def photo_format(head: bytes) -> str | None:

@@ -82,7 +82,8 @@ class LoadedPhoto:
         depth: bits per channel in the file, of which `pixels` may hold fewer.
         sampling: of a JPEG, how often each colour is sampled across and down; empty for others.
         frames: of an animation, all frames, upright; empty for a still photo.
-        loop: how often an animation is to be played, 0 for ever; None where the file does not say.
+        loop: how often an animation is to be played, 0 for ever; None where the file does not state
+            it.
         faults: what is wrong with the file, although it could be decoded.
         warnings: what of it no crop can show or keep, each in a few words.
     """
@@ -155,7 +156,7 @@ def decode_photo(
 ) -> LoadedPhoto:
     """Decode a photo once.
 
-    Pillow may warn of odd metadata; whoever minds silences it, for all threads at once.
+    Pillow may warn of odd metadata; `quietly` silences it, for all threads at once.
 
     Args:
         data: content of its file.
@@ -240,7 +241,7 @@ def decoded_for(photo: LoadedPhoto, least_size: Size) -> LoadedPhoto:
     """Return a photo with no fewer pixels than wanted: itself, or decoded anew.
 
     Args:
-        photo: from `decode_photo`; the frames of an animation are whole ever.
+        photo: from `decode_photo`; the frames of an animation are always whole.
         least_size: the smallest width and height that will do, at most those of the photo.
 
     Raises:
@@ -380,7 +381,7 @@ def _load_leniently(data: bytes, name: str) -> Image.Image | None:
         try:
             image = Image.open(BytesIO(data), formats=(name,))
             image.load()
-        except Exception:  # likewise
+        except Exception:  # as above
             return None
         finally:
             ImageFile.LOAD_TRUNCATED_IMAGES = before
@@ -388,10 +389,10 @@ def _load_leniently(data: bytes, name: str) -> Image.Image | None:
 
 
 def _no_photo(path: Path) -> str:
-    """Say that a file is no photo."""
+    """Return the message that a file is no photo."""
     return f"expected a JPEG, PNG, WebP, AVIF, TIFF, GIF, BMP or HEIC photo, {path} is none of them"
 
 
 def _too_large(path: Path) -> str:
-    """Say that a photo has too many pixels."""
+    """Return the message that a photo has too many pixels."""
     return f"expected at most {MOST_PIXELS // 1_000_000} megapixels, {path} has more; shrink it"

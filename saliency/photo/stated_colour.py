@@ -45,7 +45,7 @@ class CodePoints(NamedTuple):
 
 
 def profile_of_code_points(points: CodePoints) -> bytes | None:
-    """Return a profile of code points; None where they say sRGB, or nothing.
+    """Return a profile of code points; None where they state sRGB, or nothing.
 
     Raises:
         ValueError: they are of a kind that cannot be converted: high dynamic range, or unknown.

@@ -1,8 +1,8 @@
 """Encode the pixels of a crop as a file of any format, with what it is to carry."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from io import BytesIO
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -11,7 +11,7 @@ from PIL.PngImagePlugin import PngInfo
 from saliency.errors import first_line
 from saliency.geometry import Size
 from saliency.photo.colour import convert_to_srgb, eight_bits, over_colour
-from saliency.photo.formats import CropFormat, register_heif
+from saliency.photo.formats import CropFormat, Encoding, register_heif
 from saliency.photo.jpeg import encode_jpeg, segments_too_long, with_segments
 from saliency.photo.metadata.exif_block import ExifBlock
 from saliency.photo.metadata.file_metadata import Metadata
@@ -19,8 +19,6 @@ from saliency.photo.pixels import Pixels, as_image
 from saliency.photo.sixteen_bit import encode_sixteen_bit_png, encode_ten_bit_heic
 from saliency.photo.stated_colour import is_built
 from saliency.photo.tiff import encode_tiff, unwritable_tags
-
-Subsampling = Literal["4:4:4", "4:2:2", "4:2:0"]
 
 _MODES: dict[CropFormat, tuple[str, ...]] = {
     "jpeg": ("L", "RGB", "CMYK"),
@@ -31,32 +29,11 @@ _MODES: dict[CropFormat, tuple[str, ...]] = {
     "gif": ("1", "L", "P", "RGB", "RGBA"),
     "heic": ("L", "RGB", "RGBA"),
 }
-_WITH_KEY: tuple[CropFormat, ...] = ("png", "gif")  # one colour may stand for transparent
+_WITH_KEY: tuple[CropFormat, ...] = ("png", "gif")  # one colour may mean transparent
 _WITHOUT_PROFILE: tuple[CropFormat, ...] = ("gif",)
 _WITH_QUALITY: tuple[CropFormat, ...] = ("jpeg", "webp", "avif", "heic")
 PILLOW_NAMES: dict[CropFormat, str] = {"heic": "heif"}
 """What Pillow calls a format, where that is something else."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Encoding:
-    """How crops are encoded.
-
-    Attributes:
-        quality: of JPEG, WebP, AVIF and HEIC, 1 to 100.
-        subsampling: how JPEG samples colours; None for as the photo does, if it is a JPEG, else in
-            full.
-        progressive: write JPEGs that appear as a whole at first, then ever sharper.
-        lossless: of WebP.
-        background: colour, as CSS writes it, of transparent parts where the format has none, and
-            of borders.
-    """
-
-    quality: int = 92
-    subsampling: Subsampling | None = None
-    progressive: bool = False
-    lossless: bool = False
-    background: str = "white"
 
 
 def encode(
@@ -192,7 +169,7 @@ def _bits_held(pixels: Pixels, as_format: CropFormat) -> int:
 
 
 def check_opens(data: bytes, as_format: CropFormat, size: Size, frame_count: int = 1) -> None:
-    """Open an encoded crop again, as whoever gets it will.
+    """Open an encoded crop again, as its user will.
 
     Args:
         data: content of the file.

@@ -2,7 +2,7 @@
 
 YuNet (Wu, Peng, Yu 2023, "YuNet: a tiny millisecond-level face detector"), which OpenCV runs, finds
 faces of people from the front to the side; not heads from behind, of animals or of cartoons.
-Nothing but boxes is kept: no landmarks, and nothing that tells who somebody is.
+Nothing but boxes is kept: no landmarks, and nothing that identifies a person.
 """
 
 import hashlib

@@ -23,7 +23,8 @@ class Predictor:
 
     Attributes:
         metadata: of the model's file: name, backbone, input size, scores.
-        calibration: how sure its windows are (`saliency calibrate`), None where it does not say.
+        calibration: how sure its windows are (`saliency calibrate`), None where it has no
+            calibration.
     """
 
     def __init__(self, model: Path | str | None = None, threads: int | None = None) -> None:

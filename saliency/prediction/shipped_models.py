@@ -5,7 +5,7 @@ from pathlib import Path
 import saliency
 
 SHIPPED_MODELS = ("fast", "default", "best")
-"""From the quickest to the one that predicts best; `default` is taken where nobody says."""
+"""From the quickest to the one that predicts best; `default` is used unless another is named."""
 
 _FOLDER = Path(saliency.__file__).parent / "weights"
 
@@ -19,6 +19,11 @@ def model_path(model: Path | str | None, suffix: str = ".onnx") -> Path:
     """
     name = "default" if model is None else str(model)
     return _FOLDER / f"{name}{suffix}" if name in SHIPPED_MODELS else Path(name)
+
+
+def fisher_path(model: Path) -> Path:
+    """Return the file of the Fisher values that belong to a model: NAME.fisher.safetensors."""
+    return model.with_name(f"{model.stem}.fisher.safetensors")
 
 
 def is_shipped(path: Path) -> bool:

@@ -1,11 +1,11 @@
 """What remaining channels take over from removed ones.
 
-A channel that the others can tell is no loss, if only the layers that read it are told so. Before
-channels go, each of those layers gets the least-squares estimate of what they said, from the
-channels that stay (as Optimal Brain Surgeon does for single weights, and He et al. 2017, "Channel
-pruning", for layers). Then every batch norm and every bias is corrected so that each channel has
-the mean, and after a batch norm the spread too, that it had in the unpruned network. Nothing of it
-needs gradients; a few batches of photos do.
+A channel that can be predicted from the others is no loss, if the layers that read it are adjusted.
+Before channels go, each of those layers gets the least-squares estimate of what they added, from
+the channels that stay (as Optimal Brain Surgeon does for single weights, and He et al. 2017,
+"Channel pruning", for layers). Then every batch norm and every bias is corrected so that each
+channel has the mean, and after a batch norm the spread too, that it had in the unpruned network.
+Nothing of it needs gradients; a few batches of photos do.
 """
 
 import copy
@@ -22,7 +22,7 @@ from saliency.pruning.surgery import remaining_outputs, remove_channels
 
 RIDGE = 0.01  # of a channel's mean variance, added to each
 POSITIONS = 600  # of each photo, at which channels are looked at
-LARGEST_RESCALE = 3.0  # of a channel's spread: one that hardly varies says nothing
+LARGEST_RESCALE = 3.0  # of a channel's spread: one that hardly varies is no evidence
 
 
 @torch.no_grad()
@@ -114,9 +114,9 @@ def _absorb(layer: nn.Module, covariance: Tensor, removed: Sequence[int]) -> Non
     if not spread > 0:
         return
     ridge = RIDGE * spread * torch.eye(len(kept), dtype=torch.float64)
-    told = torch.linalg.solve(among + ridge, covariance[kept][:, gone])  # (kept, removed)
-    said = torch.einsum("or...,kr->ok...", weight[:, gone.to(weight.device)], told.to(weight))
-    weight.index_add_(1, kept.to(weight.device), said)
+    predicted = torch.linalg.solve(among + ridge, covariance[kept][:, gone])  # (kept, removed)
+    added = torch.einsum("or...,kr->ok...", weight[:, gone.to(weight.device)], predicted.to(weight))
+    weight.index_add_(1, kept.to(weight.device), added)
 
 
 def _match_moments(

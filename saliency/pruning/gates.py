@@ -18,7 +18,7 @@ def gated(
     """Multiply the channels of groups by their gates, wherever a layer reads them.
 
     Channels mix in convolutions and linear layers only, everything between keeps them apart. So
-    a gate stands before each layer that reads the group, behind batch norm, activation, sums and
+    a gate is placed before each layer that reads the group, behind batch norm, activation, sums and
     squeeze-and-excite: at zero nothing of the channel is left, as after its removal, whatever an
     offset or an activation makes of zero. Its gradient is the sum over all readers and positions
     of activation × gradient, so the members of a group are summed before anyone squares.

@@ -2,7 +2,7 @@
 
 A decision takes channels of one group, those of least signal first, and weighs the rise of the
 loss that their signals promise, ΔL, against the change of the cost, ΔC, over the layers that make
-them and all that read them. Where time falls only in steps, a decision goes a whole step down.
+them and all that read them. Where time falls only in steps, a decision removes a whole step.
 """
 
 import math
@@ -17,7 +17,9 @@ from numpy import ndarray
 from saliency.pruning.costs import Sizes
 
 BLOCK = 16  # channels within which the next step usually lies
-LARGEST_SHARE = 8  # of a group that goes at once: an eighth, or what it takes to the next step
+LARGEST_SHARE = (
+    8  # of a group that is removed at once: an eighth, or what it takes to the next step
+)
 
 
 @runtime_checkable
@@ -68,7 +70,7 @@ class Selection:
         """Start with all channels.
 
         Args:
-            signals: by group, the rise of the loss when a channel goes.
+            signals: by group, the rise of the loss when a channel is removed.
             cost: what channels cost.
             sizes: of further groups that the cost depends on, which keep their channels.
             beta: loss that one unit of cost is worth: each decision minimises ΔL + β·ΔC. Without

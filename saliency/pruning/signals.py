@@ -12,7 +12,7 @@ channel, and `activation`, its mean size where it is read, both in shares of the
 `random`.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -205,36 +205,3 @@ def _magnitudes(model: nn.Module, groups: ChannelGroups) -> Signals:
 def _by_mean(values: ndarray) -> Float64[ndarray, " channels"]:
     mean = values.mean()
     return np.asarray(values / mean if mean > 0 else np.ones_like(values), np.float64)
-
-
-def parameter_signals(
-    model: nn.Module, losses: Iterable[Callable[[], Tensor]]
-) -> dict[str, Tensor]:
-    """Return the Fisher signal of every parameter, Δ_i = 1/(2N) θ_i² Σ_n g_ni².
-
-    Args:
-        model: the network.
-        losses: for each example what computes its loss by the network, a scalar.
-
-    Returns:
-        By the parameter's name, float64, of its shape: how much the loss would rise if the
-        parameter were zero.
-
-    Raises:
-        ValueError: there is no example.
-    """
-    named = dict(model.named_parameters())
-    sums = {name: torch.zeros_like(value, dtype=torch.float64) for name, value in named.items()}
-    count = 0
-    for loss in losses:
-        gradients = torch.autograd.grad(loss(), list(named.values()), allow_unused=True)
-        for total, gradient in zip(sums.values(), gradients, strict=True):
-            if gradient is not None:
-                total.add_(gradient.double().square())
-        count += 1
-    if not count:
-        raise ValueError("expected at least one example, got none")
-    return {
-        name: value.detach().double().square() * sums[name] / (2 * count)
-        for name, value in named.items()
-    }

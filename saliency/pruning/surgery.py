@@ -25,7 +25,7 @@ def remove_channels(
     """Return a copy of a network without some channels of its groups.
 
     The copy computes what the network does with those channels' gates at zero; its groups are
-    `remaining_groups`. What timm's `feature_info` says keeps the old counts.
+    `remaining_groups`. timm's `feature_info` keeps the old counts.
 
     Args:
         model: the network that the groups were found in; it is not changed.

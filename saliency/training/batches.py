@@ -43,7 +43,7 @@ def load_batches(
         options: how; with `variants`, batches are kept and shown again.
         pixels: area of an example.
         size_multiple: of which heights and widths are multiples.
-        first_step: where to go on.
+        first_step: where to begin.
         last_step: where to stop.
         teacher_model: whose densities are mixed into the targets of batches that are kept.
         examples: the folder of cached batches.
@@ -150,7 +150,7 @@ def _fresh_batches(
 ) -> Iterator[Batch]:
     """Return batches made anew in loading processes."""
     # Loading processes are forked, and OpenCV's threads do not survive that: the call by which a
-    # child wants to be rid of them would wait for them for ever.
+    # child wants to be rid of them would never end.
     cv2.setNumThreads(1)
     examples = ExampleDataset(
         sources,

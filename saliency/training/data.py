@@ -1,6 +1,7 @@
 """What there is to learn from: scenes with fixations, photos without, teachers."""
 
 import dataclasses
+import hashlib
 import logging
 from collections import Counter
 from collections.abc import Sequence
@@ -129,6 +130,7 @@ def read_training_data(
     teachers: Sequence[str],
     fold: tuple[int, int] | None = None,
     parts: str = "hashed",
+    rehearse: Sequence[str] = (),
     examples: str | None = None,
 ) -> TrainingData:
     """Return the scenes, photos and teachers to learn from.
@@ -139,9 +141,11 @@ def read_training_data(
         photos: folder of photos without fixations.
         teachers: models.
         fold: (folds, fold): images of the fold are left out for testing, and the others split
-            into training and validation as ever; None to leave out none.
+            into training and validation as without folds; None to leave out none.
         parts: the rule by which images are for training or validation: `hashed`, or `published`
             for those that come with the data sets.
+        rehearse: data sets learned before, as `LAYOUT:PATH:SHARE`, of whose training images that
+            share is shown too.
         examples: folder of cached batches; None for the run's own.
 
     Raises:
@@ -171,6 +175,8 @@ def read_training_data(
         validation += scenes.validation
         if dataset.mapped:
             mapped += weight * split(dataset.mapped, parts=parts, fold=fold).train
+    for spec in rehearse:
+        train += _rehearsed(spec, parts=parts)
     unseen: tuple[Path, ...] = ()
     if photos is not None:
         root = Path(photos)
@@ -194,8 +200,26 @@ def read_training_data(
     return data
 
 
+def _rehearsed(spec: str, *, parts: str) -> tuple[Scene, ...]:
+    """Return a share of the training images of `LAYOUT:PATH:SHARE`, the same ones every time."""
+    name, _, text = spec.rpartition(":")
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 1 or ":" not in name:
+        raise DatasetError(
+            f"expected LAYOUT:PATH:SHARE with a share above 0 and up to 1, such as osie:PATH:0.05, "
+            f"got {spec!r}"
+        )
+    scenes = split(read_dataset(name).scenes, parts=parts).train
+    count = max(1, round(share * len(scenes)))
+    kept = sorted(scenes, key=lambda scene: hashlib.sha256(scene.name.encode()).digest()[8:])
+    return tuple(kept[:count])
+
+
 def _check_unique(scenes: Sequence[Any]) -> None:
-    """Refuse scenes of one name: the split goes by it, and all of one name would weigh double."""
+    """Refuse scenes of one name: the split is by name, and a second one would count double."""
     for name, count in Counter(scene.name for scene in scenes).most_common(1):
         if count > 1:
             raise DatasetError(
@@ -208,7 +232,7 @@ def _weight_and_spec(spec: str) -> tuple[int, str]:
     """Return how often the images of a data set are shown in an epoch, and its LAYOUT:PATH.
 
     Raises:
-        DatasetError: what stands before the asterisk is no whole number above 0.
+        DatasetError: the part before the asterisk is no whole number above 0.
     """
     layout, colon, path = spec.partition(":")
     count, asterisk, layout_alone = layout.rpartition("*")

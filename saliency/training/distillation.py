@@ -59,7 +59,7 @@ class TeacherModel:
             path: of the file; None for no teacher model.
             fabric: that of the run.
             share: see `__init__`.
-            feature_weight: likewise.
+            feature_weight: of its features.
             pixels: area at which it looks at photos, more than its own for more detail; None
                 for its own.
 

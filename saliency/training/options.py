@@ -9,6 +9,7 @@ CHOICES = {
     "set_bias": ("shared", "own"),
     "weights": ("timm", "package", "none"),
     "device": ("auto", "cpu", "cuda", "mps"),
+    "keep": ("nothing", "ewc", "l2"),
     "precision": ("auto", "32-true", "bf16-mixed", "16-mixed"),
 }
 """What the fields that are a choice may be."""
@@ -30,6 +31,7 @@ _MAY_BE_ZERO = (
     "weight_decay",
     "blur",
     "feature_weight",
+    "keep_strength",
 )
 _RANGES: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
     ("at least 1", lambda value: value >= 1, _COUNTS + _INTERVALS),
@@ -51,7 +53,7 @@ class TrainingOptions:
         readout: `top-down` or `pointwise`.
         weights: where its ImageNet weights come from: `timm`, `package`, `none`.
         input_pixels: area to which photos are resized before the network; None for that of the
-            model to go on from, or of a new network. A teacher model that was trained for more
+            model to start from, or of a new network. A teacher model that was trained for more
             looks at the same photos at its own size.
         epochs: how often each image is shown, at most.
         batch_size: images of one step, over all devices.
@@ -78,6 +80,9 @@ class TrainingOptions:
         picture_epochs: epochs between two pictures.
         set_bias: `own` to learn a bias and a smoothing for each data set beside the model, so that
             what is particular to one does not leak into it; `shared` for the model alone.
+        keep: what holds the model near the weights that it starts with: `ewc`, elastic weight
+            consolidation by the Fisher values beside it; `l2`, all weights alike; `nothing`.
+        keep_strength: of that; at 1 the old images weigh as much as the new ones under `ewc`.
         cache: folder in which photos are kept decoded; None to decode them every time.
         seed: of everything random.
     """
@@ -109,6 +114,8 @@ class TrainingOptions:
     save_steps: int = 25
     picture_epochs: int = 2
     set_bias: str = "shared"
+    keep: str = "nothing"
+    keep_strength: float = 1.0
     cache: str | None = None
     seed: int = 0
 

@@ -4,7 +4,7 @@ import dataclasses
 import logging
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import cv2
@@ -23,6 +23,7 @@ from saliency.model.dataset_bias import DatasetBias
 from saliency.model.dataset_bias_file import learned_numbers, write_numbers
 from saliency.model.export import export_onnx
 from saliency.model.network import SaliencyModel
+from saliency.pruning.penalties.anchor import AnchorPenalty
 from saliency.training.data import TrainingData
 from saliency.training.inputs.batch import Batch
 from saliency.training.optimizer import create_optimizer, moving_average
@@ -43,6 +44,7 @@ def train(
     folder: RunFolder,
     *,
     start: SaliencyModel | None = None,
+    fisher: Mapping[str, Tensor] | None = None,
 ) -> dict[str, float]:
     """Train to the end, from the folder's last state if there is one; return the best figures.
 
@@ -53,11 +55,13 @@ def train(
         data: what to learn from.
         options: how; those about the network count only without `start`.
         folder: where the run is kept.
-        start: a trained model to go on from, with its center bias, and its input size unless the
+        start: a trained model to start from, with its center bias, and its input size unless the
             options name another; it is changed.
+        fisher: how much each parameter of `start` counts, for `keep="ewc"`.
 
     Raises:
-        SaliencyError: an image, a teacher or the state cannot be read, or a file not be written.
+        SaliencyError: the Fisher values are of another model, an image, a teacher or the state
+            cannot be read, or a file not be written.
     """
     if data.mapped and not data.validation:
         raise DatasetError(
@@ -78,7 +82,7 @@ def train(
         )
     reuse_large_blocks()
     keep_kernels()
-    run = _Run(data, options, folder, start)
+    run = _Run(data, options, folder, start, fisher)
     for epoch in range(run.first_epoch, options.epochs):
         if run.has_stopped_gaining():
             break
@@ -96,6 +100,7 @@ class _Run:
         options: TrainingOptions,
         folder: RunFolder,
         start: SaliencyModel | None,
+        fisher: Mapping[str, Tensor] | None,
     ) -> None:
         torch.manual_seed(options.seed)
         self.data, self.folder, self.options = data, folder, options
@@ -123,23 +128,37 @@ class _Run:
             total_steps=max(6, self.steps_per_epoch * options.epochs),
             pct_start=0.2,
         )
+        self.penalty: AnchorPenalty | None = None
         self.step, self.history = 0, list[dict[str, float]]()
         self.wrapped, self.optimizer = self.fabric.setup(self.model, optimizer)
         if self.dataset_bias is not None:
             self.dataset_bias = self.fabric.setup_module(self.dataset_bias)
+        if options.keep != "nothing":
+            self.penalty = self._penalty(fisher)
         self.ema.to(self.fabric.device)
         state = folder.load_state()
-        if state is not None:  # only now: an optimizer's state goes to where its weights are
+        if state is not None:  # only now: an optimizer's state is moved to its weights' device
             try:
                 self._restore(state)
             except (KeyError, ValueError, RuntimeError) as error:
                 raise CheckpointError(
-                    f"{folder.path} holds no state that this version can go on with "
+                    f"{folder.path} holds no state that this version can continue "
                     f"({first_line(error)}); use the version that began the run, or start anew in "
                     "another folder"
                 ) from error
         self.writer = SummaryWriter(str(folder.path), purge_step=self.step)
         self.batches = self.load_batches()
+
+    def _penalty(self, fisher: Mapping[str, Tensor] | None) -> AnchorPenalty:
+        """Return what holds the model near where it starts, before a resumed run is restored."""
+        strength = self.options.keep_strength
+        try:
+            return AnchorPenalty(self.model, strength=strength, fisher=fisher)
+        except ValueError as error:
+            raise CheckpointError(
+                f"{error}; the Fisher values are of another model than the one to start from: "
+                "write them anew with `saliency inspect --save-fisher`, or take --keep l2"
+            ) from error
 
     @property
     def first_epoch(self) -> int:
@@ -182,7 +201,11 @@ class _Run:
 
     def take_step(self, batch: Batch) -> Tensor:
         loss = self.session.take_step(
-            self.wrapped, self.optimizer, batch, dataset_bias=self.dataset_bias
+            self.wrapped,
+            self.optimizer,
+            batch,
+            dataset_bias=self.dataset_bias,
+            penalty=self.penalty,
         )
         self.scheduler.step()
         self.step += 1
@@ -257,7 +280,7 @@ class _Run:
         self.scheduler.load_state_dict(state["scheduler"])
         if self.dataset_bias is not None:
             self.dataset_bias.load_state_dict(state["set_bias"])
-        log.info("going on at step %d", self.step)
+        log.info("continuing at step %d", self.step)
 
 
 def _create_model(options: TrainingOptions, center_bias: CenterBias) -> SaliencyModel:

@@ -42,7 +42,8 @@ class RunFolder:
         """Create the folder and note the options, a dataclass.
 
         A run that ended before its first state, for want of weights perhaps, is no obstacle: it is
-        replaced. (So the further processes of a run on several devices may start it likewise.)
+        replaced. (So the further processes of a run on several devices may start it in the same
+        way.)
 
         Raises:
             CheckpointError: the folder holds a run already.
@@ -73,7 +74,7 @@ class RunFolder:
 
     def save_state(self, state: dict[str, Any]) -> None:
         """Replace the state, whole or not at all."""
-        import torch  # noqa: PLC0415  takes seconds, which whoever asks for help need not wait
+        import torch  # noqa: PLC0415  takes seconds, which --help does not need
 
         buffer = io.BytesIO()
         torch.save(state, buffer)
@@ -85,7 +86,7 @@ class RunFolder:
         Raises:
             CheckpointError: the file is damaged.
         """
-        import torch  # noqa: PLC0415  likewise
+        import torch  # noqa: PLC0415  as above
 
         try:
             state: dict[str, Any] = torch.load(self._state, map_location="cpu", weights_only=True)

@@ -1,6 +1,6 @@
 """A learning session, which training and pruning share: devices, examples, teacher, steps."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -101,14 +101,16 @@ class LearningSession:
         batch: Batch,
         *,
         dataset_bias: nn.Module | None = None,
+        penalty: Callable[[], Tensor] | None = None,
     ) -> Tensor:
-        """Take one step down the loss of a batch, and return that loss, a scalar.
+        """Take one step down the loss of a batch; return that loss, without penalty, a scalar.
 
         Args:
             wrapped: the model, as `fabric.setup` returned it.
-            optimizer: likewise.
+            optimizer: as `fabric.setup` returned it.
             batch: with the data sets of its photos if there is a bias.
             dataset_bias: turns the model's densities into those of the photos' data sets.
+            penalty: added to the loss; None without.
         """
         small = self.shrunk_for(wrapped.module, batch.photos)
         optimizer.zero_grad(set_to_none=True)
@@ -127,7 +129,7 @@ class LearningSession:
             loss = teacher.loss(
                 self.fabric, wrapped, batch.photos, batch.target, small=small, adapt=adapt
             )
-        self.fabric.backward(loss)
+        self.fabric.backward(loss if penalty is None else loss + penalty())
         self.fabric.clip_gradients(
             wrapped,
             optimizer,

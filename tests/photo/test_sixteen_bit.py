@@ -9,11 +9,12 @@ from runtime_fixtures import crop_bytes
 
 from saliency.cropping.options import Output
 from saliency.geometry import Window
+from saliency.photo.formats import Encoding
 from saliency.photo.metadata.file_metadata import Metadata
 from saliency.photo.reading import load_photo
 from saliency.photo.sixteen_bit import bits_per_channel, encode_sixteen_bit_png
 from saliency.photo.tiff import encode_tiff
-from saliency.photo.writing import Encoding, encode, losses
+from saliency.photo.writing import encode, losses
 
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 WRITERS = {"png": encode_sixteen_bit_png, "tiff": encode_tiff}

@@ -5,8 +5,9 @@ import pytest
 from PIL import Image, ImageCms
 from runtime_fixtures import quarters
 
+from saliency.photo.formats import Encoding
 from saliency.photo.metadata.file_metadata import Metadata
-from saliency.photo.writing import Encoding, encode, fit_mode
+from saliency.photo.writing import encode, fit_mode
 
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 

@@ -1,5 +1,3 @@
-import copy
-
 import numpy as np
 import pytest
 import torch
@@ -9,7 +7,7 @@ from training_fixtures import random_model
 
 from saliency.pruning.gates import gated, ones
 from saliency.pruning.groups import find_groups, remaining_groups
-from saliency.pruning.signals import SignalCollector, parameter_signals
+from saliency.pruning.signals import SignalCollector
 from saliency.pruning.surgery import remove_channels
 
 PHOTOS = torch.randint(
@@ -225,39 +223,3 @@ def test_signals_without_examples_are_refused():
     model = Residual()
     with pytest.raises(ValueError, match="examples"):
         SignalCollector(find_groups(model, PHOTO), "fisher").signals(model)
-
-
-def test_parameter_signal_is_half_its_square_times_the_mean_squared_gradient():
-    model = Residual()
-    found = parameter_signals(
-        model, (lambda n=n: losses(model(PHOTO[n : n + 1])).sum() for n in range(2))
-    )
-    expected = {name: torch.zeros_like(value).double() for name, value in model.named_parameters()}
-    for n in range(2):
-        copied = copy.deepcopy(model)
-        losses(copied(PHOTO[n : n + 1])).sum().backward()
-        for name, value in copied.named_parameters():
-            expected[name] += (value * value.grad).double().square().detach() / 4
-    for name, signal in found.items():
-        assert torch.allclose(signal, expected[name], rtol=1e-5)
-
-
-def test_parameter_signal_is_the_true_rise_of_a_quadratic_loss_at_its_minimum():
-    """A linear model, residuals of ±1: without a weight the mean loss rises by ½ mean(w²x²)."""
-    layer = nn.Linear(3, 1)
-    x = torch.tensor([1.0, -2.0, 0.5])
-    residuals = torch.tensor([1.0, -1.0])
-    target = layer(x).detach() + residuals
-    found = parameter_signals(
-        layer, (lambda n=n: (layer(x)[0] - target[n]).square() / 2 for n in range(2))
-    )
-    for index in range(3):
-        without = copy.deepcopy(layer)
-        without.weight.data[0, index] = 0
-        after = (without(x)[0] - target).square().mean() / 2
-        assert found["weight"][0, index].item() == pytest.approx(after.item() - 0.5, rel=1e-4)
-
-
-def test_parameter_signals_without_examples_are_refused():
-    with pytest.raises(ValueError, match="at least one example"):
-        parameter_signals(nn.Linear(1, 1), [])

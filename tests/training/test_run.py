@@ -174,7 +174,7 @@ def test_state_of_another_version_is_refused_on_one_line(data, tmp_path):
     folder = RunFolder(tmp_path / "run")
     state = folder.load_state()
     folder.save_state({name: value for name, value in state.items() if name != "ema"})
-    with pytest.raises(CheckpointError, match="no state that this version can go on with"):
+    with pytest.raises(CheckpointError, match="no state that this version can continue"):
         training.train(data, dataclasses.replace(OPTIONS, epochs=2), folder)
 
 

@@ -18,7 +18,7 @@ from saliency.crop_windows.options import (
 
 
 def add_choice_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that `read_choice_options` reads, with the defaults of `ChoiceOptions`."""
+    """Add the options that are fields of `ChoiceOptions`, with its defaults."""
     add = parser.add_argument_group("choosing the window").add_argument
     _add_limits(add)
     share, box = checked_by(parse_share), checked_by(parse_box)
@@ -87,24 +87,6 @@ def add_choice_options(parser: argparse.ArgumentParser) -> None:
         help="let crops show the border around a picture: lines of one colour that end at once, as "
         "letter boxes and frames do, or that repeat the picture's outermost one (default: a crop "
         "is of the picture inside)",
-    )
-
-
-def read_choice_options(namespace: argparse.Namespace) -> ChoiceOptions:
-    """Return the options of a command line whose parser has those of `add_choice_options`."""
-    return ChoiceOptions(
-        min_gain=namespace.min_gain,
-        min_confidence=namespace.min_confidence,
-        fallback=namespace.fallback,
-        zoom=namespace.zoom,
-        margin=namespace.margin,
-        keep=tuple(namespace.keep or ()),
-        avoid=tuple(namespace.avoid or ()),
-        place=namespace.place,
-        min_size=namespace.min_size,
-        candidates=namespace.candidates or ChoiceOptions.candidates,
-        faces=namespace.faces,
-        keep_borders=namespace.keep_borders,
     )
 
 

@@ -9,18 +9,14 @@ from saliency.batch.naming import CANDIDATE_PATTERN, DEFAULT_PATTERN, parse_patt
 from saliency.commands.arguments.choice import checked_by
 from saliency.geometry import Size
 from saliency.photo.damage import DEFAULT_FAIL_ON, FailOn
-from saliency.photo.formats import SUFFIXES
-
-QUALITY = 92
-"""Quality of crops unless another is asked for."""
+from saliency.photo.formats import SUFFIXES, Encoding, Subsampling
 
 _MOST_SIDE_PX = 65_535
 _SIZE = re.compile(r"(\d+)x(\d+)")
-DEFAULT_COLOUR = "white"
 
 
 def add_input_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say which photos are cropped."""
+    """Add the options for which photos are cropped."""
     add = parser.add_argument_group("photos").add_argument
     add("--recursive", action="store_true", help="crop the photos in folders inside of folders too")
     add(
@@ -55,6 +51,7 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--name",
+        dest="pattern",
         metavar="PATTERN",
         type=checked_by(parse_pattern),
         help="how crops are called, from {stem}, {aspect}, {ext}, {parent} (the photo's folder) and"
@@ -63,6 +60,7 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--format",
+        dest="as_format",
         choices=tuple(SUFFIXES),
         help="format of the crops (default: the photo's own; PNG for BMP)",
     )
@@ -70,12 +68,12 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
         "--quality",
         metavar="Q",
         type=_quality,
-        default=QUALITY,
+        default=Encoding.quality,
         help="quality of JPEG, WebP, AVIF and HEIC, 1 to 100 (default: %(default)s)",
     )
     add(
         "--subsampling",
-        choices=("4:4:4", "4:2:2", "4:2:0"),
+        choices=get_args(Subsampling),
         help="how JPEG samples colours (default: 4:2:0 if the photo is a JPEG with fewer colours "
         "than pixels, else 4:4:4)",
     )
@@ -90,11 +88,16 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
         "--background",
         metavar="COLOUR",
         type=_colour,
-        default=DEFAULT_COLOUR,
+        default=Encoding.background,
         help="of transparent parts in a JPEG, and of borders (--fallback pad): a name or #rrggbb "
         "(default: %(default)s)",
     )
-    add("--strip", action="store_true", help="leave out EXIF, GPS, XMP and IPTC")
+    add(
+        "--strip",
+        dest="is_stripped",
+        action="store_true",
+        help="leave out EXIF, GPS, XMP and IPTC",
+    )
 
 
 def add_size_options(parser: argparse.ArgumentParser) -> None:
@@ -119,7 +122,12 @@ def add_size_options(parser: argparse.ArgumentParser) -> None:
 def add_report_options(parser: argparse.ArgumentParser) -> None:
     """Add the options for what is shown and for files that exist."""
     add = parser.add_argument_group("reports").add_argument
-    add("--dry-run", action="store_true", help="choose the windows and write no file")
+    add(
+        "--dry-run",
+        dest="is_dry",
+        action="store_true",
+        help="choose the windows and write no file",
+    )
     add("--json", action="store_true", help="print what was done as JSON, see below")
     add("--overlay", action="store_true", help="write NAME-overlay.png too: density and windows")
     add(
@@ -213,7 +221,7 @@ def _factor(text: str) -> float:
 
 def _colour(text: str) -> str:
     """Return a colour as CSS writes it."""
-    if text != DEFAULT_COLOUR:  # which needs no library
+    if text != Encoding.background:  # which needs no library
         from PIL import ImageColor  # noqa: PLC0415
 
         try:

@@ -1,7 +1,6 @@
 """Options of commands that are fields of a dataclass, which is the source of their defaults."""
 
 import argparse
-import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,17 +43,11 @@ def refuse_beside_resume(parser: argparse.ArgumentParser, arguments: argparse.Na
         parser.error(f"--resume takes the run's own options: leave out {', '.join(named)}")
 
 
-def given_fields(arguments: argparse.Namespace, of: Any) -> dict[str, Any]:
-    """Return the options of the command line that are fields of a dataclass."""
-    names = {field.name for field in dataclasses.fields(of)}
-    return {name: value for name, value in vars(arguments).items() if name in names}
-
-
 def add_run_options(files: Any, *, teacher: str) -> None:
     """Add a run's folder and what it learns from; `teacher` is the help text of that option."""
     files.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder of the run")
     files.add_argument(
-        "--resume", action="store_true", help="go on with the run in DIR, by its own options"
+        "--resume", action="store_true", help="continue the run in DIR, with its own options"
     )
     files.add_argument(
         "--data",

@@ -96,7 +96,7 @@ def _inner_picture(path: Path) -> tuple[Path, Box, tuple[int, int]]:
 
 
 def inner_box(photo: UInt8[ndarray, "height width 3"]) -> Box:
-    """Return (left, top, right, bottom) of what is inside the grey border; all if there is none."""
+    """Return (left, top, right, bottom) inside the grey border, or of the whole image."""
     corner = photo[0, 0].astype(np.int16)
     is_grey = corner.max() - corner.min() <= GREY_TOLERANCE
     if not is_grey or not GREYS[0] <= corner.mean() <= GREYS[1]:

@@ -25,11 +25,11 @@ class Collector:
     Coordinates that are fractions of the image are a fault in every set.
 
     Attributes:
-        faults: found so far; readers add theirs, and go on without what is at fault.
+        faults: found so far; readers add theirs, and continue without the faulty parts.
     """
 
     def __init__(self, name: str, *, degree_px: float | None = None) -> None:
-        """Begin with nothing; `degree_px` is of all its images, None where no one says."""
+        """Begin with nothing; `degree_px` is of all its images, None where it is not stated."""
         self.name, self.degree_px = name, degree_px
         self.faults: list[Fault] = []
         self._scenes: dict[str, Scene] = {}
@@ -64,7 +64,7 @@ class Collector:
             first_pixel: the published coordinate of the middle of the first pixel: 1.0 where
                 MATLAB counted, 0.0 where whole pixels are counted from 0, 0.5 where fractions
                 are measured from the corner.
-            place: returns where in the files the fixation of an index stands, in sets that should
+            place: returns where in the files the fixation of an index is, in sets that should
                 have none outside: one just outside moves to the border, and many others are faults.
             stated_size: width and height by the data set. Where they are those of the pixels as
                 they are stored, the image was shown so, and its EXIF orientation is ignored.
@@ -213,7 +213,7 @@ def first_folder(root: Path, *choices: str) -> Path:
     """Return the first of the folders below `root` that is there.
 
     Raises:
-        DatasetError: none is.
+        DatasetError: none of them is there.
     """
     for choice in choices:
         if (root / choice).is_dir():

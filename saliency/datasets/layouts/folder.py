@@ -44,7 +44,7 @@ class _Row:
 def read_folder(root: Path) -> Dataset:
     """Return a data set of the plain form; its name is that of the folder.
 
-    Scenes stand in the order of their file names. Without the column `observer` all fixations
+    Scenes are in the order of their file names. Without the column `observer` all fixations
     count as one observer's.
 
     Raises:

@@ -42,7 +42,7 @@ def read_pysaliency(root: Path) -> Dataset:
     """Return the images and fixations that pysaliency stored in a folder, named like the folder.
 
     Raises:
-        DatasetError: a file is missing, damaged, of another kind, or names an image that is none.
+        DatasetError: a file is missing, damaged, of another kind, or names a file that is no image.
     """
     collector = Collector(root.resolve().name)
     pairs = sorted(root.glob("stimuli*.hdf5"))

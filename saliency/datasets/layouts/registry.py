@@ -44,7 +44,7 @@ def read_dataset(spec: str, *, refuse_faults: bool = True) -> Dataset:
 
     Args:
         spec: of the data set.
-        refuse_faults: whether a set with faults is an error; if not, they are told in it.
+        refuse_faults: whether a set with faults is an error; if not, the set lists them.
 
     Raises:
         DatasetError: the spec or the layout is unknown, or the files are not what it promises.
@@ -65,6 +65,6 @@ def read_dataset(spec: str, *, refuse_faults: bool = True) -> Dataset:
     if dataset.faults and refuse_faults:
         count = len(dataset.faults)
         command = f"saliency data check {shlex.quote(spec)}"
-        more = f" (`{command}` tells all {count} faults)" if count > 1 else ""
+        more = f" (`{command}` lists all {count} faults)" if count > 1 else ""
         raise DatasetError(dataset.faults[0].message + more)
     return dataset

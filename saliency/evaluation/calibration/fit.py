@@ -2,7 +2,7 @@
 
 A case is one photo, one ratio and one size: the window of most predicted density beside the
 centred one. It is a success when the window keeps more of the photo's fixations; as many are no
-success. Cases whose best window is the centred one say nothing and are left out.
+success. Cases whose best window is the centred one hold no information and are left out.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ RATIOS = ("1:1", "9:16", "16:9", "4:5", "1.91:1", "2:3", "3:2", "1:2")
 SCALES = (1.0, 0.8, 0.6)
 """Of the largest window of a ratio: zoomed windows are smaller."""
 
-_PENALTY = 1e-5  # on the squared weights, for cases that could be told apart without error
+_PENALTY = 1e-5  # on the squared weights, for cases that can be separated without error
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ _SEED = 0
 def draw_reliability(cases: Sequence[Case], probabilities: Float64[ndarray, " cases"]) -> bytes:
     """Return a PNG: for each tenth of confidence, how often people preferred the windows.
 
-    On the diagonal the confidence is what it says. Bars are 95 % intervals by a bootstrap over the
+    On the diagonal the confidence is right. Bars are 95 % intervals by a bootstrap over the
     photos, as the windows of one photo are much alike; below is how many windows there are. The
     same cases give the same bytes.
 

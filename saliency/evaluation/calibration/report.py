@@ -22,7 +22,7 @@ class Bin:
         high: upper limit.
         said: mean of the probabilities.
         seen: share of the cases in which people preferred the window; where it agrees with
-            `said`, the probabilities are what they say.
+            `said`, the probabilities are calibrated.
         count: of the cases.
     """
 
@@ -92,7 +92,7 @@ def summarise_fit(
 def describe_fit(cases: Sequence[Case], probabilities: Float64[ndarray, " cases"]) -> str:
     """Return the Brier score and the reliability as lines for people.
 
-    A bar is as long as people preferred the windows often; `|` stands where it should end.
+    The length of a bar is how often people preferred the windows; `|` marks where it should end.
     """
     figures, outcomes = summarise_fit(cases, probabilities), outcomes_of(cases)
     lines = [

@@ -19,7 +19,7 @@ from saliency.fixations.scene import Scene
 
 PANEL_HEIGHT = 240
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-"""Told apart by people with any colour vision (Okabe & Ito)."""
+"""Colours that people with any colour vision can distinguish (Okabe & Ito)."""
 
 
 def draw_scatter(rows: Sequence[SceneScores], models: Sequence[str]) -> str:

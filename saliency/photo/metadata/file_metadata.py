@@ -29,7 +29,7 @@ TIFF_LAYOUT_TAGS = (
 )
 """How a TIFF lays out its own pixels, and the blocks it embeds: wrong in any other file."""
 
-_MOST_DPI = 65_535  # what a JPEG can say
+_MOST_DPI = 65_535  # the most that a JPEG can state
 _COLOUR_CHUNKS = (b"gAMA", b"cHRM", b"sRGB", b"cICP")
 
 
@@ -111,7 +111,7 @@ def crop_metadata(
         metadata: of the photo, from `read_metadata`.
         size: width and height of the crop as it is stored.
         orientation: how a viewer has to turn the crop.
-        stripped: only what says which colours the pixels are; and the orientation, where it is
+        stripped: only what defines the colours of the pixels; and the orientation, where it is
             not 1.
     """
     if stripped:
@@ -200,7 +200,7 @@ def _crop_exif(block: bytes, size: Size, orientation: int, warnings: list[str]) 
 
 
 def _colour_chunks(png: bytes) -> tuple[tuple[bytes, bytes], ...]:
-    """Return a PNG's chunks before its pixels that say which colours they are."""
+    """Return a PNG's chunks before its pixels that define their colours."""
     found, at = [], 8
     while at + 12 <= len(png) and png[at + 4 : at + 8] != b"IDAT":
         length = int.from_bytes(png[at : at + 4])

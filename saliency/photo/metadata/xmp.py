@@ -34,7 +34,7 @@ def crop_xmp(packet: bytes, size: Size, *, orientation: int) -> bytes:
     settings of raw converters are left out.
 
     Args:
-        packet: as it stands in the photo.
+        packet: as it is in the photo.
         size: width and height of the crop as it is stored.
         orientation: how a viewer has to turn the crop, as in EXIF.
     """

@@ -1,6 +1,6 @@
 """What a network spends its time on: its operations, read from its ONNX graph.
 
-The graph goes through ONNX Runtime's basic optimisation at the given input size first: constants
+The graph is first put through ONNX Runtime's basic optimisation at the given input size: constants
 are folded, batch norms disappear in the convolutions before them, and only operators of the ONNX
 standard are left, whose shapes onnx infers. A convolution takes the activation behind it along,
 as engines do. Layout changes and the fusion of sums are left to the engine that is measured.

@@ -19,7 +19,7 @@ class Operation:
             channels, as in turning bytes into numbers.
         out_channels: channels written.
         input_size: height and width read; (0, 0) without channels.
-        kernel: height and width of a convolution's kernel, else empty; likewise the next three.
+        kernel: height and width of a convolution's kernel, else empty, as are the next three.
         stride: down and across.
         padding: top, left, bottom, right.
         dilation: down and across.
@@ -71,7 +71,7 @@ class Template:
     """What it takes to build an operation anew, at any number of channels.
 
     Attributes:
-        operation: as it stands in the network.
+        operation: as it is in the network.
         nodes: its nodes in order: a convolution and its activation, else a single one.
         inputs: name, shape and ONNX element type of each tensor read.
         output: name, shape and element type of the tensor written.

@@ -72,7 +72,8 @@ class LatencyTable:
 
     Attributes:
         conditions: what they hold for.
-        reference_ms: time of the fixed work by which the pace of the machine is told (`timing`).
+        reference_ms: time of the fixed work by which the speed of the machine is measured
+            (`timing`).
         call_ms: what a call of the engine costs whatever the network.
         rows: one for each operation and number of channels.
     """
@@ -184,7 +185,7 @@ def _signatures(operation: Operation) -> Iterator[str]:
 def _weighed(counts: tuple[int, ...], count: int, *, steps: bool) -> list[tuple[int, float]]:
     """Return the measured counts from which a count is interpolated, each with its share.
 
-    Multiples of 8 climb in steps where `steps` is true: the next one stands for them.
+    Multiples of 8 climb in steps where `steps` is true: the next one is measured in their place.
     """
     position = bisect_left(counts, count)
     above, below = counts[position], counts[max(position - 1, 0)]

@@ -105,7 +105,7 @@ class BatchCache:
             self._fresh = self._make(number)
         self._next = number + 1
         photos, target, _ = next(self._fresh)
-        # In half precision a share of 1e-5 would hardly be told from none; in shares of the mean
+        # In half precision a share of 1e-5 would hardly differ from 0; in shares of the mean
         # they are around 1.
         halved = (target * target[0].numel()).half()
         stored = {"photos": photos.cpu().contiguous(), "target": halved.cpu().contiguous()}

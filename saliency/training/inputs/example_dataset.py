@@ -1,8 +1,8 @@
 """What the network is shown while it trains: a varied photo, and the density it should give.
 
 Nothing here holds a state that moves on. Which variant of which photo is shown at which step
-follows from the seed alone, so a run that was stopped goes on with the very examples that it would
-have seen.
+follows from the seed alone, so a run that was stopped continues with the same examples that it
+would have seen.
 """
 
 import math

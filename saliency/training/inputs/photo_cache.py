@@ -1,8 +1,8 @@
 """Photos decoded and resized once: a folder that is safe to delete at any time.
 
-An entry goes by the SHA-256 of the photo's bytes, so a photo that changes is decoded anew and one
-that moves is not. It is an uncompressed array, which is read faster than any picture is decoded,
-and takes three bytes for each pixel. A damaged or half-written entry is made anew.
+An entry is named by the SHA-256 of the photo's bytes, so a photo that changes is decoded anew and
+one that moves is not. It is an uncompressed array, which is read faster than any picture is
+decoded, and takes three bytes for each pixel. A damaged or half-written entry is made anew.
 """
 
 import io

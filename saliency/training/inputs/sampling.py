@@ -68,7 +68,7 @@ class BatchSampler(Sampler[list[Draw]]):
             pixels: area at which the network looks at whole photos.
             size_multiple: of which heights and widths are multiples.
             seed: of the run.
-            first_step: where to go on.
+            first_step: where to begin.
             last_step: where to stop.
             rank: number of this process; it gets each `world_size`-th example of a batch.
             world_size: count of processes.

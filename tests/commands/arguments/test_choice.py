@@ -2,14 +2,15 @@ import argparse
 
 import pytest
 
-from saliency.commands.arguments.choice import add_choice_options, read_choice_options
+from saliency.commands.arguments.choice import add_choice_options
+from saliency.commands.arguments.fields import record_of
 from saliency.crop_windows.options import ChoiceOptions, parse_box
 
 
 def read(*arguments):
     parser = argparse.ArgumentParser()
     add_choice_options(parser)
-    return read_choice_options(parser.parse_args(arguments))
+    return record_of(ChoiceOptions, parser.parse_args(arguments))
 
 
 def test_no_options_are_the_defaults():

@@ -1,0 +1,1 @@
+"""Penalties and norms of any network's parameters that follow from the Fisher information."""
