@@ -6,19 +6,28 @@ FOLDER has images/ and crops.json: for each image, boxes [left, top, right, bott
 cropped it to. A window of each box's size is put in the middle, where most density is, and where
 its score is best; printed is the mean intersection over union with that box, over the boxes of even
 and of odd number (the weights of the score were chosen on the even ones).
+
+Then the window of any size and ratio (`--aspect auto`) beside the whole photo: its intersection
+over union with the nearest of the boxes, with all of them in the mean, and its part of the photo,
+on the two halves of the images by the hash of their names (its weights were chosen on the first).
 """
 
 import argparse
+import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from saliency.crop_windows.best_windows import centred
+from saliency.crop_windows.candidates import read_task
+from saliency.crop_windows.free_window import propose_free
+from saliency.crop_windows.options import ChoiceOptions
 from saliency.crop_windows.search import best_place
 from saliency.crop_windows.summed_area_table import ShareTable
 from saliency.crop_windows.window_score import WindowScore
-from saliency.geometry import Window
+from saliency.geometry import Size, Window
 from saliency.photo.reading import read_photo
 from saliency.prediction.predictor import Predictor
 from saliency.prediction.shipped_models import model_path
@@ -31,6 +40,23 @@ def overlap(one: Window, other: Window) -> float:
     return inside / (one.width * one.height + other.width * other.height - inside)
 
 
+def free_overlaps(
+    density: NDArray[np.floating], photo_size: Size, boxes: list[list[float]]
+) -> tuple[float, ...]:
+    """Return the overlaps of the free window and of the whole photo with people's boxes."""
+    window = propose_free(read_task(density, photo_size, ChoiceOptions()))
+    whole = Window(0, 0, *photo_size)
+    wanted = [
+        Window(int(left), int(top), max(1, int(right - left)), max(1, int(bottom - top)))
+        for left, top, right, bottom in boxes
+    ]
+    row: list[float] = []
+    for one in (window, whole):
+        overlaps = [overlap(one, each) for each in wanted]
+        row += [max(overlaps), float(np.mean(overlaps))]
+    return (*row, window.width * window.height / (photo_size[0] * photo_size[1]))
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -40,12 +66,15 @@ def main() -> None:
     predictor = Predictor(model_path(arguments.model), threads=1)
     crops = json.loads((arguments.folder / "crops.json").read_text(encoding="utf-8"))
     found: tuple[list[tuple[float, ...]], list[tuple[float, ...]]] = ([], [])
+    free: tuple[list[tuple[float, ...]], list[tuple[float, ...]]] = ([], [])
     for name, boxes in crops.items():
         photo = read_photo(arguments.folder / "images" / name)
         photo_size = photo.shape[1], photo.shape[0]
         density = predictor.density(photo)
         table = ShareTable(density, photo_size)
         score = WindowScore(density, table)
+        half = int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) % 2
+        free[half].append(free_overlaps(density, photo_size, boxes))
         for number, (left, top, right, bottom) in enumerate(boxes):
             size = min(int(right - left), photo_size[0]), min(int(bottom - top), photo_size[1])
             if min(size) < 1:
@@ -61,6 +90,11 @@ def main() -> None:
     for label, rows in zip(("even", "odd"), found, strict=True):
         means = np.mean(rows, axis=0)
         print(f"{label:6}" + "".join(f" {mean:8.3f}" for mean in means))
+    heads = ("nearest", "all", "whole: nearest", "all", "area")
+    print(f"\n{'auto':6}" + "".join(f" {head:>14}" for head in heads))
+    for label, rows in zip(("fitted", "other"), free, strict=True):
+        means = np.mean(rows, axis=0)
+        print(f"{label:6}" + "".join(f" {mean:14.3f}" for mean in means))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,15 @@ from fractions import Fraction
 Size = tuple[int, int]
 """Width and height, in pixels."""
 
+Aspect = Fraction | tuple[Fraction, ...]
+"""Width / height of a crop; several to choose the best of; an empty tuple for any."""
+
+AUTO = "auto"
+"""How it is written that a crop may have any ratio and size."""
+
+BEST_OF = "best-of"
+"""How it is written that a crop has the best of the ratios that follow."""
+
 _PATTERN = re.compile(r"(\d+(?:\.\d+)?)[:x/](\d+(?:\.\d+)?)")
 _MOST_EXTREME = 10_000
 
@@ -34,6 +43,22 @@ def parse_aspect(text: str) -> Fraction:
             f"expected two sides above zero, neither {_MOST_EXTREME} times the other, got '{text}'"
         )
     return width / height
+
+
+def read_aspect(text: str) -> Aspect:
+    """Return what a text asks for: a ratio, `auto`, or `best-of 1:1 4:5 16:9`.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    first, *others = text.split() or [""]
+    if first == AUTO and not others:
+        return ()
+    if first != BEST_OF:
+        return parse_aspect(text)
+    if len(others) < 2:
+        raise ValueError(f"expected two ratios or more to choose from, got '{text}'")
+    return tuple(parse_aspect(other) for other in others)
 
 
 def aspect_name(text: str) -> str:

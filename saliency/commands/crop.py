@@ -14,7 +14,6 @@ A photo that cannot be read is reported and skipped. Exit status: 0 when every p
 import argparse
 import os
 from collections.abc import Sequence
-from fractions import Fraction
 from pathlib import Path
 
 from saliency.commands import run_reporting
@@ -26,7 +25,7 @@ from saliency.commands.arguments.cropping import (
     add_run_options,
     add_size_options,
 )
-from saliency.geometry import aspect_name, parse_aspect
+from saliency.geometry import AUTO, BEST_OF, Aspect, aspect_name, parse_aspect
 
 STREAM = "-"
 """In place of a photo: standard input, and standard output for its crop."""
@@ -61,7 +60,8 @@ def build_parser() -> argparse.ArgumentParser:
         nargs="+",
         action="extend",
         help="width to height of a crop: 16:9, 1.91:1 or 1200x630; several make several crops of "
-        "each photo (default: that of --size, else 1:1)",
+        "each photo; auto: any ratio and size, what people would make of the photo; best-of W:H "
+        "W:H …: one crop, of the best of these ratios (default: that of --size, else 1:1)",
     )
     add_size_options(parser)
     add_choice_options(parser)
@@ -89,6 +89,8 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error("argument --lossless: not allowed with --size, --scale or --max-size")
     if options.margin and options.zoom is None:
         parser.error("argument --margin: needs --zoom, whose windows it makes larger")
+    if AUTO in options.aspect and (options.zoom or options.place):
+        parser.error("argument --aspect: auto chooses size and place, without --zoom and --place")
     if options.overwrite and options.resume:
         parser.error("argument --resume: not allowed with --overwrite")
     if STREAM in options.photos:
@@ -99,25 +101,43 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _read_aspects(
     parser: argparse.ArgumentParser, options: argparse.Namespace
-) -> dict[str, Fraction]:
+) -> dict[str, Aspect]:
     """Return the ratios, and put among the photos what was read as a ratio and is a file."""
     written = options.aspect
     if written is None:
         written = ["1:1"] if options.size is None else [f"{options.size[0]}x{options.size[1]}"]
-    aspects: dict[str, Fraction] = {}
-    files: set[str] = set()
+    aspects: dict[str, Aspect] = {}
     for text in written:
-        try:
-            ratio = parse_aspect(text)
-        except ValueError as error:
-            if not (aspects and _looks_like_photo(text)):
-                parser.error(f"argument {'--aspect' if options.has_aspect else '--size'}: {error}")
-            options.photos.append(text)
-            continue
-        if aspect_name(text) not in files:  # 16:9 and 16x9 are one crop
-            files.add(aspect_name(text))
-            aspects[text] = ratio
+        if text == AUTO:
+            aspects[AUTO] = ()
+        elif text == BEST_OF:
+            aspects.setdefault(BEST_OF, ())
+        else:
+            _read_ratio(parser, options, text, aspects)
+    if BEST_OF in aspects and len(aspects[BEST_OF]) < 2:  # type: ignore[arg-type]
+        parser.error("argument --aspect: best-of needs two ratios or more: best-of 1:1 4:5 16:9")
     return aspects
+
+
+def _read_ratio(
+    parser: argparse.ArgumentParser,
+    options: argparse.Namespace,
+    text: str,
+    aspects: dict[str, Aspect],
+) -> None:
+    """Add a ratio to those that are wanted, or a file to the photos."""
+    try:
+        ratio = parse_aspect(text)
+    except ValueError as error:
+        if not (aspects and _looks_like_photo(text)):
+            parser.error(f"argument {'--aspect' if options.has_aspect else '--size'}: {error}")
+        options.photos.append(text)
+        return
+    several = aspects.get(BEST_OF)
+    if isinstance(several, tuple):
+        aspects[BEST_OF] = (*several, ratio)
+    elif aspect_name(text) not in map(aspect_name, aspects):  # 16:9 and 16x9 are one crop
+        aspects[text] = ratio
 
 
 def _check_stream(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:

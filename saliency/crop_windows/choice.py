@@ -25,8 +25,9 @@ from saliency.crop_windows.candidates import (
     read_task,
 )
 from saliency.crop_windows.confidence import Calibration, gather_evidence
+from saliency.crop_windows.free_window import best_of, propose_free
 from saliency.crop_windows.options import LEAST_GAIN, ChoiceOptions
-from saliency.geometry import Padding, Size, Window, largest_size
+from saliency.geometry import Aspect, Padding, Size, Window, largest_size
 
 __all__ = [
     "Alternative",
@@ -43,6 +44,7 @@ Outcome = Literal["moved", "centred", "padded", "skipped"]
 _DIGITS = 6  # of a share in JSON
 _FACES = "faces are kept whole there, as far as they can be"
 _PLACED = "the subject is where it was asked to be, as far as the photo has room"
+_FREE = "of all sizes and ratios it holds most for its room"
 _WHOLE = "it is the whole picture"
 _REASONS = {"moved": "most density is there", "centred": "nothing is better than the middle"}
 
@@ -110,7 +112,7 @@ class Choice:
 
 def choose(
     density: NDArray[np.floating],
-    aspects: Mapping[str, Fraction],
+    aspects: Mapping[str, Aspect],
     photo_size: Size,
     options: ChoiceOptions,
     calibration: Calibration | None = None,
@@ -122,7 +124,8 @@ def choose(
 
     Args:
         density: what each cell of a grid over the content holds, at least 0; any scale.
-        aspects: how each ratio is written, and its value.
+        aspects: how each ratio is written, and its value; of several the best one is chosen, and
+            of none the ratio and size are free.
         photo_size: width and height of the upright photo, in pixels.
         options: how to choose.
         calibration: of the model that predicted the density (`Predictor.calibration`).
@@ -143,16 +146,25 @@ def choose(
 
 
 def _choose(
-    task: WindowTask, label: str, ratio: Fraction, calibration: Calibration | None
+    task: WindowTask, label: str, wanted: Aspect, calibration: Calibration | None
 ) -> Choice:
-    """Return the choice for one ratio."""
-    best = propose(task, ratio)
+    """Return the choice for one ratio, for the best of several, or for any."""
+    is_free = wanted == ()
+    if isinstance(wanted, Fraction):
+        ratio, best = wanted, propose(task, wanted)
+    elif is_free:
+        best = propose_free(task)
+        ratio = Fraction(*best.size)
+    else:
+        ratio, best = best_of(task, [(each, propose(task, each)) for each in wanted])
     centre = propose_middle(task, (best.width, best.height))
     evidence = gather_evidence(task.table, best, centre)
     confidence = None
     if calibration is not None and best != centre:
         confidence = calibration.probability(evidence)
-    doubt = _doubt(task, best, centre, gain=evidence.gain, confidence=confidence)
+    doubt = None
+    if not is_free:  # its size is as much a choice as its place
+        doubt = _doubt(task, best, centre, gain=evidence.gain, confidence=confidence)
     outcome: Outcome = "centred" if best == centre else "moved"
     window, padding = best, None
     if doubt is not None:
@@ -162,7 +174,7 @@ def _choose(
     return Choice(
         aspect=label,
         outcome=outcome,
-        reason=doubt or _reason(task, ratio, outcome, window),
+        reason=doubt or (_FREE if is_free else _reason(task, ratio, outcome, window)),
         window=window,
         share=task.table.share(window),
         centre=centre,

@@ -65,6 +65,11 @@ class ShareTable:
         columns = _rows_at(across, np.concatenate([xs, xs + width]), photo_width)
         return np.asarray((columns[len(xs) :] - columns[: len(xs)]).T)
 
+    def sums(self, xs: Positions, ys: Positions) -> NDArray[np.float64]:
+        """Return the share above and to the left of every x and y, of shape (ys, xs)."""
+        rows = _rows_at(self._below, ys, self.photo_size[1])
+        return np.asarray(_rows_at(np.ascontiguousarray(rows.T), xs, self.photo_size[0]).T)
+
     def _up_to(self, x: int, y: int) -> float:
         """Return the share above and to the left of a pixel's corner, as `shares` finds it."""
         (columns, rows), (width, height) = self.grid_size, self.photo_size

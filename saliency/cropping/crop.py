@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from saliency.crop_windows.choice import Choice, ChoiceOptions
 from saliency.cropping.options import CropOptions
 from saliency.cropping.photo_cropper import PhotoCropper
-from saliency.geometry import Padding, parse_aspect
+from saliency.geometry import Padding, read_aspect
 from saliency.photo.colour import convert_to_srgb, eight_bits
 from saliency.photo.pixels import as_image
 from saliency.photo.reading import LoadedPhoto, decoded_for, photo_of_pixels, quietly, read_bytes
@@ -55,7 +55,8 @@ def crop(
     Args:
         photo: a path; a Pillow image, turned upright by its EXIF; or an array, uint8 of shape
             (height, width), (height, width, 3) RGB or (height, width, 4) RGBA, upright.
-        aspect: width / height: `16:9`, `1.91:1`, `1200x630`.
+        aspect: width / height: `16:9`, `1.91:1`, `1200x630`; `auto` for any ratio and size, or
+            `best-of 1:1 4:5 16:9`.
         options: how to choose the window; None for the defaults of `saliency crop`.
         predictor: the model to use; None for the shipped one, which is loaded once.
 
@@ -63,7 +64,7 @@ def crop(
         PhotoError: the file cannot be read as a photo, or a box of the options lies outside it.
         ValueError: the text is no ratio, or the array no photo.
     """
-    wanted = CropOptions(aspects={aspect: parse_aspect(aspect)}, choice=options or ChoiceOptions())
+    wanted = CropOptions(aspects={aspect: read_aspect(aspect)}, choice=options or ChoiceOptions())
     cropper = PhotoCropper(predictor or _shipped_model(), wanted)
     with quietly():
         if isinstance(photo, str | Path):

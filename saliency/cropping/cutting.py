@@ -62,7 +62,7 @@ def make_crop(
         choice,
         options.output,
         encoding.background,
-        options.aspects.get(choice.aspect),
+        options.ratio_of(choice.aspect),
     )
     metadata = crop_metadata(photo.metadata, cut.size, stripped=options.is_stripped)
     frames = photo.frames if as_format in _ANIMATED else ()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from saliency.crop_windows.options import ChoiceOptions
-from saliency.geometry import Size, fitting_size
+from saliency.geometry import Aspect, Size, fitting_size
 from saliency.photo.damage import DEFAULT_FAIL_ON, FailOn
 from saliency.photo.formats import CropFormat, Encoding
 
@@ -50,7 +50,7 @@ class CropOptions:
     """How photos are to be cropped.
 
     Attributes:
-        aspects: how each ratio is written, and its value.
+        aspects: how each ratio is written, and its value; several to choose from, or none for any.
         choice: how the windows are chosen.
         output: the size of the crops.
         as_format: format of the crops; None for the photo's own.
@@ -60,7 +60,7 @@ class CropOptions:
         is_stripped: leave out EXIF, XMP, IPTC and the resolution.
     """
 
-    aspects: Mapping[str, Fraction]
+    aspects: Mapping[str, Aspect]
     choice: ChoiceOptions = field(default_factory=ChoiceOptions)
     output: Output = field(default_factory=Output)
     as_format: CropFormat | None = None
@@ -68,3 +68,8 @@ class CropOptions:
     is_lossless: bool = False
     is_stripped: bool = False
     fail_on: FailOn = DEFAULT_FAIL_ON
+
+    def ratio_of(self, label: str) -> Fraction | None:
+        """Return the ratio that was asked for by a label; None where it depends on the photo."""
+        ratio = self.aspects.get(label)
+        return ratio if isinstance(ratio, Fraction) else None

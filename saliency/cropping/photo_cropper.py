@@ -189,7 +189,7 @@ class PhotoCutter:
         for choice in self._choices:
             window_size = padded_size(choice)
             written = self._options.output.size_of(
-                window_size, self._options.aspects.get(choice.aspect)
+                window_size, self._options.ratio_of(choice.aspect)
             )
             ratios = (one / other for one, other in zip(written, window_size, strict=True))
             factor = max(factor, *ratios)

@@ -145,3 +145,31 @@ def test_one_photo_of_one_pixel_is_cropped(crop, tmp_path):
     Image.new("RGB", (1, 1)).save(tmp_path / "photo.png")
     assert crop(tmp_path / "photo.png", "--aspect", "16:9", "--overlay") == 0
     assert opened(tmp_path / "photo-16x9.png").size == (1, 1)
+
+
+def test_any_ratio_and_the_best_of_several_make_a_crop_each(crop, photo, tmp_path, capsys):
+    wanted = ["--aspect", "auto", "best-of", "1:1", "4:5", "16:9", "--json"]
+    assert crop(photo, *wanted, "--output-dir", str(tmp_path / "out")) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [window["aspect"] for window in report["windows"]] == ["auto", "best-of"]
+    for window in report["windows"]:
+        with Image.open(window["file"]) as image:
+            assert image.size == (window["width"], window["height"])
+    best = report["windows"][1]
+    ratios = [1, 4 / 5, 16 / 9]
+    assert min(abs(best["width"] / best["height"] - ratio) for ratio in ratios) < 0.03
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--aspect", "best-of", "1:1"], "two ratios or more"),
+        (["--aspect", "auto", "--zoom", "0.8"], "without --zoom"),
+        (["--aspect", "auto", "--place", "left"], "without --zoom"),
+    ],
+)
+def test_ratios_that_cannot_be_meant_are_refused(crop, photo, capsys, arguments, message):
+    with pytest.raises(SystemExit) as caught:
+        crop(photo, *arguments)
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
