@@ -16,7 +16,7 @@ FLOORS = (
     ("saliency",),  # the core: errors, geometry, files, memory, colours
     ("saliency.photo.metadata", "saliency.fixations", "saliency.pruning.latency"),
     ("saliency.photo", "saliency.pruning"),
-    ("saliency.crop_windows", "saliency.datasets"),
+    ("saliency.crop_windows", "saliency.datasets", "saliency.pruning.penalties"),
     ("saliency.prediction", "saliency.datasets.layouts"),
     ("saliency.cropping", "saliency.model"),
     ("saliency.batch", "saliency.evaluation"),

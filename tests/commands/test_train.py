@@ -2,19 +2,16 @@ import dataclasses
 import json
 
 import pytest
-import torch
 from runtime_fixtures import dark_photo, write_model
 from training_fixtures import COMMAND_LINE, OPTIONS, random_model, write_spots
 
-from saliency.commands import crop, inspect, train
+from saliency.commands import crop, train
 from saliency.datasets.layouts.registry import read_dataset
 from saliency.datasets.splits import split_folds
 from saliency.errors import DatasetError
 from saliency.model.checkpoint import load_model, save_model
 from saliency.model.dataset_bias_file import read_numbers
 from saliency.prediction.predictor import Predictor
-from saliency.prediction.shipped_models import fisher_path
-from saliency.pruning.penalties.anchor import read_fisher, write_fisher
 from saliency.training.data import read_training_data
 from saliency.training.options import CHOICES, TrainingOptions
 from saliency.training.run_folder import RunFolder
@@ -352,77 +349,3 @@ def test_trained_model_tells_its_name_and_scores(finished):
     metadata = Predictor(finished / "model.onnx").metadata
     assert (metadata["name"], metadata["backbone"]) == ("model", "test_efficientnet")
     assert set(metadata["scores"]) == {"information_gain_bits", "nss", "auc"}
-
-
-@pytest.fixture(scope="module")
-def started(finished, dataset, tmp_path_factory):
-    """A trained model with its Fisher values beside it."""
-    path = tmp_path_factory.mktemp("start") / "model.safetensors"
-    path.write_bytes((finished / "model.safetensors").read_bytes())
-    assert inspect.main([str(path), "--data", f"folder:{dataset}", "--save-fisher"]) == 0
-    return path
-
-
-def distance(one, other, weights):
-    """Return how far the weights of two models lie apart, each difference with its weight."""
-    second = dict(load_model(other).named_parameters())
-    return sum(
-        float((weights[name] * (value - second[name]).square()).sum())
-        for name, value in load_model(one).named_parameters()
-    )
-
-
-@pytest.mark.parametrize("keep", ["ewc", "l2"])
-def test_model_that_is_kept_moves_less_from_where_it_starts(started, dataset, tmp_path, keep):
-    common = ("--start", str(started), "--epochs=1")
-    assert run(dataset, tmp_path / "free", *common) == 0
-    held = (*common, "--keep", keep, "--keep-strength=1e4")
-    assert run(dataset, tmp_path / keep, *held) == 0
-    free, kept = (tmp_path / name / "model.safetensors" for name in ("free", keep))
-    fisher = read_fisher(fisher_path(started))
-    weights = fisher if keep == "ewc" else dict.fromkeys(fisher, 1.0)
-    assert distance(started, kept, weights) < 0.5 * distance(started, free, weights)
-
-
-def test_fisher_values_of_several_tasks_add_up(started, dataset, tmp_path):
-    options = ("--start", str(started), "--epochs=1", "--keep=ewc", "--save-fisher")
-    assert run(dataset, tmp_path / "run", *options) == 0
-    old = read_fisher(fisher_path(started))
-    both = read_fisher(tmp_path / "run" / "model.fisher.safetensors")
-    for name, value in old.items():
-        assert (both[name] >= 0.85 * value).all()
-    assert sum(map(torch.sum, both.values())) > 1.2 * sum(map(torch.sum, old.values()))
-
-
-def test_keeping_needs_a_start_and_its_fisher_values(finished, dataset, tmp_path, capsys):
-    line = refused(capsys, "--out", str(tmp_path / "a"), "--data", "folder:x", "--keep", "ewc")
-    assert "needs --start" in line
-    options = ("--start", str(finished / "model.safetensors"), "--keep=ewc")
-    assert "saliency inspect --save-fisher" in failed(capsys, dataset, tmp_path / "b", *options)
-    line = refused(capsys, "--out", str(tmp_path / "c"), "--data", "folder:x", "--keep-strength=-1")
-    assert "keep_strength at least 0" in line
-
-
-def test_fisher_values_of_another_model_are_refused(finished, dataset, tmp_path, capsys):
-    start = tmp_path / "model.safetensors"
-    start.write_bytes((finished / "model.safetensors").read_bytes())
-    write_fisher({"one": torch.ones(1)}, fisher_path(start))
-    line = failed(capsys, dataset, tmp_path / "run", "--start", str(start), "--keep=ewc")
-    assert "of another model" in line
-
-
-def test_share_of_an_old_data_set_is_rehearsed(dataset, tmp_path):
-    old = write_spots(tmp_path / "old", count=20)
-    specs = [f"folder:{dataset}"]
-    alone = read_training_data(specs, photos=None, teachers=())
-    both = [
-        read_training_data(specs, photos=None, teachers=(), rehearse=[f"folder:{old}:0.25"])
-        for _ in range(2)
-    ]
-    assert both[0].train == both[1].train
-    more = [scene.name for scene in both[0].train[len(alone.train) :]]
-    count = len(read_training_data([f"folder:{old}"], photos=None, teachers=()).train)
-    assert len(more) == round(0.25 * count)
-    assert both[0].validation == alone.validation
-    with pytest.raises(DatasetError, match="LAYOUT:PATH:SHARE"):
-        read_training_data(specs, photos=None, teachers=(), rehearse=[f"folder:{old}"])
