@@ -25,6 +25,7 @@ from saliency.cropping.options import CropOptions, Output
 from saliency.cropping.report import brief_json, json_line, printable
 from saliency.errors import OutputError, PhotoError
 from saliency.files import check_writable, write_whole
+from saliency.opencv_log import quiet_opencv
 from saliency.photo.formats import Encoding
 from saliency.prediction.predictor import Predictor
 
@@ -208,20 +209,17 @@ def _write_sheets(cells: Sequence[Cell], options: argparse.Namespace) -> None:
 @contextmanager
 def _quiet_libraries(*, single_threaded: bool = False) -> Iterator[None]:
     """Keep libraries from printing lines of their own, and from sharing out what workers share."""
-    logging: Any = cv2.utils.logging
-    before = cv2.getNumThreads(), logging.getLogLevel()
-    logging.setLogLevel(0)
+    threads = cv2.getNumThreads()
     restore = _silence_libraries()
     if single_threaded:
         cv2.setNumThreads(1)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), quiet_opencv():
             warnings.simplefilter("ignore")
             yield
     finally:
         restore()
-        cv2.setNumThreads(before[0])
-        logging.setLogLevel(before[1])
+        cv2.setNumThreads(threads)
 
 
 def _silence_libraries() -> Callable[[], None]:

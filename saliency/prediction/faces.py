@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from saliency.errors import CheckpointError
 from saliency.geometry import Size, Window
+from saliency.opencv_log import quiet_opencv
 
 FACE_MODEL = (
     Path(str(importlib.resources.files("saliency")))
@@ -106,13 +107,15 @@ class FaceDetector:
     def _network(self) -> Any:
         """Return the network of this thread."""
         if not hasattr(self._local, "network"):
-            logging: Any = cv2.utils.logging
-            level = logging.getLogLevel()
-            logging.setLogLevel(0)  # OpenCV 5 warns of a target that nobody asked for
-            self._local.network = cv2.FaceDetectorYN.create(
-                self._model, "", (SEEN_SIDE, SEEN_SIDE), _LEAST_SCORE, _MOST_OVERLAP, _MOST_FACES
-            )
-            logging.setLogLevel(level)
+            with quiet_opencv():  # OpenCV 5 warns of a target that nobody asked for
+                self._local.network = cv2.FaceDetectorYN.create(
+                    self._model,
+                    "",
+                    (SEEN_SIDE, SEEN_SIDE),
+                    _LEAST_SCORE,
+                    _MOST_OVERLAP,
+                    _MOST_FACES,
+                )
         return self._local.network
 
 
