@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Makes the three models that ship, from the data sets on. Run it again after a stop: every run goes
 # on where it was, and what is finished is passed over.
-#   bash docs/reproduce.sh OSIE EYECROWD MIT1003 RUNS      paths of the data sets, folder for the runs
-# On two cores, with OMP_NUM_THREADS=1 and the first two runs side by side, it takes about two hours.
+#   bash docs/reproduce.sh OSIE EYECROWD MIT1003 PHOTOS RUNS
+# OSIE, EYECROWD and MIT1003 are the data sets, PHOTOS is a folder of any photos (here 1,000 of the
+# ImageNet classes), RUNS the folder for the runs. On two cores, with OMP_NUM_THREADS=1 and two runs
+# side by side, it takes about three and a half hours.
 set -euo pipefail
-osie=$1 eyecrowd=$2 mit1003=$3 runs=$4
+osie=$1 eyecrowd=$2 mit1003=$3 photos=$4 runs=$5
 # EyeCrowd has the form of OSIE. Which images are kept out goes by the name before the colon.
 data=(--data "osie:$osie" --data "osie:$eyecrowd" --data "fixatons:$mit1003")
 mkdir -p "$runs"
@@ -37,19 +39,25 @@ run small train --start "$runs/pruned/model.safetensors" "${data[@]}" "${taught[
 run small-2 train --start "$runs/small/model.safetensors" "${data[@]}" "${taught[@]}" \
   --examples "$runs/small/examples" --variants 6 --epochs 12 --patience 12
 
+run small-3 train --start "$runs/small-2/model.safetensors" "${data[@]}" "${taught[@]}" \
+  --photos "$photos" --variants 4 --epochs 16 --patience 16
+
 # `fast`: a still smaller input.
 run fast prune "$runs/pruned/model.safetensors" "${data[@]}" --input-pixels 35840 --speedup 2.25 \
   --steps 20 --teacher "$runs/teacher/model.safetensors" --teacher-weight 0.5 --variants 2 \
   --epochs 8 --set-bias own
+run fast-2 train --start "$runs/fast/model.safetensors" "${data[@]}" "${taught[@]}" \
+  --photos "$photos" --variants 4 --epochs 16 --patience 16
 
 ship() {
-  local name=$1 from=$2
-  shift 2
+  local name=$1 from=$2 images=$3
+  shift 3
   for ending in onnx safetensors; do
     saliency export "$runs/$from/model.safetensors" --out "$runs/$name.$ending" --overwrite "$@"
   done
   saliency calibrate "$runs/$name.onnx" "${data[@]}"
+  saliency inspect "$runs/$name.safetensors" "${data[@]}" --images "$images" --save-fisher
 }
-ship best teacher --half
-ship default small-2
-ship fast fast --half
+ship best teacher 384 --half
+ship default small-3 512
+ship fast fast-2 512 --half

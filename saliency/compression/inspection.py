@@ -22,7 +22,7 @@ from saliency.model.export import export_onnx
 from saliency.model.network import SaliencyModel
 from saliency.pruning.fisher import Fisher, signals_of
 from saliency.pruning.penalties.fisher_rao import diagonal_fisher_rao_norm
-from saliency.training.fisher import loss_of_scene
+from saliency.training.fisher import drawn_fixations, fixation_losses, log_density_of
 from saliency.training.validation import working_photo
 
 KNOWN_SHARE = 0.01
@@ -109,20 +109,23 @@ def _gains(model: SaliencyModel, scenes: Sequence[Scene]) -> list[float]:
     """Return the information gain of each scene over an even density, in nats."""
     with torch.inference_mode():
         seen = [(model(torch.tensor(working_photo(each, model))[None])[0], each) for each in scenes]
-        return [math.log(one.numel()) - float(loss_of_scene(one, each)) for one, each in seen]
+        return [
+            math.log(one.numel()) - float(fixation_losses(one, each).mean()) for one, each in seen
+        ]
 
 
 def _derivatives(
     model: SaliencyModel, scenes: Sequence[Scene]
-) -> dict[str, Float64[ndarray, " scenes"]]:
-    """Return ⟨θ, ∇θ ℓ⟩ of every parameter and scene; those of several parameters add up."""
+) -> dict[str, Float64[ndarray, " examples"]]:
+    """Return ⟨θ, ∇θ ℓ⟩ of every parameter and example; those of several parameters add up."""
     named = dict(model.named_parameters())
     found: dict[str, list[float]] = {name: [] for name in named}
-    for scene in scenes:
-        photo = torch.tensor(working_photo(scene, model))[None]
-        gradients = torch.autograd.grad(loss_of_scene(model(photo)[0], scene), list(named.values()))
-        for (name, value), gradient in zip(named.items(), gradients, strict=True):
-            found[name].append(float((value.detach().double() * gradient.double()).sum()))
+    for scene, drawn in drawn_fixations(scenes):
+        losses = fixation_losses(log_density_of(model, scene), scene)[drawn]
+        for loss in losses:
+            gradients = torch.autograd.grad(loss, list(named.values()), retain_graph=True)
+            for (name, value), gradient in zip(named.items(), gradients, strict=True):
+                found[name].append(float((value.detach().double() * gradient.double()).sum()))
     return {name: np.array(values) for name, values in found.items()}
 
 

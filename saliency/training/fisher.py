@@ -1,10 +1,12 @@
 """The Fisher information of a saliency model on the fixations of photos.
 
-The negative log-likelihood of a photo is the mean over its fixations, in nats, as in training; the
-true Fisher information draws as many fixations from the model's own density.
+An example is one fixation: its negative log-likelihood is the log of the density at its place, in
+nats. Of each photo a few are drawn. So the Fisher information is in the units of the training loss,
+the mean over fixations, and stands for its curvature; that of whole photos, whose gradients are
+means already, would be smaller by up to the number of their fixations.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -20,6 +22,9 @@ from saliency.training.validation import working_photo
 MOST_PHOTOS = 512
 """Most photos for the Fisher values of a model, spread evenly over those given."""
 
+DRAWS = 2
+"""Fixations of each photo."""
+
 
 def spread_evenly(scenes: Sequence[Scene], most: int = MOST_PHOTOS) -> list[Scene]:
     """Return at most so many scenes, evenly over all."""
@@ -34,14 +39,20 @@ def log_density_of(model: SaliencyModel, scene: Scene) -> Tensor:
     return density
 
 
-def loss_of_scene(log_density: Tensor, scene: Scene) -> Tensor:
-    """Return the mean negative log-likelihood of a scene's fixations, in nats, a scalar."""
+def fixation_losses(log_density: Tensor, scene: Scene) -> Tensor:
+    """Return the negative log-likelihood of each of a scene's fixations, in nats."""
     height, width = log_density.shape
     fixations = rescale_fixations(
         scene.fixations, from_size=(scene.width, scene.height), to_size=(width, height)
     )
     places = torch.from_numpy(pixel_indexes(fixations, width=width, height=height))
-    return -log_density[places[:, 1], places[:, 0]].mean()
+    return -log_density[places[:, 1], places[:, 0]]
+
+
+def drawn_fixations(scenes: Sequence[Scene], *, seed: int = 0) -> list[tuple[Scene, list[int]]]:
+    """Return each scene with the indexes of the fixations that are its examples."""
+    random = np.random.default_rng(seed)
+    return [(scene, random.integers(0, len(scene.fixations), DRAWS).tolist()) for scene in scenes]
 
 
 def fisher_of_scenes(
@@ -51,34 +62,28 @@ def fisher_of_scenes(
 
     Args:
         model: in evaluation mode.
-        scenes: at least one; each is one example.
+        scenes: at least one.
         is_true: draw fixations from the model's density instead of taking those of the data.
         seed: of the drawing.
 
     Raises:
         PhotoError: a photo cannot be read.
     """
-    shown = tqdm(scenes, desc="Fisher values", unit="photo", leave=False)
+    shown = tqdm(drawn_fixations(scenes, seed=seed), desc="Fisher values", leave=False)
     if not is_true:
-        return empirical_fisher(model, _losses(model, shown))
-    generator = torch.Generator().manual_seed(seed)
-    counts = iter([len(scene.fixations) for scene in scenes])
-
-    def drawn(log_density: Tensor) -> Tensor:
-        flat = log_density.flatten()
-        places = torch.multinomial(
-            flat.detach().exp().cpu(), next(counts), replacement=True, generator=generator
+        return empirical_fisher(
+            model, (partial(_loss, model, scene, one) for scene, drawn in shown for one in drawn)
         )
-        return -flat[places.to(flat.device)].mean()
+    generator = torch.Generator().manual_seed(seed)
 
-    outputs = (partial(log_density_of, model, scene) for scene in shown)
-    return true_fisher(model, outputs, drawn)
+    def sampled(log_density: Tensor) -> Tensor:
+        flat = log_density.flatten()
+        place = torch.multinomial(flat.detach().exp().cpu(), 1, generator=generator)
+        return -flat[int(place)]
+
+    outputs = (partial(log_density_of, model, scene) for scene, _ in shown)
+    return true_fisher(model, outputs, sampled, draws=DRAWS)
 
 
-def _losses(model: SaliencyModel, scenes: Iterable[Scene]) -> Iterator[Callable[[], Tensor]]:
-    for scene in scenes:
-        yield partial(_loss, model, scene)
-
-
-def _loss(model: SaliencyModel, scene: Scene) -> Tensor:
-    return loss_of_scene(log_density_of(model, scene), scene)
+def _loss(model: SaliencyModel, scene: Scene, index: int) -> Tensor:
+    return fixation_losses(log_density_of(model, scene), scene)[index]

@@ -1,5 +1,6 @@
 """Facts about `saliency inspect`: what it shows of a model, and the files that it writes."""
 
+import copy
 import json
 import shutil
 
@@ -15,7 +16,7 @@ from saliency.datasets.layouts.registry import read_dataset
 from saliency.model.checkpoint import load_model, save_model
 from saliency.pruning.penalties.anchor import check_fits, read_fisher
 from saliency.pruning.penalties.fisher_rao import fisher_rao_norm
-from saliency.training.fisher import fisher_of_scenes, loss_of_scene
+from saliency.training.fisher import drawn_fixations, fisher_of_scenes, fixation_losses
 from saliency.training.validation import working_photo
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -56,10 +57,17 @@ def test_layers_add_up_to_the_whole(rows):
 
 def test_norm_of_all_is_the_one_by_forward_derivatives(rows, scenes):
     model = random_model().eval()
-    examples = [((torch.tensor(working_photo(scene, model))[None],), scene) for scene in scenes]
-    expected = fisher_rao_norm(
-        model, examples, lambda output, scene: loss_of_scene(output[0], scene)
-    )
+    examples = [
+        ((torch.tensor(working_photo(scene, model))[None],), (scene, one))
+        for scene, drawn in drawn_fixations(scenes)
+        for one in drawn
+    ]
+
+    def loss(output, example):
+        scene, one = example
+        return fixation_losses(output[0], scene)[one]
+
+    expected = fisher_rao_norm(model, examples, loss)
     assert rows[-1].fisher_rao == pytest.approx(expected, rel=1e-3)
 
 
@@ -81,6 +89,21 @@ def test_command_prints_a_table_and_writes_json_picture_and_fisher_values(path, 
     assert stored["layers"][-1]["name"] == "all"
     assert np.ptp(cv2.imread(str(plot))) > 100
     check_fits(load_model(path), read_fisher(path.with_name("model.fisher.safetensors")))
+
+
+def test_fisher_values_stand_for_the_curvature_of_the_loss(scenes):
+    """The true ones of the center bias's weight: the variance of the bias under the density."""
+    model = random_model().eval()
+    values = fisher_of_scenes(model, 100 * scenes, is_true=True)["center_bias_weight"]
+    expected = []
+    for scene in scenes:
+        photo = torch.tensor(working_photo(scene, model))[None]
+        moved = [copy.deepcopy(model) for _ in range(2)]
+        moved[1].center_bias_weight.data += 1e-2
+        first, second = (each(photo)[0].double().detach() for each in moved)
+        slope = (second - first) / 1e-2  # of the log density: the bias less its mean
+        expected.append(float((first.exp() * slope.square()).sum()))
+    assert values.item() == pytest.approx(np.mean(expected), rel=0.2)
 
 
 def test_true_fisher_values_differ_from_empirical_ones(scenes):
