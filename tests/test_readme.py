@@ -22,7 +22,7 @@ PAGES = (
     *sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md")),
 )
 OTHER_TOOLS_OPTIONS = {"--check", "--logdir", "--show", "--rounds", "--shell", "--folder"}
-OTHER_TOOLS_OPTIONS |= {"--smartcrop", "--strict"}
+OTHER_TOOLS_OPTIONS |= {"--smartcrop", "--strict", "--judge", "--sheet"}
 """Of ruff, tensorboard, .ci/run, benchmarks, vipsthumbnail and zensical."""
 
 
