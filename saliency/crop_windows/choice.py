@@ -162,8 +162,8 @@ def _choose(
     confidence = None
     if calibration is not None and best != centre:
         confidence = calibration.probability(evidence)
-    doubt = None
-    if not is_free:  # its size is as much a choice as its place
+    doubt = _unmet(task, best)
+    if doubt is None and not is_free:  # of a free window the size is as much a choice as the place
         doubt = _doubt(task, best, centre, gain=evidence.gain, confidence=confidence)
     outcome: Outcome = "centred" if best == centre else "moved"
     window, padding = best, None
@@ -223,17 +223,19 @@ def _reason(task: WindowTask, ratio: Fraction, outcome: Outcome, window: Window)
     return _REASONS[outcome]
 
 
+def _unmet(task: WindowTask, best: Window) -> str | None:
+    """Return which of the options no window meets, None if the best one meets them."""
+    width, height = task.options.min_size or (1, 1)
+    if best.width < width or best.height < height:
+        return f"the photo has no window of {width}x{height}"
+    return None if task.wishes.are_met(best) else "no window holds all boxes to keep"
+
+
 def _doubt(
     task: WindowTask, best: Window, centre: Window, *, gain: float, confidence: float | None
 ) -> str | None:
-    """Return why the best window is not to be taken, None if it is."""
+    """Return why the best window is not worth leaving the middle for, None if it is."""
     options = task.options
-    if options.min_size is not None:
-        width, height = options.min_size
-        if best.width < width or best.height < height:
-            return f"the photo has no window of {width}x{height}"
-    if not task.wishes.are_met(best):
-        return "no window holds all boxes to keep"
     if best == centre:
         return None
     if options.min_gain is not None and gain < options.min_gain:

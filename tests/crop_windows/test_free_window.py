@@ -91,3 +91,10 @@ def test_text_names_any_ratio_or_several():
     assert read_aspect("16:9") == Fraction(16, 9)
     with pytest.raises(ValueError, match="two ratios"):
         read_aspect("best-of 1:1")
+
+
+def test_photo_too_small_for_what_is_asked_falls_back():
+    options = ChoiceOptions(min_size=(500, 500), fallback="skip")
+    (choice,) = choose(spot(4, 4, 16, 14), {"auto": ()}, PHOTO, options)
+    assert choice.outcome == "skipped"
+    assert choice.reason == "the photo has no window of 500x500"
