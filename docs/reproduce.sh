@@ -58,6 +58,6 @@ ship() {
   saliency calibrate "$runs/$name.onnx" "${data[@]}"
   saliency inspect "$runs/$name.safetensors" "${data[@]}" --images "$images" --save-fisher
 }
-ship best teacher 384 --half
+ship best teacher 160 --half
 ship default small-3 512
 ship fast fast-2 512 --half

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 import saliency
-from saliency.model.checkpoint import read_metadata
+from saliency.model.checkpoint import load_model, read_metadata
 from saliency.prediction.predictor import Predictor
-from saliency.prediction.shipped_models import SHIPPED_MODELS, model_path
+from saliency.prediction.shipped_models import SHIPPED_MODELS, fisher_path, model_path
+from saliency.pruning.penalties.anchor import check_fits, read_fisher
 
 ROOT = Path(__file__).parents[1]
 
@@ -85,7 +86,7 @@ def test_wheel_holds_what_is_no_module(wheel, name):
 
 def test_wheel_holds_the_shipped_models_with_their_checksums(wheel):
     weights = {Path(name).name for name in names_in(wheel) if "/weights/" in name}
-    suffixes = (".onnx", ".onnx.sha256", ".safetensors")
+    suffixes = (".onnx", ".onnx.sha256", ".safetensors", ".fisher.safetensors")
     expected = {f"{name}{suffix}" for name in SHIPPED_MODELS for suffix in suffixes}
     found = {name for name in weights if ".onnx" in name or name.endswith(".safetensors")}
     assert found == expected | {"face_detection_yunet_2023mar.onnx"}
@@ -98,6 +99,15 @@ def test_shipped_model_is_loaded_by_its_name_and_can_be_trained_on_from(name):
     assert stored["channels"] == metadata["channels"]
     assert stored["input_pixels"] == metadata["input_pixels"]
     assert Predictor(name).calibration is not None
+
+
+@pytest.mark.parametrize("name", SHIPPED_MODELS)
+def test_shipped_model_carries_the_fisher_values_of_its_own_weights(name):
+    path = model_path(name, ".safetensors")
+    fisher = read_fisher(fisher_path(path))
+    check_fits(load_model(path), fisher)
+    assert sum(float(value.sum()) for value in fisher.values()) > 1
+    assert all((value >= 0).all() for value in fisher.values())
 
 
 @pytest.mark.parametrize(("name", "most_mb"), [("fast", 1), ("default", 3), ("best", 14)])
