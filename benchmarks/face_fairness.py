@@ -3,10 +3,10 @@
     python benchmarks/face_fairness.py MODEL --data osie:PATH --data eyecrowd:PATH
 
 Faces that YuNet finds on the validation images at 640 pixels, in crops to five ratios by the
-default options. Each property splits the faces into thirds. Printed for each third: crops times faces, the
-share of them that show the face whole (at least 95 % of its box) with its 95 % interval by a
-bootstrap over photos, the share that cut it, and that leave it out (at most 5 %). How dark a face is
-in a photo depends on light as much as on skin, and nothing here knows who is shown.
+default options. Each property splits the faces into thirds. Printed for each third: crops times
+faces, the share of them that show the face whole (at least 95 % of its box) with its 95 % interval
+by a bootstrap over photos, the share that cut it, and that leave it out (at most 5 %). How dark a
+face is in a photo depends on light as much as on skin, and nothing here knows who is shown.
 """
 
 import argparse
@@ -101,7 +101,8 @@ def describe(faces: list[SeenFace], random: np.random.Generator) -> str:
     whole = np.array([face.shown >= CUT[1] for face in faces])
     out = np.array([face.shown <= CUT[0] for face in faces])
     photos = np.array([face.photo for face in faces])
-    each = [(whole[photos == photo].sum(), (photos == photo).sum()) for photo in np.unique(photos)]
+    of_photo = [photos == photo for photo in np.unique(photos)]
+    each = [(whole[mine].sum(), mine.sum()) for mine in of_photo]
     sums = np.array(each)
     drawn = sums[random.integers(0, len(sums), (DRAWS, len(sums)))].sum(axis=1)
     low, high = np.percentile(drawn[:, 0] / drawn[:, 1], [2.5, 97.5])
