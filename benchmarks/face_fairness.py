@@ -107,7 +107,8 @@ def describe(faces: list[SeenFace], random: np.random.Generator) -> str:
     drawn = sums[random.integers(0, len(sums), (DRAWS, len(sums)))].sum(axis=1)
     low, high = np.percentile(drawn[:, 0] / drawn[:, 1], [2.5, 97.5])
     cut = 1 - whole.mean() - out.mean()
-    return f"{len(faces):6}  {whole.mean():6.1%} [{low:.1%}, {high:.1%}]  {cut:6.1%}  {out.mean():6.1%}"
+    interval = f"{whole.mean():6.1%} [{low:.1%}, {high:.1%}]"
+    return f"{len(faces):6}  {interval}  {cut:6.1%}  {out.mean():6.1%}"
 
 
 def main() -> None:
