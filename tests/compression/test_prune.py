@@ -26,11 +26,8 @@ from saliency.training.run_folder import RunFolder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-TUNING = tuple(
-    option
-    for option in COMMAND_LINE
-    if not option.startswith(("--backbone=", "--readout=", "--weights=", "--input-pixels"))
-)
+OF_TRAINING_ALONE = ("--backbone=", "--readout=", "--weights=", "--input-pixels", "--keep")
+TUNING = tuple(option for option in COMMAND_LINE if not option.startswith(OF_TRAINING_ALONE))
 
 KILLED = """
 import os, signal, sys

@@ -251,7 +251,7 @@ def test_picture_in_colours_is_no_map(tmp_path):
         colours[2:, 2:] = (200, 30, 90)
         Image.fromarray(colours).save(tmp_path / "maps" / f"{scene.path.stem}.png")
     reference = DatasetReference(scenes, smoothing=SMOOTHING)
-    with pytest.raises(DatasetError, match="it has colours"):
+    with pytest.raises(DatasetError, match="it is in colour"):
         list(evaluate_scenes({"maps": MapFolder(tmp_path / "maps")}, scenes, reference))
 
 
