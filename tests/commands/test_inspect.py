@@ -94,7 +94,7 @@ def test_command_prints_a_table_and_writes_json_picture_and_fisher_values(path, 
 def test_fisher_values_stand_for_the_curvature_of_the_loss(scenes):
     """The true ones of the center bias's weight: the variance of the bias under the density."""
     model = random_model().eval()
-    values = fisher_of_scenes(model, 100 * scenes, is_true=True)["center_bias_weight"]
+    values = fisher_of_scenes(model, 40 * scenes, is_true=True)["center_bias_weight"]
     expected = []
     for scene in scenes:
         photo = torch.tensor(working_photo(scene, model))[None]
@@ -103,7 +103,7 @@ def test_fisher_values_stand_for_the_curvature_of_the_loss(scenes):
         first, second = (each(photo)[0].double().detach() for each in moved)
         slope = (second - first) / 1e-2  # of the log density: the bias less its mean
         expected.append(float((first.exp() * slope.square()).sum()))
-    assert values.item() == pytest.approx(np.mean(expected), rel=0.2)
+    assert values.item() == pytest.approx(np.mean(expected), rel=0.3)
 
 
 def test_true_fisher_values_differ_from_empirical_ones(scenes):

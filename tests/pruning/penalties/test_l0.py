@@ -14,7 +14,7 @@ from saliency.pruning.penalties.l0 import (
 )
 
 COUNT = 6
-DRAWS, ROUNDS = 2000, 40
+DRAWS, ROUNDS = 2000, 20
 LOG_ALPHA = torch.linspace(-1.5, 1.5, COUNT, dtype=torch.float64)
 WEIGHTS = torch.linspace(-1, 2, COUNT, dtype=torch.float64)
 
@@ -57,7 +57,7 @@ def test_relaxed_gates_are_biased():
 
 def test_control_variates_lower_the_variance():
     spread = {
-        kind: estimates(kind, rounds=5, skipped=150 if kind == "relax" else 5).var(dim=0).sum()
+        kind: estimates(kind, rounds=5, skipped=80 if kind == "relax" else 5).var(dim=0).sum()
         for kind in ("hard-concrete", "reinforce", "rebar", "relax")
     }
     assert spread["relax"] < spread["rebar"] < spread["reinforce"]
