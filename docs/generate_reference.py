@@ -19,7 +19,7 @@ PRUNING = {
     "groups": ("find_groups", "ChannelGroups", "ChannelGroup"),
     "signals": ("SignalCollector",),
     "fisher": ("empirical_fisher", "true_fisher", "parameter_signals"),
-    "penalties.anchor": ("AnchorPenalty", "read_fisher", "write_fisher"),
+    "penalties.ewc": ("AnchorPenalty", "read_fisher", "write_fisher"),
     "penalties.group_sparsity": ("proximal_step", "closed_channels", "sparsity_penalty"),
     "penalties.l0": ("GateGradient", "open_probability", "relaxed_gates", "final_gates"),
     "penalties.fisher_rao": ("fisher_rao_norm", "diagonal_fisher_rao_norm"),

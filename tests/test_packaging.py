@@ -15,7 +15,7 @@ import saliency
 from saliency.model.checkpoint import load_model, read_metadata
 from saliency.prediction.predictor import Predictor
 from saliency.prediction.shipped_models import SHIPPED_MODELS, fisher_path, model_path
-from saliency.pruning.penalties.anchor import check_fits, read_fisher
+from saliency.pruning.penalties.ewc import check_fits, read_fisher
 
 ROOT = Path(__file__).parents[1]
 

@@ -82,7 +82,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
     from saliency.datasets.layouts.registry import read_dataset  # noqa: PLC0415
     from saliency.datasets.splits import select  # noqa: PLC0415
     from saliency.model.checkpoint import load_model  # noqa: PLC0415
-    from saliency.pruning.penalties.anchor import write_fisher  # noqa: PLC0415
+    from saliency.pruning.penalties.ewc import write_fisher  # noqa: PLC0415
     from saliency.training.fisher import fisher_of_scenes, spread_evenly  # noqa: PLC0415
 
     for file in (arguments.json, arguments.plot):

@@ -185,7 +185,7 @@ def _train(asked: TrainRunOptions | None, folder: RunFolder) -> int:
         folder.start(asked)
     wait_passively("train", options.training.torch_threads)
     from saliency.model.checkpoint import load_model  # noqa: PLC0415  torch and timm take many seconds
-    from saliency.pruning.penalties.anchor import read_fisher  # noqa: PLC0415  as above
+    from saliency.pruning.penalties.ewc import read_fisher  # noqa: PLC0415  as above
     from saliency.training.run import train  # noqa: PLC0415  as above
 
     start = None if options.start is None else load_model(options.start)
@@ -203,7 +203,7 @@ def _train(asked: TrainRunOptions | None, folder: RunFolder) -> int:
 def _save_fisher(folder: RunFolder, scenes: Sequence[Any], old: Any) -> None:
     """Write the Fisher values of a run's model, added to those of the data before."""
     from saliency.model.checkpoint import load_model  # noqa: PLC0415
-    from saliency.pruning.penalties.anchor import added, write_fisher  # noqa: PLC0415
+    from saliency.pruning.penalties.ewc import added, write_fisher  # noqa: PLC0415
     from saliency.training.fisher import fisher_of_scenes, spread_evenly  # noqa: PLC0415
 
     new = fisher_of_scenes(load_model(folder.model), spread_evenly(scenes))

@@ -35,6 +35,7 @@ from saliency.photo.sixteen_bit import (
 )
 from saliency.photo.stated_colour import (
     code_points_of_heif,
+    has_gain_map,
     profile_of_code_points,
     profile_of_exif,
     profile_of_png,
@@ -54,15 +55,6 @@ _LENIENT = Lock()
 
 MOST_BYTES = 1 << 30
 """A larger file is refused before it is read."""
-
-
-_HEAD_BYTES = 1 << 18  # in which a file states that it has a gain map
-_GAIN_MAPS = (
-    b"ns.adobe.com/hdr-gain-map/",
-    b"urn:iso:std:iso:ts:21496",
-    b"ns.apple.com/HDRGainMap/",
-    b"aux:hdrgainmap",
-)
 
 
 @dataclass(frozen=True)
@@ -228,7 +220,7 @@ def _with_stated_colours(
 def _warnings(image: Image.Image, frames: tuple[Frame, ...], data: bytes) -> tuple[str, ...]:
     """Return what of a file no crop can show."""
     count = getattr(image, "n_frames", 1)
-    if any(data.find(mark, 0, _HEAD_BYTES) >= 0 for mark in _GAIN_MAPS):
+    if has_gain_map(image, data):
         return ("its HDR gain map is left out: crops show the standard range",)
     if image.format in ("TIFF", "HEIF") and count > 1:
         return (f"only the first of its {count} pages is cropped",)

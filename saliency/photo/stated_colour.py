@@ -36,6 +36,14 @@ _SRGB_CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
 _PLACE_TOLERANCE = 0.004
 _NAME = "colours as the file states them"
 
+_HEAD_BYTES = 1 << 18  # in which a file states that it has a gain map
+_GAIN_MAPS = (
+    b"ns.adobe.com/hdr-gain-map/",
+    b"urn:iso:std:iso:ts:21496",
+    b"ns.apple.com/HDRGainMap/",
+    b"aux:hdrgainmap",
+)
+
 
 class CodePoints(NamedTuple):
     """Primaries and transfer of H.273."""
@@ -174,3 +182,10 @@ def _xyz(values: NDArray[np.float64]) -> bytes:
 def _text(text: str) -> bytes:
     encoded = text.encode("utf-16-be")
     return struct.pack(">4s4xII2s2sII", b"mluc", 1, 12, b"en", b"US", len(encoded), 28) + encoded
+
+
+def has_gain_map(image: Image.Image, data: bytes) -> bool:
+    """Return whether a file states that it has a gain map; of a JPEG, in its metadata segments."""
+    segments = [content for _, content in getattr(image, "applist", ())]
+    places = segments or [data[:_HEAD_BYTES]]
+    return any(mark in place for place in places for mark in _GAIN_MAPS)

@@ -3,7 +3,7 @@
 The Fisher information F is the mean of the squared gradient of an example's negative
 log-likelihood. It is the root of three things: the Fisher signal of pruning is ½ F θ² (`signals`),
 the diagonal Fisher–Rao norm is Σ F θ² (`penalties.fisher_rao`), and the penalty of elastic weight
-consolidation is Σ F (θ − θ*)² (`penalties.anchor`).
+consolidation is Σ F (θ − θ*)² (`penalties.ewc`).
 
 There are two. The *empirical* one takes the labels or fixations of the data; the *true* one takes
 labels that are drawn from what the network itself predicts. They agree where the network predicts

@@ -23,7 +23,7 @@ from saliency.model.dataset_bias import DatasetBias
 from saliency.model.dataset_bias_file import learned_numbers, write_numbers
 from saliency.model.export import export_onnx
 from saliency.model.network import SaliencyModel
-from saliency.pruning.penalties.anchor import AnchorPenalty
+from saliency.pruning.penalties.ewc import AnchorPenalty
 from saliency.training.data import TrainingData
 from saliency.training.inputs.batch import Batch
 from saliency.training.optimizer import create_optimizer, moving_average

@@ -14,7 +14,7 @@ from saliency.commands import inspect
 from saliency.compression.inspection import inspect_model
 from saliency.datasets.layouts.registry import read_dataset
 from saliency.model.checkpoint import load_model, save_model
-from saliency.pruning.penalties.anchor import check_fits, read_fisher
+from saliency.pruning.penalties.ewc import check_fits, read_fisher
 from saliency.pruning.penalties.fisher_rao import fisher_rao_norm
 from saliency.training.fisher import drawn_fixations, fisher_of_scenes, fixation_losses
 from saliency.training.validation import working_photo

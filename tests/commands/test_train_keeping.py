@@ -8,7 +8,7 @@ from saliency.commands import inspect, train
 from saliency.errors import DatasetError
 from saliency.model.checkpoint import load_model
 from saliency.prediction.shipped_models import fisher_path
-from saliency.pruning.penalties.anchor import read_fisher, write_fisher
+from saliency.pruning.penalties.ewc import read_fisher, write_fisher
 from saliency.training.data import read_training_data
 
 pytestmark = pytest.mark.usefixtures("one_thread")

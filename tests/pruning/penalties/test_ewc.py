@@ -6,7 +6,7 @@ from torch import nn
 
 from saliency.errors import CheckpointError, OutputError
 from saliency.pruning.fisher import empirical_fisher
-from saliency.pruning.penalties.anchor import AnchorPenalty, added, read_fisher, write_fisher
+from saliency.pruning.penalties.ewc import AnchorPenalty, added, read_fisher, write_fisher
 
 
 def regression(seed, weights, spread):
