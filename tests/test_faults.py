@@ -186,6 +186,46 @@ def test_photo_whose_end_is_missing_is_cropped_with_a_warning_or_refused(tmp_pat
     assert opened(tmp_path / "bad-1x1.jpg").size == (48, 48)
 
 
+def with_hole(path):
+    """Write a PNG photo some of whose pixels are damaged, which its checksum tells."""
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    Image.fromarray(noise).save(path, "png")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data)
+
+
+def with_lost_bytes(path):
+    """Write a JPEG photo of whose data a part is lost in the middle, which libjpeg tells."""
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    Image.fromarray(noise).save(path, "jpeg")
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2] + data[len(data) // 2 + 60 :])
+
+
+def with_something_behind(path):
+    Image.new("RGB", (64, 64)).save(path, "jpeg")
+    path.write_bytes(path.read_bytes() + b"something else")
+
+
+@pytest.mark.parametrize(
+    ("damage", "levels"),
+    [
+        (cut_short, ["truncated", "error", "warning"]),
+        (with_hole, ["error", "warning"]),
+        (with_lost_bytes, ["error", "warning"]),
+        (with_something_behind, ["warning"]),
+    ],
+)
+def test_each_level_refuses_its_faults_and_those_before(tmp_path, model, capfd, damage, levels):
+    path = tmp_path / "bad.jpg"
+    damage(path)
+    for level in ("none", "truncated", "error", "warning"):
+        status, _, (line,) = run(capfd, path, "--model", model, "--dry-run", "--fail-on", level)
+        assert status == (level in levels)
+        assert line.startswith(f"saliency crop: {'error' if status else 'warning'}: ")
+
+
 @pytest.mark.parametrize("size", [(1, 1), (30_000, 20), (20, 30_000), (2, 1), (65_000, 1)])
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
 def test_photo_of_extreme_size_is_cropped(tmp_path, model, capfd, size, suffix):

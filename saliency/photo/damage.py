@@ -1,12 +1,13 @@
 """Faults of a photo's file that leave something to decode, and which of them are to be refused."""
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
-FailOn = Literal["none", "truncated", "warning"]
-"""Which faults are refused: no fault that leaves a picture, a missing end, or every fault."""
+FailOn = Literal["none", "truncated", "error", "warning"]
+"""Which faults are refused, from none that leaves a picture to all; each level has those before."""
 
 DEFAULT_FAIL_ON: FailOn = "none"
 
+_DAMAGED = "part of its data is damaged, and of its picture wrong"
 _END = b"\xff\xd9"
 _SCAN, _TABLES, _BASELINE = 0xDA, 0xC4, (0xC0, 0xC1)
 _END_OF_BLOCK = 0x00
@@ -17,17 +18,19 @@ class Fault(NamedTuple):
     """Something wrong with a file.
 
     Attributes:
-        kind: `truncated` where its end is missing, else `warning`.
+        kind: `truncated` where its end is missing, `error` where part of the picture is wrong,
+            `warning` where the picture is whole.
         text: what, in a few words.
     """
 
-    kind: Literal["truncated", "warning"]
+    kind: Literal["truncated", "error", "warning"]
     text: str
 
 
 def is_refused(fault: Fault, fail_on: FailOn) -> bool:
     """Return whether a fault is to be refused."""
-    return fail_on == "warning" or (fail_on == "truncated" and fault.kind == "truncated")
+    levels = get_args(FailOn)
+    return levels.index(fault.kind) <= levels.index(fail_on)
 
 
 def jpeg_faults(data: bytes, *, is_multi_picture: bool = False) -> list[Fault]:
@@ -50,7 +53,7 @@ def jpeg_faults(data: bytes, *, is_multi_picture: bool = False) -> list[Fault]:
         count = len(data) - end - 2
         faults.append(Fault("warning", f"{count} bytes behind the picture are left out"))
     if not is_zero_flat and data.find(bytes(_HOLE_BYTES), start) >= 0:
-        faults.append(Fault("warning", "part of its data is blank, and of its picture wrong"))
+        faults.append(Fault("error", "part of its data is blank, and of its picture wrong"))
     return faults
 
 
@@ -83,3 +86,18 @@ def _ends_blocks_with_zeros(tables: bytes) -> bool:
             return True
         at += 17 + count
     return False
+
+
+def undecodable(error: Exception) -> Fault:
+    """Return the fault of a file of which a decoder gave only a part, by what it said."""
+    is_short = isinstance(error, EOFError) or "truncated" in str(error)
+    if is_short:
+        return Fault("truncated", "its end is missing; what was there is kept")
+    return Fault("error", _DAMAGED)
+
+
+def doubtful_jpeg(error: Exception) -> Fault:
+    """Return the fault of a JPEG that libjpeg decodes and complains of, by its complaint."""
+    if "orrupt" in str(error) or "remature" in str(error):
+        return Fault("error", _DAMAGED)
+    return Fault("warning", f"its data is odd: {error}")

@@ -1,7 +1,6 @@
 """JPEGs from and to arrays by libjpeg-turbo: faster than through Pillow, which packs pixels."""
 
 import struct
-from typing import Any
 
 import numpy as np
 import simplejpeg
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from saliency.geometry import Size
+from saliency.photo.damage import Fault, doubtful_jpeg
 from saliency.photo.metadata.file_metadata import Metadata
 
 Subsampling = str
@@ -17,7 +17,9 @@ Subsampling = str
 _SCALES = (8, 4, 2)
 
 
-def decode_jpeg(data: bytes, image: Image.Image, least_size: Size) -> NDArray[np.uint8] | None:
+def decode_jpeg(
+    data: bytes, image: Image.Image, least_size: Size
+) -> tuple[NDArray[np.uint8], list[Fault]] | None:
     """Return the pixels of a grey or RGB JPEG, at 1/2, 1/4 or 1/8 where that is large enough.
 
     Args:
@@ -26,8 +28,8 @@ def decode_jpeg(data: bytes, image: Image.Image, least_size: Size) -> NDArray[np
         least_size: the smallest width and height that will do.
 
     Returns:
-        uint8 (height, width, 1 or 3), or None for another kind of JPEG, or where something is wrong
-        with it: Pillow, which is more lenient, may read it.
+        uint8 (height, width, 1 or 3), and what libjpeg found wrong with its data. None for another
+        kind of JPEG, or for one that it gives up: Pillow, which is more lenient, may read it.
     """
     if image.format not in ("JPEG", "MPO") or image.mode not in ("L", "RGB"):
         return None
@@ -36,18 +38,28 @@ def decode_jpeg(data: bytes, image: Image.Image, least_size: Size) -> NDArray[np
         if -(-width // scale) >= least_size[0] and -(-height // scale) >= least_size[1]:
             width, height = -(-width // scale), -(-height // scale)
             break
-    try:
-        pixels: Any = simplejpeg.decode_jpeg(
+
+    def decoded(*, strict: bool) -> NDArray[np.uint8]:
+        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
             data,
             colorspace="GRAY" if image.mode == "L" else "RGB",
             min_width=width,
             min_height=height,
             min_factor=1,
-            strict=False,  # what is wrong with a file is found by its bytes
+            strict=strict,
         )
+        return pixels
+
+    faults = []
+    try:
+        try:
+            pixels = decoded(strict=True)
+        except ValueError as error:
+            pixels = decoded(strict=False)
+            faults = [doubtful_jpeg(error)]
     except (ValueError, RuntimeError, MemoryError):
         return None
-    return pixels if pixels.shape[1::-1] == (width, height) else None
+    return (pixels, faults) if pixels.shape[1::-1] == (width, height) else None
 
 
 def encode_jpeg(pixels: NDArray[np.uint8], *, quality: int, subsampling: Subsampling) -> bytes:

@@ -22,7 +22,7 @@ from saliency.errors import PhotoError, first_line
 from saliency.geometry import Size
 from saliency.photo.animation import Frame, read_frames
 from saliency.photo.colour import pixels_to_srgb
-from saliency.photo.damage import Fault, jpeg_faults
+from saliency.photo.damage import Fault, jpeg_faults, undecodable
 from saliency.photo.formats import HEAD_BYTES, photo_format, register_heif
 from saliency.photo.jpeg import decode_jpeg
 from saliency.photo.metadata.file_metadata import ORIENTATION, Metadata, read_exif, read_metadata
@@ -162,9 +162,11 @@ def decode_photo(
             safely.
     """
     image = _open(data, path)
-    faults = []
+    faults: list[Fault] = []
     if image.format in ("JPEG", "MPO"):
         faults = jpeg_faults(data, is_multi_picture=image.format == "MPO")
+    elif image.format == "PNG":  # Pillow decodes it for its EXIF, which may follow the pixels
+        image, faults = _loaded(image, data, path)
     exif = read_exif(image)
     # Pillow turns a TIFF upright by itself as it decodes it.
     orientation = 1 if image.format == "TIFF" else exif.get(ORIENTATION, 1)
@@ -190,7 +192,7 @@ def decode_photo(
         sampling=tuple((layer[1], layer[2]) for layer in getattr(image, "layer", ())),
         frames=frames,
         loop=image.info.get("loop"),
-        faults=(*faults, *found),
+        faults=(*faults, *(found if all(fault.kind == "warning" for fault in faults) else ())),
         warnings=_warnings(image, frames, data),
     )
 
@@ -340,27 +342,33 @@ def _decode(
     Returns:
         The image, the pixels, and what was wrong with them.
     """
-    pixels: Pixels | None = decode_jpeg(data, image, least)
-    if pixels is not None:
-        return image, pixels, []
+    jpeg = decode_jpeg(data, image, least)
+    if jpeg is not None:
+        return image, *jpeg
     faults: list[Fault] = []
     if image.format == "HEIF" and is_sixteen_bit(data, image):
         deep = read_sixteen_bit(data, image)
         if deep is not None:
             return image, deep, faults
+    image.draft(None, least)
+    image, faults = _loaded(image, data, path)
+    if image.format != "HEIF" and is_sixteen_bit(data, image):
+        deep = read_sixteen_bit(data, image)
+        return image, image if deep is None else deep, faults
+    return image, image, faults
+
+
+def _loaded(image: Image.Image, data: bytes, path: Path) -> tuple[Image.Image, list[Fault]]:
+    """Return an opened photo with its pixels, or with those that can be had, and what is wrong."""
     try:
-        image.draft(None, least)
         image.load()
     except Exception as error:  # decoders raise almost anything on damaged bytes
         lenient = _load_leniently(data, str(image.format))
         if lenient is None:
             message = f"{path} is damaged or cut short: {first_line(error)}"
             raise PhotoError(message) from error
-        image, faults = lenient, [Fault("truncated", "part of it is missing or damaged")]
-    if image.format != "HEIF" and is_sixteen_bit(data, image):
-        deep = read_sixteen_bit(data, image)
-        return image, image if deep is None else deep, faults
-    return image, image, faults
+        return lenient, [undecodable(error)]
+    return image, []
 
 
 def _load_leniently(data: bytes, name: str) -> Image.Image | None:

@@ -34,8 +34,8 @@ def add_input_options(parser: argparse.ArgumentParser) -> None:
         choices=get_args(FailOn),
         default=DEFAULT_FAIL_ON,
         help="refuse photos that are damaged and can be decoded all the same: those whose end is "
-        "missing (truncated), or with any fault (warning) (default: %(default)s: they are cropped "
-        "with a warning)",
+        "missing (truncated), those too that have wrong parts (error), or any fault (warning) "
+        "(default: %(default)s: they are cropped with a warning)",
     )
 
 
