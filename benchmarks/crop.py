@@ -25,6 +25,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -63,7 +64,14 @@ def median_times_ms(jobs: dict[str, Callable[[], object]], rounds: int) -> dict[
     return {name: statistics.median(spent) for name, spent in times.items()}
 
 
-def cropper(model: Path | None, threads: int | None, pattern: str, **options: object) -> Cropper:
+def cropper(
+    model: Path | None,
+    threads: int | None,
+    pattern: str,
+    *,
+    decode_ahead: bool = False,
+    **options: object,
+) -> Cropper:
     """Return a cropper to squares."""
     wanted = CropOptions(
         aspects={"1:1": Fraction(1)},
@@ -71,7 +79,7 @@ def cropper(model: Path | None, threads: int | None, pattern: str, **options: ob
         **options,  # type: ignore[arg-type]
     )
     batch = BatchOptions(pattern=pattern, overwrite=True)
-    return Cropper(Predictor(model, threads=threads), wanted, batch)
+    return Cropper(Predictor(model, threads=threads), wanted, batch, decode_ahead=decode_ahead)
 
 
 def two_at_a_time_ms(jobs: list[Callable[[], object]], rounds: int) -> float:
@@ -88,7 +96,7 @@ def two_at_a_time_ms(jobs: list[Callable[[], object]], rounds: int) -> float:
 
 
 def own_job(
-    photo: Path, model: Path | None, name: str, *, threads: int | None = None, **options: object
+    photo: Path, model: Path | None, name: str, *, threads: int | None = None, **options: Any
 ) -> Callable[[], object]:
     """Return a job that crops a photo with this program."""
     prepared = cropper(model, threads, f"{name}.{{ext}}", **options)
@@ -148,7 +156,8 @@ def compare_one(photo: Path, model: Path | None, rounds: int) -> None:
             photo, model, "small", output=Output(exact_size=(SIDE_PX, SIDE_PX))
         ),
         **peer_jobs(photo, out),
-        "full size: saliency": own_job(photo, model, "full"),
+        "full size: saliency": own_job(photo, model, "full", threads=1, decode_ahead=True),
+        "full size: saliency, one core": own_job(photo, model, "full-one", threads=1),
         "full size: saliency --lossless": own_job(photo, model, "lossless", is_lossless=True),
         "full size: Pillow, middle": pillow_job(photo, out),
     }
@@ -168,6 +177,7 @@ def compare_one(photo: Path, model: Path | None, rounds: int) -> None:
         ("two at a time, of pyvips", "two at a time: saliency", "two at a time: pyvips, attention"),
         ("512x512, of pyvips", "512x512: saliency", "512x512: pyvips, attention"),
         ("full size, of Pillow", "full size: saliency", "full size: Pillow, middle"),
+        ("one core, of Pillow", "full size: saliency, one core", "full size: Pillow, middle"),
         ("lossless, of Pillow", "full size: saliency --lossless", "full size: Pillow, middle"),
     ):
         if part in times and whole in times:

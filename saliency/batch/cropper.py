@@ -32,9 +32,20 @@ class Cropper:
         crops: CropOptions,
         options: BatchOptions,
         photos: Sequence[ListedPhoto] = (),
+        *,
+        decode_ahead: bool = False,
     ) -> None:
-        """Take the model, the options, and all photos of this run, which are never written to."""
+        """Prepare a run.
+
+        Args:
+            predictor: the model.
+            crops: how photos are to be cropped.
+            options: which files are written.
+            photos: all photos of this run, which are never written to.
+            decode_ahead: one photo at a time is cropped and a processor core is free for decoding.
+        """
         self._cropper = PhotoCropper(predictor, crops)
+        self._decode_ahead = decode_ahead
         self._options = options
         self._planner = Planner(crops, options, photos)
         self._folders = threading.Lock()
@@ -96,7 +107,7 @@ class Cropper:
         self, data: bytes, path: Path, clock: Stopwatch
     ) -> tuple[Analysis, tuple[Choice, ...], PhotoCutter]:
         """Look at a photo and choose its windows; return these, and what cuts them."""
-        seen = self._cropper.look(data, path, clock)
+        seen = self._cropper.look(data, path, clock, decode_ahead=self._decode_ahead)
         with clock.part("window"):
             choices = self._cropper.choose(seen)
         return seen, choices, self._cropper.cutter(seen, choices, clock)

@@ -38,8 +38,11 @@ def crop_stream(options: argparse.Namespace) -> int:
         data = sys.stdin.buffer.read()
         if not data:
             raise PhotoError("expected a photo on standard input, got nothing")
-        predictor = Predictor(options.model, threads=options.threads)
-        report, crops = Cropper(predictor, *_read(options)).crop_data(data, _STDIN)
+        wanted = _read(options)
+        ahead = _decodes_ahead(options, wanted[0])
+        predictor = Predictor(options.model, threads=1 if ahead else options.threads)
+        cropper = Cropper(predictor, *wanted, decode_ahead=ahead)
+        report, crops = cropper.crop_data(data, _STDIN)
     for text in report.warnings:
         print(warning_line("crop", f"{_STDIN}: {text}"), file=sys.stderr)
     if options.timing:
@@ -54,15 +57,23 @@ def crop_stream(options: argparse.Namespace) -> int:
     return 0
 
 
+def _decodes_ahead(options: argparse.Namespace, crops: CropOptions) -> bool:
+    """Return whether a photo that is cropped alone is decoded by one core while another looks."""
+    is_free = (os.cpu_count() or 1) > 1 and options.threads is None and options.workers != 1
+    return is_free and not options.is_dry and crops.needs_all_pixels
+
+
 def crop_files(options: argparse.Namespace) -> int:
     """Crop every photo, going on after those that fail."""
     photos = _photos(options)
     wanted = _read(options)
     _check_lists(options, photos)
     workers = min(options.workers or os.cpu_count() or 1, max(len(photos), 1))
-    threads = options.threads or (1 if workers > 1 else None)
+    ahead = workers == 1 and _decodes_ahead(options, wanted[0])
+    threads = options.threads or (1 if workers > 1 or ahead else None)
     with _quiet_libraries(single_threaded=workers > 1):
-        cropper = Cropper(Predictor(options.model, threads=threads), *wanted, photos)
+        predictor = Predictor(options.model, threads=threads)
+        cropper = Cropper(predictor, *wanted, photos, decode_ahead=ahead)
         summary = _Summary()
         try:
             with _progress_bar(len(photos)) as bar:

@@ -5,6 +5,7 @@ is decoded at the greatest reduction that leaves both sides `_LEAST_FACTOR` time
 and everything else whole. Crops that need more pixels decode the photo again (`PhotoCutter`).
 """
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
@@ -16,6 +17,7 @@ from saliency.cropping.stopwatch import Stopwatch
 from saliency.geometry import Size, Window
 from saliency.photo.borders import find_content
 from saliency.photo.colour import pixels_to_srgb
+from saliency.photo.formats import HEAD_BYTES, photo_format
 from saliency.photo.pixels import Pixels, cropped, pixel_size
 from saliency.photo.reading import LoadedPhoto, decode_photo, decoded_for, to_srgb
 from saliency.prediction.faces import SEEN_SIDE, Face, FaceDetector
@@ -38,6 +40,7 @@ class Analysis:
         density: the share of fixations that the model expects in each cell of a grid over the
             picture, float32 (rows, columns).
         faces: of people, in pixels of the whole photo; none where they were not looked for.
+        whole: the same photo with all its pixels, where its decoding was begun beside the rest.
     """
 
     photo: LoadedPhoto
@@ -45,6 +48,7 @@ class Analysis:
     view: NDArray[np.uint8]
     density: NDArray[np.float32]
     faces: tuple[Face, ...] = ()
+    whole: "Future[LoadedPhoto] | None" = None
 
     @property
     def preview(self) -> NDArray[np.uint8]:
@@ -52,6 +56,17 @@ class Analysis:
         if self.content.size == self.photo.size:
             return self.view
         return to_srgb(self.photo, (self.view.shape[1], self.view.shape[0]))
+
+    def decoded_for(self, least_size: Size) -> LoadedPhoto:
+        """Return the photo with no fewer pixels than wanted (`reading.decoded_for`).
+
+        Raises:
+            PhotoError: it is damaged or cut short.
+        """
+        width, height = pixel_size(self.photo.pixels)
+        if self.whole is not None and (width < least_size[0] or height < least_size[1]):
+            return self.whole.result()
+        return decoded_for(self.photo, least_size)
 
 
 def look(
@@ -62,6 +77,7 @@ def look(
     detector: FaceDetector | None,
     keep_borders: bool,
     clock: Stopwatch,
+    is_cut_whole: bool = False,
 ) -> Analysis:
     """Return what the model sees in a photo.
 
@@ -72,13 +88,28 @@ def look(
         detector: finds faces; None if they are not to be looked for.
         keep_borders: count a border around the picture as part of it.
         clock: takes the time of each part.
+        is_cut_whole: all pixels will be needed, and a processor core is free: decode them too,
+            beside the rest.
 
     Raises:
         PhotoError: it cannot be read as a photo.
     """
+    whole: Future[LoadedPhoto] | None = None
+
+    def least_size(size: Size) -> Size:
+        nonlocal whole
+        least = _least_size(size, predictor)
+        is_reduced = all(2 * one <= other for one, other in zip(least, size, strict=True))
+        if is_cut_whole and is_reduced and photo_format(data[:HEAD_BYTES]) == "JPEG":
+            pool = ThreadPoolExecutor(1)
+            whole = pool.submit(decode_photo, data, path)
+            pool.shutdown(wait=False)
+        return least
+
     with clock.part("decode"):
-        photo = decode_photo(data, path, lambda size: _least_size(size, predictor))
-    return look_at(photo, predictor, detector=detector, keep_borders=keep_borders, clock=clock)
+        photo = decode_photo(data, path, least_size)
+    seen = look_at(photo, predictor, detector=detector, keep_borders=keep_borders, clock=clock)
+    return replace(seen, whole=whole)
 
 
 def look_at(

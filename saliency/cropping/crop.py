@@ -5,6 +5,7 @@ from saliency import crop
 crop("photo.jpg", "16:9").image.save("wide.jpg")
 """
 
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +20,7 @@ from saliency.cropping.photo_cropper import PhotoCropper
 from saliency.geometry import Padding, read_aspect
 from saliency.photo.colour import convert_to_srgb, eight_bits
 from saliency.photo.pixels import as_image
-from saliency.photo.reading import LoadedPhoto, decoded_for, photo_of_pixels, quietly, read_bytes
+from saliency.photo.reading import LoadedPhoto, photo_of_pixels, quietly, read_bytes
 from saliency.prediction.predictor import Predictor
 
 Photo = str | Path | Image.Image | NDArray[np.uint8]
@@ -68,13 +69,14 @@ def crop(
     cropper = PhotoCropper(predictor or _shipped_model(), wanted)
     with quietly():
         if isinstance(photo, str | Path):
-            seen = cropper.look(read_bytes(Path(photo)), Path(photo))
+            ahead = predictor is None and (os.cpu_count() or 1) > 1
+            seen = cropper.look(read_bytes(Path(photo)), Path(photo), decode_ahead=ahead)
         else:
             seen = cropper.look_at(_loaded(photo))
         (choice,) = cropper.choose(seen)
         if choice.outcome == "skipped":
             return Crop(None, choice)
-        whole = decoded_for(seen.photo, seen.photo.size)
+        whole = seen.decoded_for(seen.photo.size)
     inside = as_image(whole.pixels).crop(choice.window.box)
     if choice.padding is not None:
         return Crop(_padded(inside, whole.metadata.icc_profile, choice.padding), choice)
@@ -84,7 +86,7 @@ def crop(
 @lru_cache(maxsize=1)
 def _shipped_model() -> Predictor:
     """Return the model that comes with the package, the same one every time."""
-    return Predictor()
+    return Predictor(threads=1)  # another core decodes meanwhile
 
 
 def _loaded(photo: Image.Image | NDArray[np.uint8]) -> LoadedPhoto:

@@ -69,6 +69,11 @@ class CropOptions:
     is_stripped: bool = False
     fail_on: FailOn = DEFAULT_FAIL_ON
 
+    @property
+    def needs_all_pixels(self) -> bool:
+        """Whether crops are made of all pixels of their part of the photo."""
+        return self.output == Output() and not self.is_lossless
+
     def ratio_of(self, label: str) -> Fraction | None:
         """Return the ratio that was asked for by a label; None where it depends on the photo."""
         ratio = self.aspects.get(label)

@@ -10,7 +10,7 @@ from saliency.colour_map import colours_of, density_levels
 from saliency.crop_windows.choice import Choice
 from saliency.cropping.analysis import Analysis
 from saliency.geometry import Size, Window
-from saliency.photo.reading import decoded_for, to_srgb
+from saliency.photo.reading import to_srgb
 
 _SIDE_RANGE = (720, 1600)  # longest side of the picture: text has one size, so it stays legible
 _NARROWEST = 720
@@ -31,7 +31,7 @@ def draw_analysis(seen: Analysis, choices: Sequence[Choice]) -> NDArray[np.uint8
     size = seen.photo.size
     canvas = _canvas_size(size)
     least = min(size[0], canvas[0]), min(size[1], canvas[1])
-    rgb = to_srgb(decoded_for(seen.photo, least), least)
+    rgb = to_srgb(seen.decoded_for(least), least)
     return draw_overlay(
         rgb,
         seen.density,

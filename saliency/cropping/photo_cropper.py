@@ -18,7 +18,7 @@ from saliency.geometry import Size, Window
 from saliency.photo.damage import is_refused
 from saliency.photo.formats import crop_format
 from saliency.photo.lossless_jpeg import snapped
-from saliency.photo.reading import LoadedPhoto, decoded_for
+from saliency.photo.reading import LoadedPhoto
 from saliency.prediction.faces import FaceDetector
 from saliency.prediction.predictor import Predictor
 
@@ -31,13 +31,22 @@ class PhotoCropper:
         self._predictor, self._options = predictor, options
         self._detector = _shipped_detector() if options.choice.faces == "keep" else None
 
-    def look(self, data: bytes, path: Path, clock: Stopwatch | None = None) -> Analysis:
+    def look(
+        self,
+        data: bytes,
+        path: Path,
+        clock: Stopwatch | None = None,
+        *,
+        decode_ahead: bool = False,
+    ) -> Analysis:
         """Return what the model sees in a photo (`analysis.look`).
 
         Args:
             data: content of the photo's file.
             path: what the photo is called.
             clock: takes the time of each part.
+            decode_ahead: crops will be cut, and a processor core is free: where they need all
+                pixels, decode these in another thread meanwhile.
 
         Raises:
             PhotoError: it cannot be read as a photo, or has a fault that the options refuse.
@@ -49,6 +58,7 @@ class PhotoCropper:
             detector=self._detector,
             keep_borders=self._options.choice.keep_borders,
             clock=clock or Stopwatch(),
+            is_cut_whole=decode_ahead and self._options.needs_all_pixels,
         )
         for fault in seen.photo.faults:
             if is_refused(fault, self._options.fail_on):
@@ -126,7 +136,7 @@ class PhotoCropper:
         self, seen: Analysis, choices: Sequence[Choice], clock: Stopwatch | None = None
     ) -> "PhotoCutter":
         """Return what cuts these windows, and others of their size, out of a photo."""
-        return PhotoCutter(seen.photo, choices, self._options, clock or Stopwatch())
+        return PhotoCutter(seen, choices, self._options, clock or Stopwatch())
 
 
 @lru_cache(maxsize=1)
@@ -143,10 +153,11 @@ class PhotoCutter:
     """
 
     def __init__(
-        self, photo: LoadedPhoto, choices: Sequence[Choice], options: CropOptions, clock: Stopwatch
+        self, seen: Analysis, choices: Sequence[Choice], options: CropOptions, clock: Stopwatch
     ) -> None:
-        """Take the photo as it was seen, and the windows, which decide how large it has to be."""
-        self._photo, self._choices = photo, choices
+        """Take what was seen, and the windows, which decide how large the photo has to be."""
+        photo = seen.photo
+        self._seen, self._photo, self._choices = seen, photo, choices
         self._options, self._clock = options, clock
         self.warnings = [*(fault.text for fault in photo.faults), *photo.warnings]
         self._format = options.as_format or crop_format(photo.format)
@@ -180,7 +191,7 @@ class PhotoCutter:
     @cached_property
     def _decoded(self) -> LoadedPhoto:
         """The photo with as many pixels as the crops need."""
-        return decoded_for(self._photo, self._least_size)
+        return self._seen.decoded_for(self._least_size)
 
     @property
     def _least_size(self) -> Size:

@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+from fractions import Fraction
 from types import SimpleNamespace
 
 import cv2
@@ -13,6 +14,8 @@ from runtime_fixtures import opened, write_model
 
 from saliency import ChoiceOptions, Predictor, crop
 from saliency.commands.crop import main
+from saliency.cropping.options import CropOptions
+from saliency.cropping.photo_cropper import PhotoCropper
 
 ASPECTS = ("1:1", "9:16", "16:9", "4:5")
 PLACE = ("x", "y", "width", "height", "share", "outcome")
@@ -100,3 +103,17 @@ def test_crop_of_a_large_photo_has_its_full_resolution(given):
     window = found.choice.window
     whole = opened(photos[3])
     np.testing.assert_array_equal(np.asarray(found.image), np.asarray(whole.crop(window.box)))
+
+
+def test_decoding_ahead_changes_no_byte_of_a_crop(given):
+    model, photos = given
+    options = CropOptions(aspects={"1:1": Fraction(1)})
+    data = photos[3].read_bytes()
+    crops = []
+    for decode_ahead in (False, True):
+        cropper = PhotoCropper(Predictor(model), options)
+        seen = cropper.look(data, photos[3], decode_ahead=decode_ahead)
+        assert (seen.whole is not None) == decode_ahead
+        (choice,) = cropper.choose(seen)
+        crops.append(cropper.cutter(seen, (choice,)).cut(choice))
+    assert crops[0] == crops[1]

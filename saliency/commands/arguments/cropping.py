@@ -172,7 +172,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=whole_number,
         help="threads of the model for one photo (default: one per core, at most 4, for a single "
-        "worker, else 1)",
+        "worker, else 1; 1 too where another core decodes the photo at its full size)",
     )
 
 
