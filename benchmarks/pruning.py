@@ -26,7 +26,7 @@ from models import HEADER, SIZE, graph_of, measured_ms, scored, show, speedup_of
 
 from saliency.commands.prune import TUNING
 from saliency.compression.comparison import ModelComparison
-from saliency.compression.options import PruningOptions
+from saliency.compression.methods.options import PruningOptions
 from saliency.compression.pruning_run import PruningRun
 from saliency.files import write_whole
 from saliency.model.checkpoint import load_model

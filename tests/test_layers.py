@@ -22,6 +22,7 @@ FLOORS = (
     ("saliency.batch", "saliency.evaluation"),
     ("saliency.evaluation.report", "saliency.evaluation.calibration", "saliency.training.inputs"),
     ("saliency.training",),
+    ("saliency.compression.methods",),
     ("saliency.compression",),
     ("saliency.commands.arguments",),
     ("saliency.commands",),

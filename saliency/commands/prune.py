@@ -34,7 +34,7 @@ from saliency.commands.arguments.training import (
     check_teachers,
     refuse_beside_resume,
 )
-from saliency.compression.options import PRUNING_CHOICES, PruningOptions
+from saliency.compression.methods.options import PRUNING_CHOICES, PruningOptions
 from saliency.errors import CheckpointError
 from saliency.prediction.shipped_models import trainable_model
 from saliency.training.options import TrainingOptions
@@ -150,8 +150,14 @@ def _add_pruning_options(parser: argparse.ArgumentParser) -> None:
     def add(field: str, does: str, **keywords: Any) -> None:
         add_field(choice, PruningOptions, field, does, choices=PRUNING_CHOICES, **keywords)
 
+    add(
+        "method",
+        "how channels are chosen: ranking removes those of least --signal; l0 learns gates; lasso "
+        "shortens the weights that make a channel, slimming the scales of its batch norms",
+    )
+    add("estimator", "of the gradient of the gates, with --method l0")
     add("cost", "what a channel costs")
-    add("signal", "how the rise of the loss without a channel is estimated")
+    add("signal", "how ranking estimates the rise of the loss without a channel")
     add("steps", "training steps before each removal", metavar="N")
     add("time_share", "of the present time, that each removal saves", metavar="SHARE")
     add("forget", "share of the signals' past that is forgotten at each removal", metavar="SHARE")

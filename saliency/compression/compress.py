@@ -8,7 +8,7 @@ import onnx
 
 from saliency.compression.comparison import ModelComparison, timed_size
 from saliency.compression.latency_tables import _table, create_engine
-from saliency.compression.options import PruningOptions
+from saliency.compression.methods.options import PruningOptions
 from saliency.compression.pruning_run import PruningRun
 from saliency.compression.report import PruningResult, write_report
 from saliency.files import write_whole

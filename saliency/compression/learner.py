@@ -11,14 +11,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saliency.compression.options import PruningOptions
+from saliency.compression.methods.create import create_method
+from saliency.compression.methods.method import Budget, Removals, Step
+from saliency.compression.methods.options import PruningOptions
 from saliency.model.network import SaliencyModel
 from saliency.pruning.compensation import remove_and_compensate
 from saliency.pruning.groups import ChannelGroups, find_groups, remaining_groups
 from saliency.pruning.layers import NORMS, channel_layers
 from saliency.pruning.optimizer_state import remove_moments
-from saliency.pruning.signals import SignalCollector, Signals
-from saliency.pruning.surgery import channel_counts, remaining_outputs, resize_layers
+from saliency.pruning.surgery import (
+    channel_counts,
+    remaining_outputs,
+    remove_channels,
+    resize_layers,
+)
 from saliency.training.data import TrainingData
 from saliency.training.inputs.batch import Batch
 from saliency.training.optimizer import create_optimizer
@@ -32,11 +38,12 @@ EXAMPLE = torch.zeros(1, 64, 96, 3, dtype=torch.uint8)
 
 
 class PruningLearner:
-    """A model, what it learns from, and its channels' signals, which are collected meanwhile.
+    """A model, what it learns from, and the method that chooses channels meanwhile.
 
     Attributes:
         model: as it is at present.
         groups: its channel groups.
+        method: how channels are chosen.
         step: training steps taken.
     """
 
@@ -69,21 +76,23 @@ class PruningLearner:
         self.fabric = self.session.fabric
         self.photos: deque[Tensor] = deque(maxlen=COMPENSATING_BATCHES)
         self.model = start.to(self.fabric.device).to(memory_format=torch.channels_last)
-        self.collector = SignalCollector(self.groups, options.signal, seed=training.seed)
+        self.method = create_method(self.model, self.groups, options, seed=training.seed)
         self.step = 0
         self._set_up(create_optimizer(self.model, training))
         self._batches: Iterator[Batch] | None = None
 
-    def signals(self) -> Signals:
-        """Return the signals of the channels at present."""
-        return self.collector.signals(self.model)
+    def choose(self, budget: Budget) -> Removals | None:
+        """Return the channels that go now, perhaps none; None when no more will."""
+        return self.method.choose(self.model, budget)
 
     def copy(self) -> SaliencyModel:
         """Return the model at present, on the CPU, in evaluation mode."""
-        return copy.deepcopy(self.model).cpu().eval()
+        copied = copy.deepcopy(self.model).cpu().eval()
+        self.method.fold(copied)
+        return copied
 
     def train(self, *, until: int) -> float:
-        """Take training steps, collecting the signals; return the mean loss."""
+        """Take training steps; return the mean loss."""
         self.wrapped.train()
         if self._batches is None:
             size_multiple = self.model.size_multiple
@@ -94,8 +103,8 @@ class PruningLearner:
         while self.step < until:
             self._set_rates()
             batch = next(self._batches)
-            with self.collector.watch(self.model):
-                losses.append(self.session.take_step(self.wrapped, self.optimizer, batch))
+            step = Step(self.session, self.wrapped, self.optimizer, batch)
+            losses.append(self.method.take_step(self.model, step))
             self.photos.append(self.session.shrunk_for(self.model, batch.photos))
             self.step += 1
         return float(torch.stack(losses).mean()) if losses else math.nan
@@ -105,14 +114,16 @@ class PruningLearner:
         names = {parameter: name for name, parameter in self.model.named_parameters()}
         states = {names[parameter]: state for parameter, state in self.optimizer.state.items()}
         moments = remove_moments(states, self.model, self.groups, removals)
-        pruned = remove_and_compensate(self.model, self.groups, removals, self.photos)
+        if self.method.are_silent:
+            pruned = remove_channels(self.model, self.groups, removals)
+        else:
+            pruned = remove_and_compensate(self.model, self.groups, removals, self.photos)
         assert isinstance(pruned, SaliencyModel)
         pruned.origins = origins_after(self.model, self.groups, removals)
         self.photos.clear()
         self.model = pruned
         self.groups = remaining_groups(self.groups, removals)
-        self.collector.remove(self.groups, removals)
-        self.collector.forget(self.options.forget)
+        self.method.cut(self.groups, removals)
         self._set_up(self._optimizer_with(moments))
 
     def state(self) -> dict[str, Any]:
@@ -124,9 +135,7 @@ class PruningLearner:
             "origins": self.model.origins,
             "model": self.model.state_dict(),
             "moments": {names[key]: state for key, state in self.optimizer.state.items()},
-            "examples": self.collector.examples,
-            "seed": self.collector.seed,
-            "sums": {name: torch.from_numpy(x) for name, x in self.collector.sums.items()},
+            "method": self.method.state(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -139,9 +148,7 @@ class PruningLearner:
         self.model = resized
         self.groups = find_groups(resized.cpu(), EXAMPLE)
         self.model.to(self.fabric.device)
-        self.collector.groups, self.collector.seed = self.groups, state["seed"]
-        self.collector.examples = state["examples"]
-        self.collector.sums = {name: values.numpy() for name, values in state["sums"].items()}
+        self.method.restore(self.groups, state["method"])
         device = self.fabric.device
         moments = {
             name: {key: value.to(device) if key != "step" else value for key, value in s.items()}

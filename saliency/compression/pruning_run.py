@@ -11,14 +11,15 @@ from tqdm import tqdm
 
 from saliency.compression.comparison import ModelComparison, Point
 from saliency.compression.learner import PruningLearner
-from saliency.compression.options import PruningOptions
+from saliency.compression.methods.method import Budget
+from saliency.compression.methods.options import PruningOptions
+from saliency.compression.methods.pressure import sizes_after
 from saliency.errors import PruningError
 from saliency.memory import keep_kernels, reuse_large_blocks
 from saliency.model.network import SaliencyModel
 from saliency.pruning.costs import create_cost, latency_cost
 from saliency.pruning.latency.onnx_graph import find_templates
 from saliency.pruning.latency.table import LatencyTable
-from saliency.pruning.selection import Selection
 from saliency.training.data import TrainingData
 from saliency.training.options import TrainingOptions
 from saliency.training.run_folder import RunFolder
@@ -161,29 +162,22 @@ class PruningRun:
                    / -math.log(1 - self.options.time_share)))  # fmt: skip
 
     def _remove(self) -> bool:
-        """Remove channels for a share of the present time; return whether any went."""
-        selection = Selection(
-            self.learner.signals(),
-            self.cost,
+        """Remove channels for a share of the present time; return whether to go on."""
+        budget = Budget(
+            cost=self.cost,
             sizes=self.sizes,
-            beta=self.options.beta,
-            least=self.options.least,
+            time_ms=lambda sizes: self.correction * self.latency.total(sizes),
+            goal_ms=max(self.target_ms, (1 - self.options.time_share) * self.predicted_ms),
+            target_ms=self.target_ms,
         )
-        goal_ms = max(self.target_ms, (1 - self.options.time_share) * self.predicted_ms)
-        while self.correction * self.latency.total(selection.sizes) > goal_ms:
-            if selection.decide() is None:
-                break
-        removals = selection.removals
+        removals = self.learner.choose(budget)
+        if removals is None:
+            return False
         if removals:
             self.learner.cut(removals)
-            self.sizes = dict(selection.sizes)
-            self.removals += 1
-        elif self.options.beta is None:
-            raise PruningError(
-                f"no channel is left to remove at {self.predicted_ms:.2f} ms, the target is "
-                f"{self.target_ms:.2f} ms; choose a later target"
-            )
-        return bool(removals)
+            self.sizes = sizes_after(self.sizes, removals)
+        self.removals += 1
+        return True
 
     def _begin(self) -> None:
         """Measure and validate the unpruned model, and what it is with a smaller input."""

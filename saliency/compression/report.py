@@ -10,7 +10,7 @@ import matplotlib.figure
 import numpy as np
 
 from saliency.compression.comparison import ModelComparison, Point
-from saliency.compression.options import PruningOptions
+from saliency.compression.methods.options import PruningOptions
 from saliency.evaluation.crop_quality import compare_windows
 from saliency.files import write_whole
 from saliency.fixations.scene import Scene

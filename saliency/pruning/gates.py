@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import accumulate
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -61,6 +62,30 @@ def ones(groups: ChannelGroups, *, batch: int | None = None) -> dict[str, Tensor
     """
     leading = () if batch is None else (batch,)
     return {g.name: torch.ones(*leading, g.size, requires_grad=True) for g in groups.prunable}
+
+
+@torch.no_grad()
+def fold_gates(model: nn.Module, groups: ChannelGroups, gates: Mapping[str, Tensor]) -> None:
+    """Multiply gates into the weights of the layers that read their channels, in place.
+
+    The network then computes without gates what it computed with them (`gated`).
+
+    Args:
+        model: the network that the groups were found in.
+        groups: its channel groups.
+        gates: by group name, of shape (channels).
+    """
+    chosen = choose(groups, gates)
+    for name, gate in gates.items():
+        for part in chosen[name].slices:
+            if part.side != "in":
+                continue
+            layer: Any = model.get_submodule(part.layer)
+            weight: Tensor = layer.weight
+            factors = weight.new_ones(weight.shape[1])
+            for value, covered in zip(gate, part.channels, strict=True):
+                factors[list(covered)] = value.to(factors)
+            weight.mul_(factors.view(1, -1, *[1] * (weight.ndim - 2)))
 
 
 Readers = dict[str, tuple[tuple[int, ...], ...]]

@@ -112,8 +112,15 @@ class LearningSession:
             dataset_bias: turns the model's densities into those of the photos' data sets.
             penalty: added to the loss; None without.
         """
-        small = self.shrunk_for(wrapped.module, batch.photos)
         optimizer.zero_grad(set_to_none=True)
+        loss = self.loss(wrapped, batch, dataset_bias=dataset_bias)
+        self.fabric.backward(loss if penalty is None else loss + penalty())
+        self.descend(wrapped, optimizer)
+        return loss.detach()
+
+    def loss(self, wrapped: Any, batch: Batch, *, dataset_bias: nn.Module | None = None) -> Tensor:
+        """Return the loss of a batch, a scalar to be differentiated; see `take_step`."""
+        small = self.shrunk_for(wrapped.module, batch.photos)
 
         def adapt(log_density: Tensor) -> Tensor:
             if dataset_bias is None:
@@ -122,14 +129,15 @@ class LearningSession:
             return adapted
 
         teacher = self._step_teacher
-        if teacher is None:
-            target = shrink_densities(batch.target, small.shape[1:3])
-            loss = cross_entropy(adapt(wrapped(small)), target).mean()
-        else:
-            loss = teacher.loss(
+        if teacher is not None:
+            return teacher.loss(
                 self.fabric, wrapped, batch.photos, batch.target, small=small, adapt=adapt
             )
-        self.fabric.backward(loss if penalty is None else loss + penalty())
+        target = shrink_densities(batch.target, small.shape[1:3])
+        return cross_entropy(adapt(wrapped(small)), target).mean()
+
+    def descend(self, wrapped: Any, optimizer: Any) -> None:
+        """Take a step down the gradient that was computed, clipped."""
         self.fabric.clip_gradients(
             wrapped,
             optimizer,
@@ -138,7 +146,6 @@ class LearningSession:
             error_if_nonfinite=self.options.precision != "16-mixed",
         )
         optimizer.step()
-        return loss.detach()
 
     def shrunk_for(self, model: SaliencyModel, photos: Tensor) -> Tensor:
         """Return the photos of a batch at the size at which a model looks at them."""

@@ -9,9 +9,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from compression_fixtures import TUNING, arguments, assert_same, report_of
 from latency_fixtures import SizeEngine
 from safetensors.torch import load_file
-from training_fixtures import COMMAND_LINE, random_model, write_spots
+from training_fixtures import COMMAND_LINE
 
 from saliency.commands import train
 from saliency.commands.prune import main
@@ -25,9 +26,6 @@ from saliency.pruning.surgery import channel_counts
 from saliency.training.run_folder import RunFolder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-OF_TRAINING_ALONE = ("--backbone=", "--readout=", "--weights=", "--input-pixels", "--keep")
-TUNING = tuple(option for option in COMMAND_LINE if not option.startswith(OF_TRAINING_ALONE))
 
 KILLED = """
 import os, signal, sys
@@ -53,47 +51,6 @@ raise SystemExit(main(sys.argv[1:]))
 """A run that kills itself while it prunes, as `kill -9` would."""
 
 
-@pytest.fixture(autouse=True)
-def size_engine(monkeypatch):
-    """Times that follow from the number of weights, so that a run takes seconds."""
-    monkeypatch.setitem(latency_tables.ENGINES, "onnxruntime", SizeEngine)
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory):
-    return write_spots(tmp_path_factory.mktemp("data") / "spots")
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    path = tmp_path_factory.mktemp("model") / "unpruned.safetensors"
-    save_model(random_model(), path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def table(model):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(latency_tables.ENGINES, "onnxruntime", SizeEngine)
-        patch.setattr(latency_tables, "measure_table", partial(measure_table, rounds=1))
-        path = model.parent / "latency.json"
-        assert main(["measure", str(model), "--size=64x64", f"--out={path}"]) == 0
-    return path
-
-
-def arguments(model, dataset, table, path, *more):
-    return [
-        *(str(model), f"--data=folder:{dataset}", f"--out={path}", f"--table={table}"),
-        *("--size=64x64", "--steps=2", "--time-share=0.2", *TUNING, *(more or ["--speedup=1.3"])),
-    ]
-
-
-@pytest.fixture(scope="module")
-def given(model, dataset, table):
-    """What every run is given, where a test does not say otherwise."""
-    return model, dataset, table
-
-
 @pytest.fixture(scope="module")
 def run(model, dataset, table, tmp_path_factory):
     """The folder of a run that was not interrupted."""
@@ -102,10 +59,6 @@ def run(model, dataset, table, tmp_path_factory):
         patch.setitem(latency_tables.ENGINES, "onnxruntime", SizeEngine)
         assert main(arguments(model, dataset, table, path)) == 0
     return path
-
-
-def report_of(path):
-    return json.loads((path / "report.json").read_text())
 
 
 def test_table_of_the_model_holds_its_setting(table):
@@ -178,14 +131,6 @@ def test_pruned_model_can_be_trained_again(run, dataset, tmp_path):
         channel_counts(load_model(path / "model.safetensors")) for path in (run, tmp_path / "run")
     )
     assert trained == pruned
-
-
-def assert_same(path, other):
-    for name in ("pruned.safetensors", "model.safetensors"):
-        one, two = load_file(path / name), load_file(other / name)
-        assert one.keys() == two.keys()
-        assert all(torch.equal(one[key], value) for key, value in two.items()), name
-    assert (path / "points.json").read_text() == (other / "points.json").read_text()
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -336,6 +281,7 @@ def test_run_is_not_started_over_another(model, dataset, table, run, capsys):
         (["--out=x"], "expected a MODEL.safetensors"),
         (["m.safetensors", "--out=x", "--data=osie:x"], "exactly one of --target"),
         (["m", "--out=x", "--data=osie:x", "--speedup=2", "--beta=1"], "exactly one of --target"),
+        (["m", "--out=x", "--data=osie:x", "--method=l0", "--beta=1"], "finds its own multiplier"),
         (["m", "--out=x", "--data=osie:x", "--speedup=1"], "speedup above 1"),
         (["m", "--out=x", "--data=osie:x", "--target=soon"], "expected a time such as 4ms"),
         (["m", "--out=x", "--data=osie:x", "--size=big"], "expected HEIGHTxWIDTH"),

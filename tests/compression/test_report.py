@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from training_fixtures import random_model, read_training_data, write_spots
 
-from saliency.compression.options import PruningOptions
+from saliency.compression.methods.options import PruningOptions
 from saliency.compression.report import PruningResult, alternation, widths
 from saliency.evaluation.crop_quality import compare_windows
 from saliency.model.export import export_onnx

@@ -2,7 +2,7 @@ import pytest
 import torch
 from pruning_fixtures import PHOTO, Concatenation, Residual, SqueezeExcite
 
-from saliency.pruning.gates import gated, ones
+from saliency.pruning.gates import fold_gates, gated, ones
 from saliency.pruning.groups import find_groups
 
 
@@ -90,3 +90,15 @@ def test_gate_of_no_group_is_refused():
         gated(model, groups, {"score": torch.ones(1)}),
     ):
         pass
+
+
+@pytest.mark.parametrize("toy", [Concatenation, Residual, SqueezeExcite])
+def test_folded_gates_give_what_gates_gave(toy):
+    model = toy()
+    groups = find_groups(model, PHOTO)
+    drawn = torch.Generator().manual_seed(0)
+    gates = {group.name: torch.rand(group.size, generator=drawn) for group in groups.prunable}
+    with gated(model, groups, gates):
+        expected = model(PHOTO)
+    fold_gates(model, groups, gates)
+    assert torch.allclose(model(PHOTO), expected, rtol=1e-5, atol=1e-6)

@@ -7,9 +7,8 @@ estimators of its gradient with respect to `log_alpha`, the logit of a gate's op
 - `hard-concrete`: gates are relaxed to numbers between 0 and 1, stretched and clipped, so that they
   can be differentiated. Little variance, but the gradient is of another problem: it is biased.
 - `reinforce`: the loss, less a baseline that is learned, times the score function. Unbiased.
-- `rebar` (Tucker et al. 2017): `reinforce` with the relaxed loss as control variate, given the
-gates
-  that were drawn. Unbiased.
+- `rebar` (Tucker et al. 2017): `reinforce` with a control variate: the relaxed loss, given the
+  gates that were drawn. Unbiased.
 - `relax` (Grathwohl et al. 2018): the same with a control variate that is learned to make the
   variance least. Unbiased.
 
@@ -18,7 +17,7 @@ three is used at 0 and 1, and in between by the control variates only.
 """
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -106,6 +105,30 @@ class GateGradient:
             return self._score(value, gates, phi.detach())
         return self._with_control(loss, value, gates, z, phi)
 
+    def keep(self, kept: Tensor) -> None:
+        """Go on with some of the gates, given by their indexes."""
+        first: nn.Linear = self._surrogate[0]  # type: ignore[assignment]
+        first.weight = nn.Parameter(first.weight.detach()[:, kept].clone())
+        first.in_features = len(kept)
+        self._optimizer = torch.optim.Adam(self._surrogate.parameters(), lr=_SURROGATE_RATE)
+
+    def state(self) -> dict[str, Any]:
+        """Return all that `restore` needs to go on with the same estimates."""
+        return {
+            "baseline": self.baseline,
+            "is_first": self._is_first,
+            "generator": self._generator.get_state(),
+            "surrogate": self._surrogate.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a `state` of as many gates."""
+        self.baseline, self._is_first = state["baseline"], state["is_first"]
+        self._generator.set_state(state["generator"])
+        self._surrogate.load_state_dict(state["surrogate"])
+        self._optimizer.load_state_dict(state["optimizer"])
+
     def _score(self, value: Tensor, gates: Tensor, phi: Tensor) -> Tensor:
         """Return the loss less its baseline, times the gradient of the log probability."""
         baseline = 0.0 if self._is_first else self.baseline
@@ -118,27 +141,26 @@ class GateGradient:
         self, loss: Loss, value: Tensor, gates: Tensor, z: Tensor, phi: Tensor
     ) -> Tensor:
         """Return the estimate whose chance is cancelled as far as a relaxed loss predicts it."""
-        given = self._given(gates, phi)
-        free, bound = (self._control(loss, each) for each in (z, given))
-        is_learned = self.kind == "relax"
-        of_free, of_bound = (
-            torch.autograd.grad(each.sum(), phi, create_graph=is_learned, retain_graph=True)[0]
-            for each in (free, bound)
-        )
+        slopes, controls = [], []
+        for each in (z, self._given(gates, phi)):
+            relaxed = loss(torch.sigmoid(each / self._temperature))
+            slope = torch.autograd.grad(relaxed.sum(), phi, retain_graph=True)[0]
+            control = relaxed.detach()
+            if self.kind == "relax":  # learned, so that its slope has to be differentiated too
+                learned = self._surrogate(each)[:, 0]
+                slope = slope + torch.autograd.grad(learned.sum(), phi, create_graph=True)[0]
+                control = control + learned
+            slopes.append(slope)
+            controls.append(control)
         score = gates - torch.sigmoid(phi.detach())
-        estimate = (value - bound)[:, None] * score + of_free - of_bound
-        if is_learned:
+        estimate = (value - controls[1])[:, None] * score + slopes[0] - slopes[1]
+        if self.kind == "relax":
             self._optimizer.zero_grad()
             # Its mean does not depend on the surrogate, so the variance is least where this is.
             variance = estimate.square().sum(dim=1).mean()
             torch.autograd.backward(variance, inputs=list(self._surrogate.parameters()))
             self._optimizer.step()
         return estimate.detach()
-
-    def _control(self, loss: Loss, z: Tensor) -> Tensor:
-        """Return the control variate at relaxed gates."""
-        relaxed = loss(torch.sigmoid(z / self._temperature))
-        return relaxed + self._surrogate(z)[:, 0] if self.kind == "relax" else relaxed
 
     def _given(self, gates: Tensor, phi: Tensor) -> Tensor:
         """Draw relaxed gates anew among those that give the same open and closed ones."""

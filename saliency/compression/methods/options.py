@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Literal
 
 PRUNING_CHOICES = {
+    "method": ("ranking", "l0", "lasso", "slimming"),
+    "estimator": ("hard-concrete", "reinforce", "rebar", "relax"),
     "cost": ("latency", "flops", "params", "none"),
     "signal": ("fisher", "taylor", "magnitude", "activation", "random"),
     "engine": ("onnxruntime", "torch", "openvino"),
@@ -31,8 +33,13 @@ class PruningOptions:
         speedup: how many times faster it is to be; or neither, with `beta`.
         beta: rise of the loss that a unit of the cost is worth; without it the cheapest saving
             is removed first.
+        method: how channels are chosen: `ranking` removes those of least signal, `l0` learns gates
+            (L0 regularisation), `lasso` shortens the weights that make a channel (group lasso),
+            `slimming` the scales of its batch norms.
+        estimator: of the gradient of the gates with `l0`: `hard-concrete`, `reinforce`, `rebar`,
+            `relax`.
         cost: what a channel costs: `latency`, `flops`, `params`, `none`.
-        signal: how the rise of the loss is estimated: `fisher`, `taylor`, `magnitude`,
+        signal: how `ranking` estimates the rise of the loss: `fisher`, `taylor`, `magnitude`,
             `activation`, `random`.
         steps: training steps before each removal.
         time_share: share of the present time that each removal saves.
@@ -48,6 +55,8 @@ class PruningOptions:
     target_ms: float | None = None
     speedup: float | None = None
     beta: float | None = None
+    method: Literal["ranking", "l0", "lasso", "slimming"] = "ranking"
+    estimator: Literal["hard-concrete", "reinforce", "rebar", "relax"] = "hard-concrete"
     cost: Literal["latency", "flops", "params", "none"] = "latency"
     signal: Literal["fisher", "taylor", "magnitude", "activation", "random"] = "fisher"
     steps: int = 40
@@ -76,3 +85,8 @@ class PruningOptions:
                 raise ValueError(f"expected {name} of {choices}, got {getattr(self, name)!r}")
         if sum(value is not None for value in (self.target_ms, self.speedup, self.beta)) != 1:
             raise ValueError("expected exactly one of --target, --speedup and --beta")
+        if self.beta is not None and self.method != "ranking":
+            raise ValueError(
+                f"expected --target or --speedup with --method {self.method}, which finds its own "
+                "multiplier; --beta is for --method ranking"
+            )

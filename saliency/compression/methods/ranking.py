@@ -1,0 +1,82 @@
+"""Remove by rank: the channels first whose signal is least for what they cost."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from saliency.compression.methods.method import Budget, Removals, Step
+from saliency.compression.methods.options import PruningOptions
+from saliency.errors import PruningError
+from saliency.pruning.groups import ChannelGroups
+from saliency.pruning.selection import Selection
+from saliency.pruning.signals import SignalCollector
+
+
+class Ranking:
+    """Collects the signals of channels while the network trains, and removes by them.
+
+    Attributes:
+        collector: of the signals.
+    """
+
+    are_silent = False
+
+    def __init__(self, groups: ChannelGroups, options: PruningOptions, *, seed: int) -> None:
+        """Begin with a network of these groups."""
+        self._options = options
+        self.collector = SignalCollector(groups, options.signal, seed=seed)
+
+    def take_step(self, model: nn.Module, step: Step) -> Tensor:
+        """Take a step and collect the signals of its examples."""
+        with self.collector.watch(model):
+            return step.take()
+
+    def choose(self, model: nn.Module, budget: Budget) -> Removals | None:
+        """Return channels for the time that is to be saved, or for β all that are not worth it.
+
+        Raises:
+            PruningError: no channel is left, and the time is not reached.
+        """
+        beta = self._options.beta
+        selection = Selection(
+            self.collector.signals(model),
+            budget.cost,
+            sizes=budget.sizes,
+            beta=beta,
+            least=self._options.least,
+        )
+        while budget.time_ms(selection.sizes) > budget.goal_ms:
+            if selection.decide() is None:
+                break
+        if selection.removals:
+            return selection.removals
+        if beta is None:
+            present_ms = budget.time_ms(budget.sizes)
+            raise PruningError(
+                f"no channel is left to remove at {present_ms:.2f} ms, the target is "
+                f"{budget.target_ms:.2f} ms; choose a later target"
+            )
+        return None
+
+    def cut(self, groups: ChannelGroups, removals: Removals) -> None:
+        """Go on without these channels; what was seen with them counts less."""
+        self.collector.remove(groups, removals)
+        self.collector.forget(self._options.forget)
+
+    def fold(self, model: nn.Module) -> None:
+        """Do nothing: all is in the weights."""
+
+    def state(self) -> dict[str, Any]:
+        """Return the sums of the signals so far."""
+        return {
+            "examples": self.collector.examples,
+            "seed": self.collector.seed,
+            "sums": {name: torch.from_numpy(x) for name, x in self.collector.sums.items()},
+        }
+
+    def restore(self, groups: ChannelGroups, state: dict[str, Any]) -> None:
+        """Go on from a `state`."""
+        self.collector.groups, self.collector.seed = groups, state["seed"]
+        self.collector.examples = state["examples"]
+        self.collector.sums = {name: values.numpy() for name, values in state["sums"].items()}

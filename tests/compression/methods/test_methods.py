@@ -1,0 +1,49 @@
+"""Facts about the methods that close channels: they reach the time, and go on after a stop."""
+
+import pytest
+from compression_fixtures import arguments, assert_same, report_of
+
+from saliency.commands.prune import main
+from saliency.compression.methods import gates, sparsity
+from saliency.training.session import LearningSession
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Methods that close channels in a few steps, however well that is for the model."""
+    monkeypatch.setattr(gates, "_RATE", 0.7)
+    monkeypatch.setattr(gates, "_FIRST_MULTIPLIER", 30.0)
+    monkeypatch.setattr(sparsity, "_FIRST_SHARE", 0.8)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("method", ["--method=slimming", "--method=l0 --estimator=relax"])
+def test_methods_close_channels_until_the_time_is_reached(given, tmp_path, method):
+    options = ("--speedup=1.2", "--steps=4", "--time-share=0.2", *method.split())
+    assert main(arguments(*given, tmp_path / "run", *options)) == 0
+    report = report_of(tmp_path / "run")
+    assert 1.2 <= report["result"]["speedup"] < 1.5
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("method", ["lasso", "l0"])
+def test_run_of_a_method_goes_on_as_if_it_had_not_stopped(given, tmp_path, monkeypatch, method):
+    options = ("--speedup=1.2", "--steps=4", "--time-share=0.2", f"--method={method}")
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    assert main(arguments(*given, whole, *options)) == 0
+    assert 1.2 <= report_of(whole)["result"]["speedup"] < 1.5
+    taken, take_step = [], LearningSession.take_step
+
+    def stopping_step(*arguments, **keywords):
+        taken.append(1)
+        if len(taken) == 9:
+            raise KeyboardInterrupt
+        return take_step(*arguments, **keywords)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LearningSession, "take_step", stopping_step)
+        assert main(arguments(*given, stopped, *options)) == 130
+    assert main([f"--out={stopped}", "--resume"]) == 0
+    assert_same(whole, stopped)

@@ -1,0 +1,64 @@
+"""Facts about the strength of a penalty, and about what it may close."""
+
+import numpy as np
+import pytest
+
+from saliency.compression.methods.method import Budget
+from saliency.compression.methods.pressure import (
+    Multiplier,
+    relative_costs,
+    sizes_after,
+    within_budget,
+)
+from saliency.errors import PruningError
+from saliency.pruning.costs import ChannelCount
+
+
+def budget(*, goal_ms, target_ms, sizes=None):
+    """Return one of a network that takes a millisecond for each channel."""
+    sizes = sizes or {"a": 10, "b": 10}
+    return Budget(
+        cost=ChannelCount(),
+        sizes=sizes,
+        time_ms=lambda wanted: float(sum(wanted.values())),
+        goal_ms=float(goal_ms),
+        target_ms=float(target_ms),
+    )
+
+
+@pytest.mark.parametrize(("closed", "follows"), [(0, 1), (1, 1), (2, 0), (4, 0), (5, -1)])
+def test_strength_follows_the_time_that_is_saved(closed, follows):
+    multiplier = Multiplier(1.0)
+    multiplier.follow(budget(goal_ms=18, target_ms=5), {"a": list(range(closed))})
+    assert np.sign(np.log(multiplier.value)) == follows
+
+
+def test_strength_that_closes_nothing_for_long_is_an_error():
+    multiplier = Multiplier(1.0)
+    given = budget(goal_ms=18, target_ms=5)
+    for _ in range(80):
+        multiplier.follow(given, {})
+    with pytest.raises(PruningError, match=r"target is 5\.00 ms; choose a later target"):
+        multiplier.follow(given, {})
+
+
+def test_no_more_goes_than_the_target_needs_and_the_lowest_first():
+    closed = [(float(-k), name, k) for name in "ab" for k in range(10)]
+    removals = within_budget(closed, budget(goal_ms=18, target_ms=15), least=1)
+    assert removals == {"a": [9, 8, 7], "b": [9, 8]}
+
+
+def test_every_group_keeps_its_least():
+    closed = [(0.0, "a", k) for k in range(10)]
+    removals = within_budget(closed, budget(goal_ms=18, target_ms=0), least=3)
+    assert sizes_after({"a": 10, "b": 10}, removals) == {"a": 3, "b": 10}
+
+
+def test_costs_are_relative_to_their_mean_over_channels():
+    class Twice(ChannelCount):
+        def changes(self, sizes, group, *, most):
+            return super().changes(sizes, group, most=most) * (3 if group == "a" else 1)
+
+    costs = relative_costs(Twice(), {"a": 10, "b": 30})
+    assert costs["a"] == 3 * costs["b"]
+    assert (10 * costs["a"] + 30 * costs["b"]) / 40 == pytest.approx(1)
