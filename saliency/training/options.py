@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 CHOICES = {
     "readout": ("top-down", "pointwise"),
-    "set_bias": ("shared", "own"),
+    "set_bias": ("auto", "shared", "own"),
     "weights": ("timm", "package", "none"),
     "device": ("auto", "cpu", "cuda", "mps"),
     "keep": ("nothing", "ewc", "l2"),
@@ -79,7 +79,8 @@ class TrainingOptions:
         save_steps: steps between two saved states.
         picture_epochs: epochs between two pictures.
         set_bias: `own` to learn a bias and a smoothing for each data set beside the model, so that
-            what is particular to one does not leak into it; `shared` for the model alone.
+            the model keeps what they share, and nothing that is particular to one; `shared` for
+            the model alone; `auto` for `own` where there are several data sets.
         keep: what holds the model near the weights that it starts with: `ewc`, elastic weight
             consolidation by the Fisher values beside it; `l2`, all weights alike; `nothing`.
         keep_strength: of that; at 1 the old images weigh as much as the new ones under `ewc`.
@@ -113,7 +114,7 @@ class TrainingOptions:
     workers: int = 2
     save_steps: int = 25
     picture_epochs: int = 2
-    set_bias: str = "shared"
+    set_bias: str = "auto"
     keep: str = "nothing"
     keep_strength: float = 1.0
     cache: str | None = None

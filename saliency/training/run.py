@@ -116,8 +116,9 @@ class _Run:
         self.steps_per_epoch = self.session.steps_per_epoch
         optimizer = create_optimizer(self.model, options)
         self.dataset_bias: Any = None
-        if options.set_bias == "own":
-            self.dataset_bias = DatasetBias(len(self.session.dataset_names)).to(self.fabric.device)
+        set_count = len(self.session.dataset_names)
+        if options.set_bias == "own" or (options.set_bias == "auto" and set_count > 1):
+            self.dataset_bias = DatasetBias(set_count).to(self.fabric.device)
             # No decay: it would pull the blurs, which are logs, towards one and not to nothing.
             group = {"params": list(self.dataset_bias.parameters()), "lr": options.readout_rate}
             optimizer.add_param_group({**group, "weight_decay": 0.0})

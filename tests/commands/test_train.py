@@ -137,7 +137,7 @@ def test_images_of_a_weighted_data_set_are_shown_more_often(dataset, tmp_path):
 
 def test_bias_of_each_set_is_learned_saved_and_not_exported(dataset, tmp_path):
     other = write_spots(tmp_path / "others", count=12, seed=1)
-    given = ("--epochs=1", "--set-bias=own", f"--data=folder:{other}")
+    given = ("--epochs=1", f"--data=folder:{other}")  # several sets: each has its own
     assert run(dataset, tmp_path / "run", *given) == 0
     state = RunFolder(tmp_path / "run").load_state()
     assert state["set_bias"]["bias"].shape[0] == 2

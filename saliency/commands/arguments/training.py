@@ -153,7 +153,8 @@ def add_fitting_options(parser: argparse.ArgumentParser, defaults: Any = Trainin
     add(fit, "variants", "of each photo, made once and shown again; 0: always new ones", "N")
     add(fit, "blur", "error of measured fixations, share of the area's square root", "X")
     add(fit, "strength", "of the changes in colour, 0 to 2", "X")
-    add(fit, "set_bias", "own: learn ten numbers for what is particular to each data set")
+    bias = "own: learn ten numbers for what is particular to each data set; auto: if several"
+    add(fit, "set_bias", bias)
     add(fit, "seed", "of everything random", "N")
     machine = parser.add_argument_group("machine")
     add(machine, "device", "where to train")
