@@ -61,12 +61,10 @@ class L0Gates:
             PruningError: no gate has closed for many rounds.
         """
         parts = self._split(self._log_alpha.detach())
-        closed = [
-            (float(value), name, channel)
+        closed = {
+            name: values.argsort()[: int((values <= _CLOSED).sum())].tolist()
             for name, values in parts.items()
-            for channel, value in enumerate(values)
-            if value <= _CLOSED
-        ]
+        }
         removals = within_budget(closed, budget, least=self._options.least)
         self._multiplier.follow(budget, removals)
         expected = {name: float(self._probability(each).sum()) for name, each in parts.items()}

@@ -55,22 +55,29 @@ def sizes_after(sizes: Mapping[str, int], removals: Removals) -> dict[str, int]:
     return {name: size - len(removals.get(name, ())) for name, size in sizes.items()}
 
 
-def within_budget(closed: list[tuple[float, str, int]], budget: Budget, *, least: int) -> Removals:
-    """Return which closed channels go: all, or the first that bring the network to its target.
+def within_budget(closed: Removals, budget: Budget, *, least: int) -> Removals:
+    """Return which closed channels go: no more than bring the network to its target.
+
+    Time falls in steps: some numbers of channels take longer than larger ones. So of each group
+    only as many go as make the network faster; the others wait, closed, for the next step.
 
     Args:
-        closed: for each, by what it is ranked (least first), its group and its number.
-        budget: the time at which the run ends.
+        closed: by group name, its closed channels, those first that are to go first.
+        budget: what channels cost, and the time at which the run ends.
         least: channels that every group keeps.
     """
     removals: Removals = {}
-    sizes = dict(budget.sizes)
-    for _, name, channel in sorted(closed):
-        if budget.time_ms(sizes) <= budget.target_ms:
-            break
-        if sizes[name] > least:
-            removals.setdefault(name, []).append(channel)
-            sizes[name] -= 1
+    for name, channels in closed.items():
+        most = min(len(channels), budget.sizes[name] - least)
+        changes = budget.cost.changes(sizes_after(budget.sizes, removals), name, most=max(most, 0))
+        lowest = 0.0
+        for count, change in enumerate(changes, start=1):
+            sizes = sizes_after(budget.sizes, removals)
+            if budget.time_ms(sizes) <= budget.target_ms:
+                return removals
+            if change < lowest:
+                lowest = change
+                removals[name] = channels[:count]
     return removals
 
 

@@ -58,8 +58,7 @@ class GroupSparsity:
         Raises:
             PruningError: no channel has closed for many rounds.
         """
-        found = closed_channels(model, self._groups, side=self._side)
-        closed = [(0.0, name, channel) for name, each in found.items() for channel in each]
+        closed = closed_channels(model, self._groups, side=self._side)
         removals = within_budget(closed, budget, least=self._options.least)
         self._multiplier.follow(budget, removals)
         self._costs = relative_costs(budget.cost, budget.sizes)

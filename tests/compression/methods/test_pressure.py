@@ -14,12 +14,11 @@ from saliency.errors import PruningError
 from saliency.pruning.costs import ChannelCount
 
 
-def budget(*, goal_ms, target_ms, sizes=None):
+def budget(*, goal_ms, target_ms, cost=None):
     """Return one of a network that takes a millisecond for each channel."""
-    sizes = sizes or {"a": 10, "b": 10}
     return Budget(
-        cost=ChannelCount(),
-        sizes=sizes,
+        cost=cost or ChannelCount(),
+        sizes={"a": 10, "b": 10},
         time_ms=lambda wanted: float(sum(wanted.values())),
         goal_ms=float(goal_ms),
         target_ms=float(target_ms),
@@ -43,13 +42,23 @@ def test_strength_that_closes_nothing_for_long_is_an_error():
 
 
 def test_no_more_goes_than_the_target_needs_and_the_lowest_first():
-    closed = [(float(-k), name, k) for name in "ab" for k in range(10)]
-    removals = within_budget(closed, budget(goal_ms=18, target_ms=15), least=1)
-    assert removals == {"a": [9, 8, 7], "b": [9, 8]}
+    closed = {name: list(range(10))[::-1] for name in "ab"}
+    removals = within_budget(closed, budget(goal_ms=18, target_ms=9), least=1)
+    assert removals == {"a": [9, 8, 7, 6, 5, 4, 3, 2, 1], "b": [9, 8]}
+
+
+def test_channels_go_in_steps_that_save_time():
+    class Steps(ChannelCount):  # odd numbers of channels take longer than any even one
+        def changes(self, sizes, group, *, most):
+            counts = np.arange(sizes[group] - 1, sizes[group] - most - 1, -1)
+            return np.where(counts % 2, 100.0, counts) - sizes[group]
+
+    given = budget(goal_ms=18, target_ms=0, cost=Steps())
+    assert within_budget({"a": [1, 2, 3], "b": [4]}, given, least=1) == {"a": [1, 2]}
 
 
 def test_every_group_keeps_its_least():
-    closed = [(0.0, "a", k) for k in range(10)]
+    closed = {"a": list(range(10))}
     removals = within_budget(closed, budget(goal_ms=18, target_ms=0), least=3)
     assert sizes_after({"a": 10, "b": 10}, removals) == {"a": 3, "b": 10}
 
