@@ -203,6 +203,14 @@ def with_lost_bytes(path):
     path.write_bytes(data[: len(data) // 2] + data[len(data) // 2 + 60 :])
 
 
+def cut_short_in_scans(path):
+    """Write a progressive JPEG photo whose last scans are missing."""
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    Image.fromarray(noise).save(path, "jpeg", progressive=True)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) * 2 // 3])
+
+
 def with_something_behind(path):
     Image.new("RGB", (64, 64)).save(path, "jpeg")
     path.write_bytes(path.read_bytes() + b"something else")
@@ -212,6 +220,7 @@ def with_something_behind(path):
     ("damage", "levels"),
     [
         (cut_short, ["truncated", "error", "warning"]),
+        (cut_short_in_scans, ["truncated", "error", "warning"]),
         (with_hole, ["error", "warning"]),
         (with_lost_bytes, ["error", "warning"]),
         (with_something_behind, ["warning"]),

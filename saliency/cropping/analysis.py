@@ -5,8 +5,10 @@ is decoded at the greatest reduction that leaves both sides `_LEAST_FACTOR` time
 and everything else whole. Crops that need more pixels decode the photo again (`PhotoCutter`).
 """
 
+import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import ceil
 from pathlib import Path
 
@@ -63,10 +65,7 @@ class Analysis:
         Raises:
             PhotoError: it is damaged or cut short.
         """
-        width, height = pixel_size(self.photo.pixels)
-        if self.whole is not None and (width < least_size[0] or height < least_size[1]):
-            return self.whole.result()
-        return decoded_for(self.photo, least_size)
+        return _decoded_for(self.photo, least_size, self.whole)
 
 
 def look(
@@ -101,15 +100,14 @@ def look(
         least = _least_size(size, predictor)
         is_reduced = all(2 * one <= other for one, other in zip(least, size, strict=True))
         if is_cut_whole and is_reduced and photo_format(data[:HEAD_BYTES]) == "JPEG":
-            pool = ThreadPoolExecutor(1)
-            whole = pool.submit(decode_photo, data, path)
-            pool.shutdown(wait=False)
+            whole = _decoders().submit(decode_photo, data, path)
         return least
 
     with clock.part("decode"):
         photo = decode_photo(data, path, least_size)
-    seen = look_at(photo, predictor, detector=detector, keep_borders=keep_borders, clock=clock)
-    return replace(seen, whole=whole)
+    return look_at(
+        photo, predictor, detector=detector, keep_borders=keep_borders, clock=clock, whole=whole
+    )
 
 
 def look_at(
@@ -119,8 +117,9 @@ def look_at(
     detector: FaceDetector | None,
     keep_borders: bool,
     clock: Stopwatch,
+    whole: "Future[LoadedPhoto] | None" = None,
 ) -> Analysis:
-    """Return what the model sees in a photo that is decoded already; see `look`.
+    """Return what the model sees in a photo that is decoded already; see `look` and `Analysis`.
 
     A photo with a border is decoded whole, as the picture then is fewer pixels than thought, and
     begins and ends at any of them. The frames of an animation are taken as they are.
@@ -130,14 +129,34 @@ def look_at(
         if not (keep_borders or photo.frames):
             found = find_content(photo.pixels)
             if found.size != pixel_size(photo.pixels):
-                whole = decoded_for(photo, photo.size)
-                content = found if whole is photo else find_content(whole.pixels)
-                photo = whole
-    seen = _predicted(photo, content, predictor, clock)
+                large = _decoded_for(photo, photo.size, whole)
+                content = found if large is photo else find_content(large.pixels)
+                photo = large
+    seen = replace(_predicted(photo, content, predictor, clock), whole=whole)
     if detector is None:
         return seen
     with clock.part("faces"):
         return replace(seen, faces=_faces(photo, content, detector))
+
+
+@lru_cache(maxsize=1)
+def _decoders() -> ThreadPoolExecutor:
+    """Return the threads that decode ahead; they are kept, and with them their memory."""
+    return ThreadPoolExecutor(thread_name_prefix="decode")
+
+
+if hasattr(os, "register_at_fork"):  # a forked process has none of the threads
+    os.register_at_fork(after_in_child=_decoders.cache_clear)
+
+
+def _decoded_for(
+    photo: LoadedPhoto, least_size: Size, whole: "Future[LoadedPhoto] | None"
+) -> LoadedPhoto:
+    """Return a photo with no fewer pixels than wanted: what was begun, itself, or decoded anew."""
+    width, height = pixel_size(photo.pixels)
+    if whole is not None and (width < least_size[0] or height < least_size[1]):
+        return whole.result()
+    return decoded_for(photo, least_size)
 
 
 def _faces(photo: LoadedPhoto, content: Window, detector: FaceDetector) -> tuple[Face, ...]:

@@ -7,6 +7,7 @@ FailOn = Literal["none", "truncated", "error", "warning"]
 
 DEFAULT_FAIL_ON: FailOn = "none"
 
+_CUT = "its end is missing; what was there is kept"
 _DAMAGED = "part of its data is damaged, and of its picture wrong"
 _END = b"\xff\xd9"
 _SCAN, _TABLES, _BASELINE = 0xDA, 0xC4, (0xC0, 0xC1)
@@ -48,7 +49,7 @@ def jpeg_faults(data: bytes, *, is_multi_picture: bool = False) -> list[Fault]:
     faults = []
     end = data.rfind(_END)
     if end < start:
-        faults.append(Fault("truncated", "its end is missing; what was there is kept"))
+        faults.append(Fault("truncated", _CUT))
     elif not is_multi_picture and data[end + 2 :].strip(b"\0\r\n\t "):
         count = len(data) - end - 2
         faults.append(Fault("warning", f"{count} bytes behind the picture are left out"))
@@ -92,12 +93,15 @@ def undecodable(error: Exception) -> Fault:
     """Return the fault of a file of which a decoder gave only a part, by what it said."""
     is_short = isinstance(error, EOFError) or "truncated" in str(error)
     if is_short:
-        return Fault("truncated", "its end is missing; what was there is kept")
+        return Fault("truncated", _CUT)
     return Fault("error", _DAMAGED)
 
 
 def doubtful_jpeg(error: Exception) -> Fault:
     """Return the fault of a JPEG that libjpeg decodes and complains of, by its complaint."""
-    if "orrupt" in str(error) or "remature" in str(error):
+    complaint = str(error).lower()
+    if "premature end of jpeg file" in complaint:  # of a progressive one, which bytes do not show
+        return Fault("truncated", _CUT)
+    if "corrupt" in complaint or "premature" in complaint:
         return Fault("error", _DAMAGED)
     return Fault("warning", f"its data is odd: {error}")

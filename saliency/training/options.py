@@ -2,7 +2,8 @@
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 CHOICES = {
     "readout": ("top-down", "pointwise"),
@@ -33,7 +34,10 @@ _MAY_BE_ZERO = (
     "feature_weight",
     "keep_strength",
 )
-_RANGES: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
+Ranges = tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...]
+"""What numbers are to be, in words, as a test, and the names of the fields."""
+
+_RANGES: Ranges = (
     ("at least 1", lambda value: value >= 1, _COUNTS + _INTERVALS),
     ("at least 0", lambda value: value >= 0, _MAY_BE_ZERO),
     ("above 0", lambda value: value > 0, ("readout_rate", "clip")),
@@ -41,6 +45,27 @@ _RANGES: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
     ("from 0 to 1", lambda value: 0 <= value <= 1, ("teacher_weight",)),
     ("from 0 to 2", lambda value: 0 <= value <= 2, ("strength",)),
 )
+
+
+def check_values(options: Any, ranges: Ranges, choices: Mapping[str, tuple[str, ...]]) -> None:
+    """Refuse a record of options with values that they cannot have.
+
+    Args:
+        options: the record; a field that is None is passed over, unless it is a choice.
+        ranges: what numbers are to be, in words, as a test, and of which fields.
+        choices: by field, what it may be.
+
+    Raises:
+        ValueError: a number is out of its range, or a word is none of the choices.
+    """
+    for expected, is_allowed, names in ranges:
+        for name in names:
+            value = getattr(options, name)
+            if value is not None and not (math.isfinite(value) and is_allowed(value)):
+                raise ValueError(f"expected {name} {expected}, got {value}")
+    for name, allowed in choices.items():
+        if getattr(options, name) not in allowed:
+            raise ValueError(f"expected {name} of {allowed}, got {getattr(options, name)!r}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,13 +152,6 @@ class TrainingOptions:
             ValueError: a number is out of its range, a word is none of `CHOICES`, or the levels
                 are not in rising order.
         """
-        for expected, is_allowed, names in _RANGES:
-            for name in names:
-                value = getattr(self, name)
-                if value is not None and not (math.isfinite(value) and is_allowed(value)):
-                    raise ValueError(f"expected {name} {expected}, got {value}")
-        for name, choices in CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise ValueError(f"expected {name} of {choices}, got {getattr(self, name)!r}")
+        check_values(self, _RANGES, CHOICES)
         if not self.levels or self.levels[0] < 0 or list(self.levels) != sorted(set(self.levels)):
             raise ValueError(f"expected levels of at least 0 in rising order, got {self.levels}")

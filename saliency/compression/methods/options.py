@@ -1,9 +1,9 @@
 """How to prune a model: one frozen record, the source of every default."""
 
 import dataclasses
-import math
-from collections.abc import Callable
 from typing import Literal
+
+from saliency.training.options import Ranges, check_values
 
 PRUNING_CHOICES = {
     "method": ("ranking", "l0", "lasso", "slimming"),
@@ -14,7 +14,7 @@ PRUNING_CHOICES = {
 }
 """What the fields that are a choice may be."""
 
-_RANGES: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
+_RANGES: Ranges = (
     ("at least 1", lambda value: value >= 1, ("steps", "least", "threads")),
     ("above 1", lambda value: value > 1, ("speedup",)),
     ("above 0", lambda value: value > 0, ("target_ms", "rate_share")),
@@ -75,14 +75,7 @@ class PruningOptions:
             ValueError: a number is out of its range, a word is none of `PRUNING_CHOICES`, or not
                 exactly one of target, speedup and β must be given.
         """
-        for expected, is_allowed, names in _RANGES:
-            for name in names:
-                value = getattr(self, name)
-                if value is not None and not (math.isfinite(value) and is_allowed(value)):
-                    raise ValueError(f"expected {name} {expected}, got {value}")
-        for name, choices in PRUNING_CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise ValueError(f"expected {name} of {choices}, got {getattr(self, name)!r}")
+        check_values(self, _RANGES, PRUNING_CHOICES)
         if sum(value is not None for value in (self.target_ms, self.speedup, self.beta)) != 1:
             raise ValueError("expected exactly one of --target, --speedup and --beta")
         if self.beta is not None and self.method != "ranking":
