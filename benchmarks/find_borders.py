@@ -19,7 +19,7 @@ from numpy.random import Generator
 from PIL import Image, ImageDraw, ImageOps
 
 from saliency.geometry import Window
-from saliency.photo.borders import find_content
+from saliency.photo.borders import find_picture
 
 SIZE = (480, 320)
 COUNT = 200
@@ -108,7 +108,7 @@ def stored(image: Image.Image, rng: Generator) -> Image.Image:
 
 def is_found(image: Image.Image) -> bool:
     """Return whether a border is found."""
-    return find_content(image) != Window(0, 0, *image.size)
+    return find_picture(image) != Window(0, 0, *image.size)
 
 
 def draw_sheet(photos: list[Image.Image], path: Path) -> None:
@@ -117,7 +117,7 @@ def draw_sheet(photos: list[Image.Image], path: Path) -> None:
     sheet = Image.new("RGB", (TILES_ACROSS * TILE_PX, rows * TILE_PX), (90, 90, 200))
     for number, photo in enumerate(photos):
         shown = photo.convert("RGB")
-        ImageDraw.Draw(shown).rectangle(find_content(photo).box, outline=(255, 0, 0), width=3)
+        ImageDraw.Draw(shown).rectangle(find_picture(photo).box, outline=(255, 0, 0), width=3)
         shown.thumbnail((TILE_PX - 6, TILE_PX - 6))
         row, column = divmod(number, TILES_ACROSS)
         sheet.paste(shown, (column * TILE_PX + 3, row * TILE_PX + 3))

@@ -27,7 +27,7 @@ from saliency.crop_windows.options import ChoiceOptions
 from saliency.crop_windows.search import best_place
 from saliency.crop_windows.summed_area_table import ShareTable
 from saliency.crop_windows.window_score import WindowScore
-from saliency.geometry import Size, Window
+from saliency.geometry import Frame, Size, Window
 from saliency.photo.reading import read_photo
 from saliency.prediction.predictor import Predictor
 from saliency.prediction.shipped_models import model_path
@@ -44,7 +44,7 @@ def free_overlaps(
     density: NDArray[np.floating], photo_size: Size, boxes: list[list[float]]
 ) -> tuple[float, ...]:
     """Return the overlaps of the free window and of the whole photo with people's boxes."""
-    window = propose_free(read_task(density, photo_size, ChoiceOptions()))
+    window = propose_free(read_task(density, Frame.whole(photo_size), ChoiceOptions()))
     whole = Window(0, 0, *photo_size)
     wanted = [
         Window(int(left), int(top), max(1, int(right - left)), max(1, int(bottom - top)))

@@ -26,7 +26,7 @@ from saliency.crop_windows.summed_area_table import ShareTable
 from saliency.datasets.layouts.registry import read_dataset
 from saliency.datasets.splits import split_scenes
 from saliency.geometry import Window, largest_size, parse_aspect
-from saliency.photo.borders import find_content
+from saliency.photo.borders import find_picture
 from saliency.photo.colour import pixels_to_srgb
 from saliency.photo.pixels import as_image
 from saliency.photo.reading import load_photo
@@ -109,7 +109,7 @@ def corners(image: Image.Image, predictor: Predictor, form: Form) -> np.ndarray:
     """Return (x, y) of each window of a photo in a form, in shares of the sides of the picture."""
     changed = form.change(image)
     photo = form.border(changed)
-    content = Window(0, 0, *photo.size) if form.has_borders_kept else find_content(photo)
+    content = Window(0, 0, *photo.size) if form.has_borders_kept else find_picture(photo)
     density = predictor.density(pixels_to_srgb(photo.crop(content.box), None))
     found = [
         one.moved(content.x - form.offset, content.y - form.offset)

@@ -32,7 +32,7 @@ from saliency.evaluation.calibration.fit import fit_without_own, gather_cases
 from saliency.evaluation.crop_quality import kept_share
 from saliency.fixations.density import empirical_density
 from saliency.fixations.scene import Scene
-from saliency.geometry import parse_aspect
+from saliency.geometry import Frame, parse_aspect
 from saliency.photo.reading import read_photo
 from saliency.prediction.predictor import Predictor
 
@@ -72,7 +72,7 @@ def measure(
             is_moved=choice.outcome == "moved",
         )
         for choice, always, best in zip(
-            choose(density, ratios, photo_size, options, calibration),
+            choose(density, ratios, Frame.whole(photo_size), options, calibration),
             best_windows(density, list(ratios.values()), photo_size),
             best_windows(truth, list(ratios.values()), photo_size),
             strict=True,

@@ -117,6 +117,38 @@ class Window:
 
 
 @dataclass(frozen=True)
+class Frame:
+    """The size of a photo, and which part of it is its picture.
+
+    Attributes:
+        size: width and height of the upright photo, in pixels.
+        picture: all but a border (letterbox, frame) around it; no window reaches out of it.
+    """
+
+    size: Size
+    picture: Window
+
+    @classmethod
+    def whole(cls, size: Size) -> "Frame":
+        """Return the frame of a photo without a border."""
+        return cls(size, Window(0, 0, *size))
+
+    @property
+    def has_border(self) -> bool:
+        """Whether a part of the photo is no picture."""
+        return self.picture.size != self.size
+
+    def on_picture(self, window: Window) -> Window | None:
+        """Return the part of a window on the photo that shows picture, in pixels of the picture."""
+        inside = window.common(self.picture)
+        return None if inside is None else inside.moved(-self.picture.x, -self.picture.y)
+
+    def on_photo(self, window: Window) -> Window:
+        """Return a window on the picture in pixels of the photo."""
+        return window.moved(self.picture.x, self.picture.y)
+
+
+@dataclass(frozen=True)
 class Padding:
     """Borders that bring a whole photo to a ratio, in pixels of the photo."""
 

@@ -43,16 +43,18 @@ def make_cell(report: CropReport) -> Cell:
     """
     if report.preview is None:
         raise ValueError("expected a report with a preview")
-    scale = _CELL_PX / max(report.size)
-    size = tuple(max(1, round(side * scale)) for side in report.size)
+    scale = _CELL_PX / max(report.frame.size)
+    size = tuple(max(1, round(side * scale)) for side in report.frame.size)
     picture = Image.fromarray(report.preview).resize((size[0], size[1]))
     if report.choices:
-        picture = _dimmed(picture, report.choices[0], report.size)
+        picture = _dimmed(picture, report.choices[0], report.frame.size)
     from PIL import ImageDraw  # noqa: PLC0415  for sheets only
 
     draw = ImageDraw.Draw(picture)
     for index, choice in enumerate(report.choices):
-        draw.rectangle(_edges(choice, report.size, picture.size), outline=_frame(index), width=2)
+        draw.rectangle(
+            _edges(choice, report.frame.size, picture.size), outline=_frame(index), width=2
+        )
     return Cell(printable(Path(report.photo.name)), picture)
 
 

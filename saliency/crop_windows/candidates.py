@@ -21,7 +21,7 @@ from saliency.crop_windows.search import (
 from saliency.crop_windows.summed_area_table import ShareTable
 from saliency.crop_windows.window_score import WindowScore
 from saliency.errors import PhotoError
-from saliency.geometry import Size, Window, largest_size
+from saliency.geometry import Frame, Size, Window, largest_size
 
 _LEAST_NEW_SHARE = 0.05  # of the density, that a further candidate shows and none before it
 _COARSE_SIDE = 96  # cells on the longer side of the grid on which further candidates are found
@@ -32,7 +32,7 @@ class WindowTask:
     """A photo's density with the wishes that its windows are to meet.
 
     Attributes:
-        density: grid over the whole photo (here and below: without its border).
+        density: grid over the picture, which is the whole photo for all that follows.
         table: the same, summed up.
         options: how to choose.
         wishes: the boxes of the options, and the faces, on this photo.
@@ -55,40 +55,36 @@ class WindowTask:
 
 def read_task(
     density: NDArray[np.floating],
-    photo_size: Size,
+    frame: Frame,
     options: ChoiceOptions,
-    content: Window | None = None,
     *,
     faces: Sequence[tuple[Window, Window]] = (),
 ) -> WindowTask:
-    """Return a density with the wishes that the options mean on the content of a photo.
+    """Return a density with the wishes that the options mean on the picture of a photo.
 
     Args:
-        density: what each cell of a grid over the content holds.
-        photo_size: width and height of the photo.
+        density: what each cell of a grid over the picture holds.
+        frame: the photo's size and its picture.
         options: how to choose.
-        content: the part of the photo that is its picture; None for all of it.
         faces: of people, in pixels of the photo, each with its head, that no window is to cut.
 
     Raises:
         PhotoError: a box lies outside the photo.
         ValueError: the density or the photo's size is unusable.
     """
-    picture = content or Window(0, 0, *photo_size)
-    table = ShareTable(density, picture.size)
-    keep = [box_on_photo(box, photo_size, "keep") for box in options.keep]
-    avoid = [box_on_photo(box, photo_size, "avoid").common(picture) for box in options.avoid]
+    table = ShareTable(density, frame.picture.size)
+    keep = [box_on_photo(box, frame.size, "keep") for box in options.keep]
+    avoid = [box_on_photo(box, frame.size, "avoid") for box in options.avoid]
     for box in keep:
-        if box.common(picture) != box:
+        if box.common(frame.picture) != box:
             raise PhotoError(
                 "a box to keep reaches into the border of the "
                 "photo, which is not shown; keep borders (--keep-borders, keep_borders) to show it"
             )
-    whole = [pair[0].common(picture) for pair in faces]
-    heads = [pair[1].common(picture) for pair in faces]
+    whole, heads = [pair[0] for pair in faces], [pair[1] for pair in faces]
     wishes = Wishes(
         *(
-            tuple(box.moved(-picture.x, -picture.y).box for box in boxes if box is not None)
+            tuple(box.box for box in map(frame.on_picture, boxes) if box is not None)
             for boxes in (keep, avoid, whole, heads)
         )
     )

@@ -27,7 +27,7 @@ from saliency.crop_windows.candidates import (
 from saliency.crop_windows.confidence import Calibration, gather_evidence
 from saliency.crop_windows.free_window import best_of, propose_free
 from saliency.crop_windows.options import LEAST_GAIN, ChoiceOptions
-from saliency.geometry import Aspect, Padding, Size, Window, largest_size
+from saliency.geometry import Aspect, Frame, Padding, Size, Window, largest_size
 
 __all__ = [
     "Alternative",
@@ -113,34 +113,31 @@ class Choice:
 def choose(
     density: NDArray[np.floating],
     aspects: Mapping[str, Aspect],
-    photo_size: Size,
+    frame: Frame,
     options: ChoiceOptions,
     calibration: Calibration | None = None,
     *,
-    content: Window | None = None,
     faces: Sequence[tuple[Window, Window]] = (),
 ) -> tuple[Choice, ...]:
     """Return the choice for each aspect ratio, in their order.
 
     Args:
-        density: what each cell of a grid over the content holds, at least 0; any scale.
+        density: what each cell of a grid over the picture holds, at least 0; any scale.
         aspects: how each ratio is written, and its value; of several the best one is chosen, and
             of none the ratio and size are free.
-        photo_size: width and height of the upright photo, in pixels.
+        frame: the size of the upright photo, and the part of it that is its picture
+            (`borders.find_picture`).
         options: how to choose.
         calibration: of the model that predicted the density (`Predictor.calibration`).
-        content: the part of the photo that is its picture, out of which no window reaches
-            (`content.find_content`); None for the whole photo.
         faces: of people, in pixels of the photo, each with its head, that no window is to cut.
 
     Raises:
         PhotoError: a box lies outside the photo.
         ValueError: the density or the photo's size is unusable.
     """
-    picture = content or Window(0, 0, *photo_size)
-    task = read_task(density, photo_size, options, picture, faces=faces)
+    task = read_task(density, frame, options, faces=faces)
     return tuple(
-        _moved(_choose(task, label, ratio, calibration), picture.x, picture.y)
+        _on_photo(_choose(task, label, ratio, calibration), frame)
         for label, ratio in aspects.items()
     )
 
@@ -188,14 +185,14 @@ def _choose(
     )
 
 
-def _moved(choice: Choice, x: int, y: int) -> Choice:
-    """Return a choice on the content of a photo as one on the photo."""
+def _on_photo(choice: Choice, frame: Frame) -> Choice:
+    """Return a choice on the picture of a photo as one on the photo."""
     return replace(
         choice,
-        window=choice.window.moved(x, y),
-        centre=choice.centre.moved(x, y),
+        window=frame.on_photo(choice.window),
+        centre=frame.on_photo(choice.centre),
         alternatives=tuple(
-            Alternative(one.window.moved(x, y), one.share) for one in choice.alternatives
+            Alternative(frame.on_photo(one.window), one.share) for one in choice.alternatives
         ),
     )
 

@@ -97,7 +97,7 @@ class ChoiceOptions:
         min_size: least width and height of a window, in pixels.
         candidates: most windows to name for each ratio, the chosen one among them.
         faces: whether no window is to cut through a person's head, where that can be.
-        keep_borders: count a border around the picture (`content`) as part of the photo.
+        keep_borders: count a border around the picture as part of it.
     """
 
     min_gain: float | None = None

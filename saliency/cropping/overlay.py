@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from saliency.colour_map import colours_of, density_levels
 from saliency.crop_windows.choice import Choice
 from saliency.cropping.analysis import Analysis
-from saliency.geometry import Size, Window
+from saliency.geometry import Frame, Size, Window
 from saliency.photo.reading import to_srgb
 
 _SIDE_RANGE = (720, 1600)  # longest side of the picture: text has one size, so it stays legible
@@ -36,8 +36,7 @@ def draw_analysis(seen: Analysis, choices: Sequence[Choice]) -> NDArray[np.uint8
         rgb,
         seen.density,
         choices,
-        photo_size=size,
-        content=seen.content,
+        frame=seen.frame,
         heads=[face.head for face in seen.faces],
     )
 
@@ -47,8 +46,7 @@ def draw_overlay(
     density: NDArray[np.floating],
     choices: Sequence[Choice],
     *,
-    photo_size: Size,
-    content: Window | None = None,
+    frame: Frame,
     heads: Sequence[Window] = (),
 ) -> NDArray[np.uint8]:
     """Return the photo under its density, with the chosen windows and their figures below.
@@ -59,19 +57,18 @@ def draw_overlay(
 
     Args:
         photo: uint8 (height, width, 3), sRGB, at any size.
-        density: grid over the content.
+        density: grid over the picture.
         choices: the windows to draw.
-        photo_size: width and height of the photo that the windows are in.
-        content: the part of the photo that is its picture; None for the whole photo.
+        frame: size of the photo that the windows are in, and its picture.
         heads: of people, drawn as thin white frames.
 
     Returns:
         uint8 (height, width, 3), sRGB, whatever the photo's size 720 to 1600 pixels on the longest
         side of the photo, plus one line for each choice.
     """
-    size = _canvas_size(photo_size)
-    scale = (size[0] / photo_size[0], size[1] / photo_size[1])
-    left, top, right, bottom = _scaled(content or Window(0, 0, *photo_size), scale)
+    size = _canvas_size(frame.size)
+    scale = (size[0] / frame.size[0], size[1] / frame.size[1])
+    left, top, right, bottom = _scaled(frame.picture, scale)
     inside = cv2.resize(
         density_levels(density),
         (right + 1 - left, bottom + 1 - top),

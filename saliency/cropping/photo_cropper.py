@@ -86,10 +86,9 @@ class PhotoCropper:
             choices = choose(
                 seen.density,
                 options.aspects,
-                photo.size,
+                seen.frame,
                 options.choice,
                 self._predictor.calibration,
-                content=seen.content,
                 faces=seen.faces,
             )
         except PhotoError as error:
@@ -104,10 +103,10 @@ class PhotoCropper:
         They may show a little of the photo's border then, where there is no density. Boxes that
         a window keeps or avoids, it keeps or avoids there too.
         """
-        photo, content, options = seen.photo, seen.content, self._options.choice
-        table = ShareTable(seen.density, content.size)
-        keep = [box_on_photo(box, photo.size, "keep") for box in options.keep]
-        avoid = [box_on_photo(box, photo.size, "avoid") for box in options.avoid]
+        photo, frame, options = seen.photo, seen.frame, self._options.choice
+        table = ShareTable(seen.density, frame.picture.size)
+        keep = [box_on_photo(box, frame.size, "keep") for box in options.keep]
+        avoid = [box_on_photo(box, frame.size, "avoid") for box in options.avoid]
 
         def meets_as_many(window: Window, wanted: Window) -> bool:
             """Return whether a window keeps and avoids every box that another does."""
@@ -118,8 +117,7 @@ class PhotoCropper:
         def placed(wanted: Window) -> Alternative | None:
             for window in snapped(photo, wanted):
                 if meets_as_many(window, wanted):
-                    inside = window.common(content)
-                    part = None if inside is None else inside.moved(-content.x, -content.y)
+                    part = frame.on_picture(window)
                     return Alternative(window, 0.0 if part is None else table.share(part))
             return None
 

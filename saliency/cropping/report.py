@@ -14,7 +14,7 @@ from saliency.crop_windows.choice import Choice, candidates_of
 from saliency.cropping.analysis import Analysis
 from saliency.cropping.focal_point import service_values
 from saliency.cropping.stopwatch import Stopwatch
-from saliency.geometry import Size, Window
+from saliency.geometry import Frame, Window
 
 SCHEMA = 1
 """Version of the JSON; a later one may only add keys as long as this stays."""
@@ -26,8 +26,7 @@ class CropReport:
 
     Attributes:
         photo: its file.
-        size: width and height of the upright photo.
-        content: the part of it that is its picture, without a border.
+        frame: size of the upright photo, and the part of it that is its picture.
         choices: the window for each ratio.
         files: for each ratio the crop, then those of its alternatives where they were wanted; None
             where none was written.
@@ -39,8 +38,7 @@ class CropReport:
     """
 
     photo: Path
-    size: Size
-    content: Window
+    frame: Frame
     choices: tuple[Choice, ...]
     files: tuple[tuple[Path | None, ...], ...]
     overlay: Path | None
@@ -64,8 +62,7 @@ class CropReport:
         """Return the report on a photo that was looked at; `files` is None if none is written."""
         return cls(
             photo=seen.photo.path,
-            size=seen.photo.size,
-            content=seen.content,
+            frame=seen.frame,
             choices=tuple(choices),
             files=files or ((None,),) * len(choices),
             overlay=overlay,
@@ -78,7 +75,7 @@ class CropReport:
     def to_json(self, *, status: str = "cropped", has_timing: bool = False) -> dict[str, Any]:
         """Return the report as `saliency crop --json` prints it, keys always in the same order."""
         windows = [
-            _window_json(choice, files) | service_values(choice.window, self.size)
+            _window_json(choice, files) | service_values(choice.window, self.frame.size)
             for choice, files in zip(self.choices, self.files, strict=True)
         ]
         timing = {name: round(spent_ms, 3) for name, spent_ms in self.timing_ms.items()}
@@ -86,9 +83,9 @@ class CropReport:
             "schema": SCHEMA,
             "photo": str(self.photo),
             "status": status,
-            "width": self.size[0],
-            "height": self.size[1],
-            "content": asdict(self.content),
+            "width": self.frame.size[0],
+            "height": self.frame.size[1],
+            "content": asdict(self.frame.picture),
             "windows": windows,
             "overlay": None if self.overlay is None else str(self.overlay),
             "timing_ms": timing if has_timing else None,

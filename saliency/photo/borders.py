@@ -40,7 +40,7 @@ Lines = NDArray[np.uint8]
 """Pixels (lines, length, 3), from one side of the photo inwards."""
 
 
-def find_content(pixels: Pixels) -> Window:
+def find_picture(pixels: Pixels) -> Window:
     """Return the part of a photo that lies inside of its border; all of it where it has none.
 
     Where no side looks like a border, as in most photos, this takes but a moment.

@@ -15,15 +15,13 @@ from saliency.batch.contact_sheet import (
 )
 from saliency.crop_windows.choice import Choice
 from saliency.cropping.report import CropReport
-from saliency.geometry import Window
+from saliency.geometry import Frame, Window
 
 
 def report(name="photo.jpg", *, window=Window(0, 0, 200, 200), size=(400, 200), has_preview=True):  # noqa: B008
     choice = Choice("1:1", "moved", "", window, 0.9, window, 0.5, 0.4, None)
     preview = np.full((48, 96, 3), 200, dtype=np.uint8) if has_preview else None
-    return CropReport(
-        Path(name), size, Window(0, 0, *size), (choice,), ((None,),), None, {}, preview
-    )
+    return CropReport(Path(name), Frame.whole(size), (choice,), ((None,),), None, {}, preview)
 
 
 def test_cell_is_darker_outside_of_the_window():

@@ -9,7 +9,7 @@ from saliency.batch.plan import Plan
 from saliency.batch.workers import crop_all
 from saliency.cropping.report import CropReport
 from saliency.errors import PhotoError
-from saliency.geometry import Window
+from saliency.geometry import Frame
 
 PHOTOS = [ListedPhoto(Path(f"{number}.jpg")) for number in range(9)]
 
@@ -31,7 +31,7 @@ class StandIn(Cropper):
         if plan.photo is PHOTOS[5]:
             raise PhotoError("it is damaged")
         self.cropped.append(plan.photo)
-        return CropReport(plan.photo.path, (1, 1), Window(0, 0, 1, 1), (), (), None, {}, None)
+        return CropReport(plan.photo.path, Frame.whole((1, 1)), (), (), None, {}, None)
 
 
 @pytest.mark.parametrize("worker_count", [1, 2, 20])

@@ -7,7 +7,7 @@ from saliency.crop_windows.candidates import propose, propose_middle, propose_mo
 from saliency.crop_windows.options import ChoiceOptions, parse_box
 from saliency.crop_windows.window_score import WindowScore
 from saliency.errors import PhotoError
-from saliency.geometry import Window, largest_size
+from saliency.geometry import Frame, Window, largest_size
 
 SQUARE, WIDE, TALL = Fraction(1), Fraction(16, 9), Fraction(9, 16)
 
@@ -21,7 +21,7 @@ def spots(*spots_, floor=1e-5):
 
 
 def task(density, **options):
-    return read_task(density, (480, 320), ChoiceOptions(**options))
+    return read_task(density, Frame.whole((480, 320)), ChoiceOptions(**options))
 
 
 def overlap(one, other):

@@ -8,7 +8,7 @@ from saliency.crop_windows.best_windows import centred
 from saliency.crop_windows.choice import ChoiceOptions, candidates_of, choose
 from saliency.crop_windows.confidence import Calibration
 from saliency.crop_windows.options import LEAST_GAIN, parse_box
-from saliency.geometry import Padding, Window
+from saliency.geometry import Frame, Padding, Window
 
 SIZE = (480, 320)
 TALL = {"9:16": Fraction(9, 16)}
@@ -29,7 +29,7 @@ def left_heavy(extra=0.5):
 
 
 def choose_one(density, calibration=ALWAYS, *, aspects=TALL, **options):
-    (choice,) = choose(density, aspects, SIZE, ChoiceOptions(**options), calibration)
+    (choice,) = choose(density, aspects, Frame.whole(SIZE), ChoiceOptions(**options), calibration)
     return choice
 
 
@@ -178,7 +178,7 @@ def test_json_has_the_same_keys_in_order_whatever_happens(fallback, calibration)
 
 def test_each_ratio_has_a_choice_in_the_order_asked_for():
     aspects = {"1:1": Fraction(1), "9:16": Fraction(9, 16)}
-    choices = choose(left_heavy(), aspects, SIZE, ChoiceOptions())
+    choices = choose(left_heavy(), aspects, Frame.whole(SIZE), ChoiceOptions())
     assert [choice.aspect for choice in choices] == ["1:1", "9:16"]
 
 
@@ -186,7 +186,8 @@ def test_each_ratio_has_a_choice_in_the_order_asked_for():
 def test_photos_of_any_shape_have_windows_inside(photo_size):
     density = np.random.default_rng(0).random((32, 48))
     options = ChoiceOptions(zoom=0.5, margin=0.1, place="thirds")
-    for choice in choose(density, {"a": Fraction(1), "b": Fraction(9, 16)}, photo_size, options):
+    frame = Frame.whole(photo_size)
+    for choice in choose(density, {"a": Fraction(1), "b": Fraction(9, 16)}, frame, options):
         window = choice.window
         assert 0 <= window.x < window.x + window.width <= photo_size[0]
         assert 0 <= window.y < window.y + window.height <= photo_size[1]

@@ -9,7 +9,7 @@ from saliency.crop_windows.candidates import read_task
 from saliency.crop_windows.choice import choose
 from saliency.crop_windows.free_window import propose_free
 from saliency.crop_windows.options import ChoiceOptions, parse_box
-from saliency.geometry import Window, read_aspect
+from saliency.geometry import Frame, Window, read_aspect
 
 PHOTO = (400, 300)
 
@@ -22,7 +22,7 @@ def spot(left, top, right, bottom):
 
 
 def free(density, **options):
-    return propose_free(read_task(density, PHOTO, ChoiceOptions(**options)))
+    return propose_free(read_task(density, Frame.whole(PHOTO), ChoiceOptions(**options)))
 
 
 def test_window_holds_the_subject_and_leaves_out_what_is_beside_it():
@@ -58,12 +58,12 @@ def test_boxes_are_kept_and_avoided():
 def test_no_face_is_cut():
     without = free(spot(4, 4, 17, 14))
     face = Window(without.box[2] - 20, 60, 60, 80)
-    task = read_task(spot(4, 4, 17, 14), PHOTO, ChoiceOptions(), faces=[(face, face)])
+    task = read_task(spot(4, 4, 17, 14), Frame.whole(PHOTO), ChoiceOptions(), faces=[(face, face)])
     assert propose_free(task).common(face) in (None, face)
 
 
 def test_choice_of_any_ratio_is_taken_and_says_so():
-    (choice,) = choose(spot(4, 4, 16, 14), {"auto": ()}, PHOTO, ChoiceOptions())
+    (choice,) = choose(spot(4, 4, 16, 14), {"auto": ()}, Frame.whole(PHOTO), ChoiceOptions())
     assert choice.aspect == "auto"
     assert choice.outcome == "moved"
     assert "sizes and ratios" in choice.reason
@@ -72,8 +72,8 @@ def test_choice_of_any_ratio_is_taken_and_says_so():
 def test_best_of_several_ratios_is_the_one_that_fits_the_subject():
     ratios = (Fraction(9, 16), Fraction(1), Fraction(16, 9))
     options = ChoiceOptions(min_confidence=0.0)
-    (wide,) = choose(spot(2, 12, 38, 16), {"best-of": ratios}, PHOTO, options)
-    (high,) = choose(spot(17, 1, 22, 29), {"best-of": ratios}, PHOTO, options)
+    (wide,) = choose(spot(2, 12, 38, 16), {"best-of": ratios}, Frame.whole(PHOTO), options)
+    (high,) = choose(spot(17, 1, 22, 29), {"best-of": ratios}, Frame.whole(PHOTO), options)
     assert wide.window.width > wide.window.height
     assert high.window.width < high.window.height
 
@@ -81,7 +81,7 @@ def test_best_of_several_ratios_is_the_one_that_fits_the_subject():
 def test_best_of_prefers_a_ratio_that_holds_all_boxes():
     options = ChoiceOptions(keep=(parse_box("180,0,40,300"),), min_confidence=0.0)
     ratios = (Fraction(16, 9), Fraction(1))
-    (choice,) = choose(spot(2, 12, 38, 16), {"best-of": ratios}, PHOTO, options)
+    (choice,) = choose(spot(2, 12, 38, 16), {"best-of": ratios}, Frame.whole(PHOTO), options)
     assert choice.window.size == (300, 300)
 
 
@@ -95,6 +95,6 @@ def test_text_names_any_ratio_or_several():
 
 def test_photo_too_small_for_what_is_asked_falls_back():
     options = ChoiceOptions(min_size=(500, 500), fallback="skip")
-    (choice,) = choose(spot(4, 4, 16, 14), {"auto": ()}, PHOTO, options)
+    (choice,) = choose(spot(4, 4, 16, 14), {"auto": ()}, Frame.whole(PHOTO), options)
     assert choice.outcome == "skipped"
     assert choice.reason == "the photo has no window of 500x500"

@@ -8,7 +8,7 @@ import numpy as np
 from saliency import ChoiceOptions, crop
 from saliency.commands.crop import main
 from saliency.crop_windows.choice import choose
-from saliency.geometry import Window, parse_aspect
+from saliency.geometry import Frame, Window, parse_aspect
 
 ASTRONAUT = Path(__file__).parents[2] / "data" / "photos" / "astronaut.jpg"
 SQUARE = {"1:1": parse_aspect("1:1")}
@@ -25,7 +25,7 @@ def spot(x):
 def window(density, faces, **options):
     pairs = [(face, face) for face in faces]
     wanted = ChoiceOptions(min_confidence=0.0, **options)
-    (choice,) = choose(density, SQUARE, SIZE, wanted, faces=pairs)
+    (choice,) = choose(density, SQUARE, Frame.whole(SIZE), wanted, faces=pairs)
     return choice.window, choice.reason
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from saliency.crop_windows.choice import Choice
 from saliency.cropping.overlay import draw_overlay
-from saliency.geometry import Window
+from saliency.geometry import Frame, Window
 
 
 def choice(window, centre, aspect="1:1"):
@@ -38,7 +38,9 @@ def grey_photo(width, height):
 def test_overlay_is_drawn_at_a_size_at_which_text_is_legible(photo_size, drawn):
     window = Window(0, 0, *photo_size)
     photo = grey_photo(*(max(1, side // 10) for side in photo_size))
-    picture = draw_overlay(photo, np.ones((3, 4)), [choice(window, window)], photo_size=photo_size)
+    picture = draw_overlay(
+        photo, np.ones((3, 4)), [choice(window, window)], frame=Frame.whole(photo_size)
+    )
     assert picture.dtype == np.uint8
     assert picture.shape == (drawn[1] + 40, max(drawn[0], 720), 3)
 
@@ -46,7 +48,7 @@ def test_overlay_is_drawn_at_a_size_at_which_text_is_legible(photo_size, drawn):
 def test_overlay_is_brightest_where_the_density_is():
     density = np.full((6, 8), 0.01)
     density[1, 6] = 1
-    picture = draw_overlay(grey_photo(800, 600), density, [], photo_size=(800, 600))
+    picture = draw_overlay(grey_photo(800, 600), density, [], frame=Frame.whole((800, 600)))
     row, column = np.unravel_index(picture[:600].sum(axis=2).argmax(), (600, 800))
     assert (row // 100, column // 100) == (1, 6)
 
@@ -54,8 +56,9 @@ def test_overlay_is_brightest_where_the_density_is():
 def test_frames_lie_where_the_windows_are():
     photo_size = (1600, 1200)
     wanted = choice(Window(400, 0, 1200, 1200), Window(200, 0, 1200, 1200))
+    frame = Frame.whole(photo_size)
     plain, framed = (
-        draw_overlay(grey_photo(800, 600), np.ones((3, 4)), choices, photo_size=photo_size)[:1200]
+        draw_overlay(grey_photo(800, 600), np.ones((3, 4)), choices, frame=frame)[:1200]
         for choices in ([], [wanted])
     )
     changed_columns = np.flatnonzero((plain != framed)[20:-20].any(axis=(0, 2)))
@@ -71,7 +74,7 @@ def test_each_choice_has_a_line_of_its_own():
             grey_photo(800, 600),
             np.ones((3, 4)),
             [choice(window, window)] * n,
-            photo_size=(800, 600),
+            frame=Frame.whole((800, 600)),
         ).shape[0]
         for n in (0, 1, 7)
     ]
@@ -81,5 +84,5 @@ def test_each_choice_has_a_line_of_its_own():
 def test_overlay_leaves_the_photo_as_it_is():
     photo = grey_photo(800, 600)
     window = Window(0, 0, 600, 600)
-    draw_overlay(photo, np.ones((3, 4)), [choice(window, window)], photo_size=(800, 600))
+    draw_overlay(photo, np.ones((3, 4)), [choice(window, window)], frame=Frame.whole((800, 600)))
     assert (photo == 128).all()

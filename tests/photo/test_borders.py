@@ -6,7 +6,7 @@ import pytest
 from PIL import Image, ImageColor, ImageOps
 
 from saliency.geometry import Window
-from saliency.photo.borders import find_content
+from saliency.photo.borders import find_picture
 
 PHOTO = Path(__file__).parents[2] / "data" / "photos" / "rocket.jpg"
 
@@ -30,20 +30,20 @@ def stored(image, quality):
 @pytest.mark.parametrize("name", [file.name for file in sorted(PHOTO.parent.glob("*.jpg"))])
 def test_photo_without_a_border_is_all_picture(name):
     with Image.open(PHOTO.with_name(name)) as image:
-        assert find_content(image) == Window(0, 0, *image.size)
+        assert find_picture(image) == Window(0, 0, *image.size)
 
 
 @pytest.mark.parametrize("fill", ["black", "white", (200, 30, 90)])
 @pytest.mark.parametrize("edges", [(1, 1, 1, 1), (0, 8, 0, 8), (12, 0, 0, 0), (3, 0, 90, 200)])
 def test_border_of_one_colour_is_left_out(picture, edges, fill):
     expected = Window(edges[0], edges[1], *picture.size)
-    assert find_content(bordered(picture, *edges, fill=fill)) == expected
-    assert find_content(np.asarray(bordered(picture, *edges, fill=fill))) == expected
+    assert find_picture(bordered(picture, *edges, fill=fill)) == expected
+    assert find_picture(np.asarray(bordered(picture, *edges, fill=fill))) == expected
 
 
 def test_frame_inside_of_a_frame_is_left_out_too(picture):
     framed = bordered(bordered(picture, 3, 3, 3, 3, fill="white"), 12, 9, 12, 9)
-    assert find_content(framed) == Window(15, 12, *picture.size)
+    assert find_picture(framed) == Window(15, 12, *picture.size)
 
 
 def test_dark_side_is_left_out_with_the_others(picture):
@@ -51,13 +51,13 @@ def test_dark_side_is_left_out_with_the_others(picture):
     values[:, :5] = 0
     values[100:300, :5] = (200, 160, 90)
     framed = bordered(Image.fromarray(values), 10, 10, 10, 10)
-    assert find_content(framed) == Window(10, 10, *picture.size)
-    assert find_content(bordered(Image.fromarray(values), 10, 0, 0, 0)).x == 0
+    assert find_picture(framed) == Window(10, 10, *picture.size)
+    assert find_picture(bordered(Image.fromarray(values), 10, 0, 0, 0)).x == 0
 
 
 @pytest.mark.parametrize("quality", [95, 75])
 def test_border_in_a_jpeg_is_left_out_to_within_its_blur(picture, quality):
-    found = find_content(stored(bordered(picture, 20, 13, 20, 0), quality))
+    found = find_picture(stored(bordered(picture, 20, 13, 20, 0), quality))
     assert found.box == pytest.approx((20, 13, 20 + picture.width, 13 + picture.height), abs=2)
 
 
@@ -65,19 +65,19 @@ def test_border_in_a_jpeg_is_left_out_to_within_its_blur(picture, quality):
 def test_repeated_lines_are_left_out(picture, count):
     # The sky above is one colour over long stretches, so that its repetition cannot be told.
     wider = np.pad(np.asarray(picture), ((0, count), (count, 0), (0, 0)), mode="edge")
-    assert find_content(wider) == Window(count, 0, *picture.size)
+    assert find_picture(wider) == Window(count, 0, *picture.size)
 
 
 def test_transparent_border_is_left_out(picture):
     canvas = Image.new("RGBA", (picture.width + 60, picture.height + 40))
     canvas.paste(picture, (50, 10))
-    assert find_content(canvas) == Window(50, 10, *picture.size)
+    assert find_picture(canvas) == Window(50, 10, *picture.size)
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK", "P"])
 def test_border_is_found_in_every_mode(picture, mode):
     image = bordered(picture, 12, 0, 12, 0)
-    assert find_content(image.quantize(64) if mode == "P" else image.convert(mode)) == Window(
+    assert find_picture(image.quantize(64) if mode == "P" else image.convert(mode)) == Window(
         12, 0, *picture.size
     )
 
@@ -85,24 +85,24 @@ def test_border_is_found_in_every_mode(picture, mode):
 def test_object_on_an_even_background_keeps_it():
     image = Image.new("RGB", (300, 200), "white")
     image.paste((200, 40, 40), (100, 50, 200, 150))
-    assert find_content(image) == Window(0, 0, 300, 200)
+    assert find_picture(image) == Window(0, 0, 300, 200)
 
 
 def test_even_slope_of_light_is_no_border():
     levels = np.linspace(120, 250, 200).astype(np.uint8)
     sky = np.repeat(levels[:, np.newaxis], 300, axis=1)
-    assert find_content(Image.fromarray(sky)) == Window(0, 0, 300, 200)
+    assert find_picture(Image.fromarray(sky)) == Window(0, 0, 300, 200)
 
 
 def test_lines_of_a_drawing_that_repeat_are_no_border():
     drawing = Image.new("RGB", (300, 200), "white")
     drawing.paste("navy", (60, 0, 140, 100))
-    assert find_content(drawing) == Window(0, 0, 300, 200)
+    assert find_picture(drawing) == Window(0, 0, 300, 200)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (2, 2), (300, 200)])
 def test_what_is_of_one_colour_is_all_picture(size):
-    assert find_content(Image.new("RGB", size, "green")) == Window(0, 0, *size)
+    assert find_picture(Image.new("RGB", size, "green")) == Window(0, 0, *size)
 
 
 def sea(colour, horizon=0.45):
@@ -118,26 +118,26 @@ def sea(colour, horizon=0.45):
 def test_clear_sky_above_a_straight_horizon_is_no_border(colour, horizon, turns):
     image = sea(ImageColor.getrgb(colour) if isinstance(colour, str) else colour, horizon)
     turned = image.rotate(90 * turns, expand=True)
-    assert find_content(turned) == Window(0, 0, *turned.size)
+    assert find_picture(turned) == Window(0, 0, *turned.size)
 
 
 def test_object_in_a_band_that_may_be_border_makes_it_picture():
     values = np.array(sea(0, 0.3))
     values[140:] = 0  # black below too, as a letter box is
     letter_box = Image.fromarray(values)
-    assert find_content(letter_box) == Window(0, 60, 300, 80)
+    assert find_picture(letter_box) == Window(0, 60, 300, 80)
     letter_box.paste("white", (100, 20, 106, 26))  # the moon, 2 % of the width
-    assert find_content(letter_box) == Window(0, 0, 300, 200)
+    assert find_picture(letter_box) == Window(0, 0, 300, 200)
 
 
 @pytest.mark.parametrize("edges", [(0, 0, 40, 100), (0, 0, 100, 40), (0, 0, 40, 40)])
 def test_two_colours_side_by_side_are_no_border_of_each_other(edges):
     image = Image.new("RGB", (100, 100), "white")
     image.paste("black", edges)
-    assert find_content(image) == Window(0, 0, 100, 100)
+    assert find_picture(image) == Window(0, 0, 100, 100)
 
 
 def test_sliver_between_wide_borders_is_no_picture(picture):
     sliver = picture.crop((0, 200, picture.width, 220))
     image = bordered(sliver, 0, 200, 0, 200)
-    assert find_content(image) == Window(0, 0, *image.size)
+    assert find_picture(image) == Window(0, 0, *image.size)
