@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 def density_levels(density: NDArray[Any]) -> NDArray[np.float32]:
     """Return (rows, columns) from 0 to 1: the square root of a density relative to its peak.
 
-    The root shows the flanks of peaks, which would be black beside them. Of a density that is zero
-    everywhere, all levels are 0.
+    The root makes the flanks of peaks visible, which would be black beside them. If the density is
+    zero everywhere, all levels are 0.
     """
     peak = float(density.max())
     relative = density / peak if peak > 0 else np.zeros_like(density)

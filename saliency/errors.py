@@ -1,22 +1,21 @@
-"""What can go wrong with the things people hand to this package.
+"""The errors that this package raises.
 
     SaliencyError
     ├── PhotoError          a photo cannot be read, or cannot be cropped as asked
     ├── OutputError         a file or a folder cannot be written
-    ├── DatasetError        a data set on disk is not what its layout promises
+    ├── DatasetError        a data set on disk does not follow its layout
     ├── CheckpointError     a model or a training state cannot be loaded
     ├── PruningError        a network cannot be pruned as asked
     └── LatencyTableError   a table of measured times is damaged, or is for something else
 
-Messages are for the caller: they name files, fields and what to do, in words that fit a
-program as for a command line. The commands catch `SaliencyError`, print its message on one line
-and exit with status 1. A call that is wrong in itself, whatever the files contain, raises
-`ValueError` instead.
+Messages are for the caller: they name files, fields and what to do, in words that suit a
+program as well as a command line. The commands catch `SaliencyError`, print its message on one line
+and exit with status 1. A call that is wrong whatever the files contain raises `ValueError` instead.
 """
 
 
 class SaliencyError(Exception):
-    """Something outside the program is wrong; the message names it and the remedy."""
+    """Something outside the program is wrong; the message names it, and the remedy."""
 
 
 class PhotoError(SaliencyError):
@@ -28,7 +27,7 @@ class OutputError(SaliencyError):
 
 
 class DatasetError(SaliencyError):
-    """A data set on disk is not what its layout promises."""
+    """A data set on disk does not follow its layout."""
 
 
 class CheckpointError(SaliencyError):

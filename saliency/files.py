@@ -1,4 +1,4 @@
-"""Write a file so that it is there whole or not at all, whenever the program is stopped."""
+"""Write files whole or not at all, whenever the program is stopped."""
 
 import hashlib
 import os
@@ -13,7 +13,7 @@ def write_whole(
 ) -> None:
     """Write a file whole or not at all.
 
-    The bytes go into a hidden file in the same folder, onto the disk, and only then under the name.
+    The bytes are written to a hidden file in the same folder, which then gets the name.
 
     Args:
         data: the content.
@@ -23,7 +23,7 @@ def write_whole(
             may leave an empty file.
 
     Raises:
-        OutputError: it cannot be written, or is there already and is not to be replaced.
+        OutputError: it cannot be written, or exists and may not be replaced.
     """
     temporary = path.with_name(f".{os.urandom(8).hex()}.tmp")
     try:
@@ -70,7 +70,7 @@ def create_folder(path: Path) -> None:
     """Create a folder and those above it, where they are missing.
 
     Raises:
-        OutputError: it cannot be created, or a file of that name is there.
+        OutputError: it cannot be created, or a file of that name exists.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -84,7 +84,7 @@ def _exists(path: Path) -> str:
 
 
 def _name_unless_taken(temporary: Path, path: Path) -> None:
-    """Give a finished file its name; `FileExistsError` if that is taken, even a moment ago."""
+    """Give a finished file its name; raise `FileExistsError` if another file has it."""
     try:
         path.hardlink_to(temporary)
     except FileExistsError:

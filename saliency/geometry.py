@@ -1,6 +1,6 @@
-"""Aspect ratios: how they are written, and the largest window of one that fits into a photo.
+"""Sizes, aspect ratios and rectangles.
 
-Apart from `window`, which searches the density, so that a command line is checked without numpy.
+Free of numpy, so that a command line is checked without importing it.
 """
 
 import re
@@ -11,7 +11,7 @@ Size = tuple[int, int]
 """Width and height, in pixels."""
 
 Aspect = Fraction | tuple[Fraction, ...]
-"""Width / height of a crop; several to choose the best of; an empty tuple for any."""
+"""Width / height of a crop; several of which the best is taken; an empty tuple for any."""
 
 AUTO = "auto"
 """How it is written that a crop may have any ratio and size."""
@@ -46,10 +46,10 @@ def parse_aspect(text: str) -> Fraction:
 
 
 def read_aspect(text: str) -> Aspect:
-    """Return what a text asks for: a ratio, `auto`, or `best-of 1:1 4:5 16:9`.
+    """Return the ratio, or ratios, of a text: `16:9`, `auto`, or `best-of 1:1 4:5 16:9`.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: the text has another form.
     """
     first, *others = text.split() or [""]
     if first == AUTO and not others:

@@ -1,4 +1,4 @@
-"""Keep freed memory in the process, where every photo takes and frees the same amounts of it."""
+"""Keep freed memory in the process, as every photo allocates and frees the same amounts."""
 
 import ctypes
 import os
@@ -10,11 +10,10 @@ _KEPT_BYTES = 64 << 20
 
 
 def keep_freed_memory() -> None:
-    """Let the process keep up to 64 MB that it has freed, instead of handing them back at once.
+    """Let the process keep up to 64 MB of freed memory, instead of returning it at once.
 
-    Memory that is handed back has to be mapped anew for the next photo, page by page, which takes
-    several milliseconds of each. Does something with glibc only (mallopt(3)), and for the whole
-    process.
+    Returned memory has to be mapped again for the next photo, page by page, which takes several
+    milliseconds. This affects glibc only (mallopt(3)), and the whole process.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
@@ -39,7 +38,7 @@ def reuse_large_blocks() -> bool:
 
     glibc maps every block above 32 MB anew and unmaps it when it is freed, so each large feature
     map costs its page faults again in every step: on two cores a training step takes 1.4 to 1.6
-    times as long. Where there is no glibc nothing is changed.
+    times as long. Without glibc nothing is changed.
     """
     if sys.platform != "linux":
         return False
@@ -50,10 +49,10 @@ def reuse_large_blocks() -> bool:
 
 
 def keep_kernels() -> None:
-    """Let oneDNN, which runs convolutions on a CPU, remember all kernels that it has compiled.
+    """Let oneDNN, which runs convolutions on a CPU, cache all kernels that it has compiled.
 
-    Each convolution of a size of its own needs three. A network that is shown photos of a dozen
-    sizes outgrows the thousand that are remembered by default, so that all are compiled again and
-    again: steps take up to a third longer. To be called before the first convolution runs.
+    A convolution needs three for each input size. A network that sees photos of a dozen sizes needs
+    more than the thousand cached by default, so that they are compiled again and again: steps take
+    up to a third longer. Call this before the first convolution runs.
     """
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16384")

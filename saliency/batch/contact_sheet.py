@@ -33,13 +33,13 @@ class Cell:
 
 
 def make_cell(report: CropReport) -> Cell:
-    """Return a photo for a sheet: its windows framed, and darker what is outside of the first.
+    """Return a photo for a sheet, its windows framed, everything outside the first one darker.
 
     Args:
-        report: with a preview.
+        report: of the photo, with a preview.
 
     Raises:
-        ValueError: it has no preview.
+        ValueError: the report has no preview.
     """
     if report.preview is None:
         raise ValueError("expected a report with a preview")
@@ -73,7 +73,7 @@ def encode_sheet(page: Image.Image, path: Path) -> bytes:
 
 
 def page_name(path: Path, number: int) -> Path:
-    """Return the file of a page: the first as asked for, others `NAME-2.jpg`, …."""
+    """Return the file name of a page: as given for the first, then `NAME-2.jpg`, …."""
     return path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
 
 

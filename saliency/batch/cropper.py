@@ -1,4 +1,4 @@
-"""Crop photos of a run: look, choose, cut, and write each crop under the name that is planned."""
+"""Crop photos of a run: look, choose, cut, and write each crop under its planned name."""
 
 import threading
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from saliency.prediction.predictor import Predictor
 
 
 class Cropper:
-    """Crops photos, several at a time if wanted, and gives no two the same output file."""
+    """Crops photos, several at a time if wanted, each into a file of its own."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Cropper:
 
         Args:
             predictor: the model.
-            crops: how photos are to be cropped.
+            crops: how photos are cropped.
             options: which files are written.
             photos: all photos of this run, which are never written to.
             decode_ahead: one photo at a time is cropped and a processor core is free for decoding.
@@ -52,15 +52,15 @@ class Cropper:
         keep_freed_memory()
 
     def plan(self, photo: ListedPhoto) -> Plan:
-        """Return which files are to be made of a photo (`Planner.plan`)."""
+        """Return the files that will be made of a photo (`Planner.plan`)."""
         return self._planner.plan(photo)
 
     def crop(self, plan: Plan) -> CropReport:
         """Crop one photo and write the crops; several threads may do so at once.
 
         Raises:
-            PhotoError: the photo cannot be read, or not be cropped as asked.
-            OutputError: a crop cannot be written; crops of it written before that stay.
+            PhotoError: the photo cannot be read, or cannot be cropped as asked.
+            OutputError: a crop cannot be written; crops of this photo written earlier stay.
         """
         clock = Stopwatch()
         with clock.part("decode"):
@@ -89,7 +89,7 @@ class Cropper:
 
         Args:
             data: content of the photo's file.
-            path: what the photo is called.
+            path: the photo's name, for messages.
 
         Raises:
             PhotoError: it cannot be read or cropped.
@@ -115,7 +115,7 @@ class Cropper:
     def _write_crops(
         self, cutter: PhotoCutter, choice: Choice, files: tuple[Path, ...], clock: Stopwatch
     ) -> tuple[Path | None, ...]:
-        """Write the crops of a ratio, the chosen one last: where it is, the others are too."""
+        """Write the crops of a ratio, the chosen one last: if it exists, the others exist too."""
         pairs = list(zip(candidates_of(choice), files, strict=False))
         written = [self._write_crop(cutter, one, file, clock) for one, file in reversed(pairs)]
         return tuple(reversed(written))

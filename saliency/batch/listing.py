@@ -15,11 +15,11 @@ _NUMBER = re.compile(r"-\d+\Z")  # of a candidate, or of a page
 
 @dataclass(frozen=True)
 class ListedPhoto:
-    """A photo, and where it lies below the folder that it was found in.
+    """A photo, and its place below the folder in which it was found.
 
     Attributes:
         path: the file.
-        folder: of it, relative to the folder that was named; `.` for a file that was named itself.
+        folder: the file's folder, relative to the one that was named; `.` for a file named itself.
     """
 
     path: Path
@@ -47,7 +47,7 @@ def find_photos(
         is_recursive: folders inside of folders too, without hidden ones and the output folder;
             links to folders are not followed.
         output_dir: folder of the crops.
-        contact_sheet: first page of a sheet; pages that are there already are no photos of a
+        contact_sheet: first page of a sheet; pages that exist already do not count as photos of a
             folder.
     """
     photos: list[ListedPhoto] = []
@@ -97,7 +97,7 @@ def _folders_in(top: Path, output_dir: Path | None) -> Iterator[Path]:
 
 
 def _photos_in(folder: Path, labels: Sequence[str]) -> list[Path]:
-    """Return the photos in a folder that are no crops of others in it."""
+    """Return the photos in a folder, without the crops of others in it."""
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
@@ -113,7 +113,7 @@ def _photos_in(folder: Path, labels: Sequence[str]) -> list[Path]:
 
 
 def _is_page(file: Path, contact_sheet: Path | None) -> bool:
-    """Return whether a file is a page of a contact sheet that is there already."""
+    """Return whether a file is a page of an existing contact sheet."""
     if contact_sheet is None or not contact_sheet.exists():
         return False
     first = file.with_name(_NUMBER.sub("", file.stem) + file.suffix)

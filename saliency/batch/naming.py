@@ -1,4 +1,4 @@
-"""How crops are called: patterns such as `{stem}-{aspect}.{ext}`."""
+"""The names of crops: patterns such as `{stem}-{aspect}.{ext}`."""
 
 import string
 from pathlib import Path, PurePosixPath
@@ -39,7 +39,7 @@ def parse_pattern(text: str) -> str:
 
 
 def names_candidates(pattern: str) -> bool:
-    """Return whether a pattern from `parse_pattern` names the candidates of a ratio differently."""
+    """Return whether a pattern gives each candidate window of a ratio a name of its own."""
     return any(name == "candidate" for _, name, _, _ in string.Formatter().parse(pattern))
 
 

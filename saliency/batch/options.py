@@ -8,7 +8,7 @@ from saliency.batch.naming import DEFAULT_PATTERN
 
 @dataclass(frozen=True, kw_only=True)
 class BatchOptions:
-    """What is written of each photo, where, and what happens to files that exist.
+    """What is written for each photo, where, and what happens to files that exist.
 
     Attributes:
         output_dir: folder for the crops; None for each photo's own.

@@ -1,4 +1,4 @@
-"""Which files are to be made of each photo, so that no two photos get the same one."""
+"""Which files will be made of each photo, so that no two photos get the same one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from saliency.photo.formats import HEAD_BYTES, SUFFIXES, crop_format, photo_form
 
 @dataclass(frozen=True)
 class Plan:
-    """Which files are to be made of a photo.
+    """The files that will be made of a photo.
 
     Attributes:
         photo: the photo.
-        files: for each ratio the crop, then those of further candidates where they are wanted.
-        overlay: its overlay, if there is to be one.
-        is_done: they are there already, and are to stay. Of a ratio's crops the first one decides:
-            it is written last, and how many candidates there are only the model knows.
+        files: for each ratio its crop, followed by those of further candidates if wanted.
+        overlay: its overlay, if one is wanted.
+        is_done: the files exist and stay as they are. The first crop of each ratio decides this:
+            it is written last, and only the model knows how many candidates there are.
     """
 
     photo: ListedPhoto
@@ -43,10 +43,10 @@ class Planner:
     def plan(self, photo: ListedPhoto) -> Plan:
         """Return which files are to be made of a photo, and keep them from other photos.
 
-        Not to be called by several threads at once.
+        Not safe to call from several threads at once.
 
         Raises:
-            PhotoError: a file is another photo's, or is there and must not be replaced.
+            PhotoError: a file belongs to another photo, or exists and must not be replaced.
         """
         crops, options, path = self._crops, self._options, photo.path
         as_format = crops.as_format or crop_format(_format_of(path))
@@ -72,7 +72,7 @@ class Planner:
         return Plan(photo, files, overlay, is_done)
 
     def _take(self, file: Path, photo: Path) -> None:
-        """Note that a file belongs to a photo, unless it is another's or must not be replaced."""
+        """Reserve a file for a photo, unless another photo has it or it must not be replaced."""
         place = file.resolve()
         other = self._taken.get(place)
         if other is not None and place == other.resolve():
@@ -89,7 +89,7 @@ class Planner:
 
 
 def is_made(file: Path) -> bool:
-    """Return whether a crop is there from an earlier run."""
+    """Return whether a crop exists from an earlier run."""
     return _is_there(file) and not is_empty(file)
 
 
@@ -104,7 +104,7 @@ def _is_there(file: Path) -> bool:
 
 
 def _format_of(path: Path) -> str | None:
-    """Return the format of a photo by its first bytes; None if it has none, or cannot be read."""
+    """Return a photo's format by its first bytes; None if it is unknown or cannot be read."""
     try:
         if not path.is_file():
             return None

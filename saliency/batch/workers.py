@@ -14,7 +14,7 @@ _AHEAD = 2  # photos given to each worker before the oldest one is waited for
 
 @dataclass(frozen=True)
 class PhotoOutcome:
-    """What became of a photo: a report, or an error, or neither where all was there before."""
+    """The result for a photo: a report, an error, or neither if all its crops existed."""
 
     photo: ListedPhoto
     report: CropReport | None = None
@@ -24,7 +24,7 @@ class PhotoOutcome:
 def crop_all(
     cropper: Cropper, photos: Sequence[ListedPhoto], *, worker_count: int
 ) -> Iterator[PhotoOutcome]:
-    """Crop photos and yield what became of each, in their order.
+    """Crop photos and yield the result for each, in their order.
 
     Decoding, prediction and encoding run outside of Python's lock, so threads share the work. When
     the caller stops (Ctrl-C), photos that were begun are finished and no other is begun.
@@ -48,7 +48,7 @@ def crop_all(
 
 
 def _named(cropper: Cropper, photo: ListedPhoto) -> Callable[[], PhotoOutcome]:
-    """Name a photo's crops, now, so that names do not depend on chance; return what crops it."""
+    """Name a photo's crops at once, so that names do not depend on timing; return its job."""
     try:
         plan = cropper.plan(photo)
     except SaliencyError as error:
@@ -60,7 +60,7 @@ def _named(cropper: Cropper, photo: ListedPhoto) -> Callable[[], PhotoOutcome]:
             return PhotoOutcome(photo, None if plan.is_done else cropper.crop(plan))
         except SaliencyError as error:
             return PhotoOutcome(photo, error=str(error))
-        except (OSError, MemoryError) as error:  # one photo's fault is never that of the others
+        except (OSError, MemoryError) as error:  # a fault of one photo must not end the others
             return PhotoOutcome(photo, error=f"cannot crop {photo.path}: {first_line(error)}")
 
     return crop

@@ -1,6 +1,6 @@
 """The console command: `saliency VERB …`, one module per verb.
 
-A verb's module is imported only when it is called, so cropping never waits for what training needs.
+A verb's module is imported only when it is called, so cropping never loads what training needs.
 Each has `build_parser()` and `main(argv=None) -> int`.
 """
 
@@ -56,11 +56,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run_reporting(verb: str, run: Callable[[], int]) -> int:
-    """Run a verb; report on one line what stops it, and return the exit status.
+    """Run a verb; report an error on one line, and return the exit status.
 
     Returns:
         What `run` returns; 1 after a `SaliencyError`; 130 after Ctrl-C; 1 when the reader of the
-        output has gone away (`| head`), and when its disk is full.
+        output has closed it (`| head`), and when its disk is full.
     """
     try:
         status = run()
@@ -85,12 +85,12 @@ def run_reporting(verb: str, run: Callable[[], int]) -> int:
 def wait_passively(verb: str, threads: int | None) -> None:
     """Prepare a command that trains on a machine that may have other work; before torch is loaded.
 
-    OpenMP's threads wait for each other at every layer. Waiting, they are to leave the core to
-    others; and where the machine is busy already, a warning names the remedy.
+    OpenMP's threads wait for each other at every layer. They are set to give up the core while they
+    wait; and if the machine is busy already, a warning names the remedy.
 
     Args:
         verb: of the command.
-        threads: that the network is to have; None for one per core.
+        threads: number of threads for the network; None for one per core.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     cores = (

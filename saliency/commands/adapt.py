@@ -1,9 +1,9 @@
-"""Fit what is particular to a data set to a trained model, which stays as it is.
+"""Fit a trained model's output to the way in which a data set was recorded.
 
 Data sets differ in how they were recorded. For each, ten numbers are fitted to its training images:
 a blur, a sharpness and the eight weights of a center bias, which turn the model's density into the
 one to expect in this data set. They go into --out, for `saliency evaluate --set-bias FILE`.
-Printed is the information gain on the validation images, in bits per fixation, without and with
+It prints the information gain on the validation images, in bits per fixation, without and with
 them, and the 95 % interval of the difference (bootstrap over images).
 
 Exit status: 0 when they are written, 1 when a file is not as it should be, 2 for a wrong command
@@ -88,7 +88,7 @@ def _adapt(arguments: argparse.Namespace) -> int:
 
 
 def _describe_gain(dataset: Any, scenes: Any, look: Any, own: Any) -> str:
-    """Return what the numbers of a data set bring on its validation images, in words."""
+    """Return the gain from a data set's numbers on its validation images, in words."""
     from saliency.evaluation.bootstrap import spread_of_mean  # noqa: PLC0415
     from saliency.evaluation.reference import DatasetReference  # noqa: PLC0415
     from saliency.model.loading import at_photo_size  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""Fit how sure a model's crop windows are, and write it into the model.
+"""Fit the confidence of a model's crop windows, and write it into the model.
 
 For the validation photos of the data sets and several ratios and sizes, the window of most density
 is compared with the centred one by people's fixations. A logistic regression learns from that how
@@ -6,8 +6,8 @@ likely people are to prefer a window; `saliency crop` then shows it as the confi
 window. The .onnx file is replaced by one that carries it; nothing else in it changes. A checksum
 beside it (NAME.onnx.sha256) is written anew.
 
-Printed are the Brier score, by cross-validation over the photos, and how often people preferred
-the windows of each confidence; --plot draws that.
+It prints the Brier score, by cross-validation over the photos, and how often people preferred the
+windows of each confidence; --plot draws that.
 
 Exit status: 0 when it is written, 1 when a file is not as it should be, 2 for a wrong command line,
 130 after Ctrl-C.

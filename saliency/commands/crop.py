@@ -3,8 +3,8 @@
 For each ratio W:H the crop is the largest window that fits into the photo, placed where it holds
 the most of the density that the model predicts for people's fixations. Photos are taken upright,
 by their EXIF. Each crop is written next to its photo as NAME-WxH.EXT, or into --output-dir, in
-the photo's own format, with what the photo carried (EXIF, XMP, IPTC, colour profile). Animations
-are cropped in all frames by one window. PHOTO - reads one photo from standard input and writes its
+the photo's own format, with the photo's metadata (EXIF, XMP, IPTC, colour profile). All frames of
+an animation are cropped by one window. PHOTO - reads one photo from standard input and writes its
 crop to standard output.
 
 A photo that cannot be read is reported and skipped. Exit status: 0 when every photo was cropped,
@@ -102,7 +102,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def _read_aspects(
     parser: argparse.ArgumentParser, options: argparse.Namespace
 ) -> dict[str, Aspect]:
-    """Return the ratios, and put among the photos what was read as a ratio and is a file."""
+    """Return the ratios; files that were read as ratios are moved to the photos."""
     written = options.aspect
     if written is None:
         written = ["1:1"] if options.size is None else [f"{options.size[0]}x{options.size[1]}"]
@@ -141,7 +141,7 @@ def _read_ratio(
 
 
 def _check_stream(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    """Refuse what cannot be done with standard input and output."""
+    """Refuse options that cannot be used with standard input and output."""
     if len(options.photos) > 1 or options.from_file is not None:
         parser.error("PHOTO - is given alone, for one photo on standard input")
     if not options.is_dry and (options.json or len(options.aspect) > 1):
@@ -167,5 +167,5 @@ def _crop_photos(options: argparse.Namespace) -> int:
 
 
 def _looks_like_photo(text: str) -> bool:
-    """Return whether an argument is there on the disk, or at least looks like a file."""
+    """Return whether an argument is an existing file, or at least looks like one."""
     return text == STREAM or bool(Path(text).suffix) or os.sep in text or Path(text).exists()

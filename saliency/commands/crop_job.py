@@ -1,4 +1,4 @@
-"""What `saliency crop` does once its command line is read."""
+"""The work of `saliency crop` once its command line is parsed."""
 
 import argparse
 import os
@@ -64,7 +64,7 @@ def _decodes_ahead(options: argparse.Namespace, crops: CropOptions) -> bool:
 
 
 def crop_files(options: argparse.Namespace) -> int:
-    """Crop every photo, going on after those that fail."""
+    """Crop every photo, and continue after those that fail."""
     photos = _photos(options)
     wanted = _read(options)
     _check_lists(options, photos)
@@ -103,7 +103,7 @@ class _Summary:
     parts_ms: dict[str, list[float]] = field(default_factory=dict)
 
     def add(self, outcome: PhotoOutcome, *, has_cells: bool) -> None:
-        """Take note of a photo."""
+        """Count a photo."""
         if outcome.error is not None:
             self.rejects.append(outcome.photo.path)
         if outcome.report is None:
@@ -122,7 +122,7 @@ class _Summary:
 
 
 def _photos(options: argparse.Namespace) -> list[ListedPhoto]:
-    """Return the photos that are to be cropped, each once."""
+    """Return the photos to crop, each once."""
     paths = list(options.photos)
     if options.from_file is not None:
         paths += read_list(_read_list_file(options.from_file), is_null_separated=options.null)
@@ -152,7 +152,7 @@ def _read(options: argparse.Namespace) -> tuple[CropOptions, BatchOptions]:
     if options.pattern is None and (options.candidates or 1) > 1:
         pattern = CANDIDATE_PATTERN
     if not (options.json or names_candidates(pattern)):
-        choice = replace(choice, candidates=1)  # nobody asks for others
+        choice = replace(choice, candidates=1)  # alternatives have no file there
     is_exact = options.size is not None and not options.has_aspect
     output = record_of(
         Output,
@@ -174,7 +174,7 @@ def _read(options: argparse.Namespace) -> tuple[CropOptions, BatchOptions]:
 
 
 def _show(outcome: PhotoOutcome, options: argparse.Namespace, emit: Callable[..., None]) -> None:
-    """Print what became of a photo."""
+    """Print the result for a photo."""
     path, report = outcome.photo.path, outcome.report
     if outcome.error is not None:
         message = outcome.error.replace(str(path), printable(path))
@@ -196,7 +196,7 @@ def _show(outcome: PhotoOutcome, options: argparse.Namespace, emit: Callable[...
 
 
 def _check_lists(options: argparse.Namespace, photos: Sequence[ListedPhoto]) -> None:
-    """Refuse, before anything is done, a list or a sheet that cannot be written or is a photo."""
+    """Refuse at the start a list or a sheet that cannot be written, or that is a photo."""
     for file in (options.rejects, options.contact_sheet):
         if file is None:
             continue
@@ -219,7 +219,7 @@ def _write_sheets(cells: Sequence[Cell], options: argparse.Namespace) -> None:
 
 @contextmanager
 def _quiet_libraries(*, single_threaded: bool = False) -> Iterator[None]:
-    """Keep libraries from printing lines of their own, and from sharing out what workers share."""
+    """Keep libraries from printing, and from starting threads beside the workers."""
     threads = cv2.getNumThreads()
     restore = _silence_libraries()
     if single_threaded:
@@ -234,9 +234,9 @@ def _quiet_libraries(*, single_threaded: bool = False) -> Iterator[None]:
 
 
 def _silence_libraries() -> Callable[[], None]:
-    """Keep libtiff, libpng and their like off standard error; return what undoes it.
+    """Keep libtiff, libpng and others off standard error; return a function that undoes it.
 
-    They write to its file descriptor, which is sent to nowhere; Python's own stream keeps its
+    They write to its file descriptor, which is redirected to nowhere; Python's own stream keeps its
     destination.
     """
     try:
@@ -261,7 +261,7 @@ def _silence_libraries() -> Callable[[], None]:
 
 
 def _progress_bar(photo_count: int) -> AbstractContextManager[Any]:
-    """Return a bar for a person who waits for several photos, and nothing for anybody else."""
+    """Return a progress bar if a person waits for several photos, and None otherwise."""
     if photo_count < 2 or not sys.stderr.isatty():
         return nullcontext()
     from tqdm import tqdm  # noqa: PLC0415  not for one photo

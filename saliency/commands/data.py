@@ -1,4 +1,4 @@
-"""Look a data set over, or write it for pysaliency.
+"""Check a data set, or write it for pysaliency.
 
   saliency data check osie:PATH       counts against those of the published set, sizes and
                                       fixations, problems, each counted and with its remedy; and

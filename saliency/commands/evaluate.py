@@ -3,7 +3,7 @@
 Every image is predicted and scored at its own size, and beside it the center bias of the other
 images of its data set and an even density. MODEL is an .onnx or .safetensors file, or a folder of
 saliency maps: a picture or .npy array for each image, of its name and size, scored as it is.
-Printed are means over images with their 95 % intervals (bootstrap over images):
+It prints means over images with their 95 % intervals (bootstrap over images):
 
   IG        information gain over that center bias, bits per fixation
   AUC       area under the ROC curve of fixations against uniform samples: all pixels
@@ -14,7 +14,7 @@ Printed are means over images with their 95 % intervals (bootstrap over images):
   KL        divergence from the density of the fixations, nats; less is better
   SIM       mass shared with the density of the fixations
 
-Each metric gets the map that is best for it, made from the model's density: for sAUC the density
+Each metric scores the map that is best for it, made from the model's density: for sAUC the density
 divided by the center bias, for CC and KL the density blurred as that of the fixations is, for SIM
 the map of most expected similarity. --maps density scores the density itself by all of them.
 

@@ -88,7 +88,7 @@ def _export(arguments: argparse.Namespace) -> int:
     scores = read_metadata(arguments.model)["scores"]
     if (arguments.sharpness, arguments.smoothing) != (1.0, 0.0):
         model.soften(sharpness=arguments.sharpness, smoothing_cells=arguments.smoothing)
-        scores = {}  # they were another density's
+        scores = {}  # scores and calibration belong to the density before the change
     write = export_onnx if out.suffix == ".onnx" else save_model
     write(model, out, scores=scores, half=arguments.half)
     print(f"written: {out}")

@@ -1,7 +1,7 @@
-"""Show what each layer of a model is made of, costs, and contributes.
+"""Show the size, the cost and the contribution of each layer of a model.
 
 For every layer that has parameters: its channels, parameters and multiplications (MACs), its
-milliseconds in ONNX Runtime for one photo (those of layers that run inside of others are theirs),
+milliseconds in ONNX Runtime for one photo (layers that run inside others count with them),
 its part of the Fisher-Rao norm, exact and by the diagonal, the sum of its Fisher values, and the
 share of its parameters that could go for 1 % of what the model knows (its gain over an even
 density), by their Fisher signals. The last line is for all together. docs/explain/fisher.md

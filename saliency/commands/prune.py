@@ -1,13 +1,13 @@
-"""Make a trained model smaller, until it really takes the milliseconds that it may.
+"""Make a trained model smaller, until its measured time reaches the target.
 
-Channels are removed one group at a time: those first by which the loss rises least for each
-millisecond saved (Theis et al. 2018, Fisher pruning), with times measured on this machine in the
+Channels are removed one at a time: first those that raise the loss least for each millisecond
+saved (Theis et al. 2018, Fisher pruning), with times measured on this machine in the
 engine that will run the model. The model trains on between removals, and is fine-tuned at the
 end, with the unpruned model as teacher beside the fixations. Stop it whenever you like, even with
 `kill -9`: `saliency prune --out DIR --resume` continues it.
 
-Into --out are written: model.safetensors and model.onnx, the small model; report.md, .json and
-.png, what it costs and what it lost; latency.json, the measured times, which --table takes again;
+It writes into --out: model.safetensors and model.onnx, the small model; report.md, .json and .png,
+its cost and its loss; latency.json, the measured times, for --table;
 pruned.safetensors, the model before fine-tuning; and the state of the run.
 
 `saliency prune measure` measures the times alone: see `saliency prune measure --help`.

@@ -4,12 +4,12 @@ The backbone starts from ImageNet weights and is fine-tuned together with its re
 that does best on the validation images is kept. Stop it whenever you like, even with `kill -9`:
 `saliency train --out DIR --resume` continues it.
 
-Into --out are written: model.safetensors and model.onnx, the model; options.json, state.pt and
+It writes into --out: model.safetensors and model.onnx, the model; options.json, state.pt and
 history.jsonl, the run; pictures/, predictions beside the fixations' density; with --set-bias own,
 set-bias.json, the numbers of the data sets; and curves, shown by `tensorboard --logdir DIR`.
 
-With --teacher, what trained models expect is learned beside the fixations, and alone on the photos
-of --photos, which need no fixations.
+With --teacher, the model also learns from the densities of trained models: beside the fixations,
+and alone on the photos of --photos, which need no fixations.
 
 Exit status: 0 when the run has ended, 1 when a file is not as it should be, 2 for a wrong command
 line, 130 after Ctrl-C.

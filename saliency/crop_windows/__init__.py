@@ -1,1 +1,1 @@
-"""From a density and wishes to crop windows; pure arithmetic."""
+"""Crop windows from a density, boxes and other wishes; pure arithmetic."""

@@ -1,4 +1,4 @@
-"""The window that would be best for a photo, and others beside it, as the options ask for."""
+"""The best window for a photo under the options, and alternatives to it."""
 
 import math
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ _COARSE_SIDE = 96  # cells on the longer side of the grid on which further candi
 
 @dataclass(frozen=True, eq=False)
 class WindowTask:
-    """A photo's density with the wishes that its windows are to meet.
+    """A photo's density, and the wishes that its windows should meet.
 
     Attributes:
         density: grid over the picture, which is the whole photo for all that follows.
@@ -49,7 +49,7 @@ class WindowTask:
         return self.table.photo_size
 
     def without_faces(self) -> "WindowTask":
-        """Return the task as it is where nobody's face matters."""
+        """Return the task without its faces."""
         return replace(self, wishes=replace(self.wishes, faces=(), heads=()))
 
 
@@ -60,7 +60,7 @@ def read_task(
     *,
     faces: Sequence[tuple[Window, Window]] = (),
 ) -> WindowTask:
-    """Return a density with the wishes that the options mean on the picture of a photo.
+    """Return a density, and the options' boxes in pixels of the photo's picture.
 
     Args:
         density: what each cell of a grid over the picture holds.
@@ -92,12 +92,12 @@ def read_task(
 
 
 def box_on_photo(box: Box, photo_size: Size, option: str) -> Window:
-    """Return the part of a photo that a box means, in whole pixels.
+    """Return a box in whole pixels of a photo.
 
     Args:
         box: as it was written.
         photo_size: width and height of the photo.
-        option: what the box is for, for messages.
+        option: `keep` or `avoid`, for messages.
 
     Raises:
         PhotoError: it lies outside the photo.
@@ -113,7 +113,7 @@ def box_on_photo(box: Box, photo_size: Size, option: str) -> Window:
 
 
 def propose(task: WindowTask, ratio: Fraction) -> Window:
-    """Return the window of a ratio that is wanted, be it worth leaving the middle or not.
+    """Return the best window of a ratio, whether or not it is worth leaving the middle for.
 
     It is the largest that fits, where its score is best (`window_score`), or the least that keeps
     the share to zoom to with its margin; then it is laid so that the subject is in its place.
@@ -144,9 +144,9 @@ def propose_middle(task: WindowTask, size: Size) -> Window:
 def propose_more(task: WindowTask, best: Window, count: int) -> list[Window]:
     """Return at most `count` further windows of a window's size.
 
-    Each is where most of the density is that no window before it shows (in whole cells of a
-    coarser grid), so no window is a mere neighbour of another. There are fewer where what is left
-    is less than 5 % of the density.
+    Each lies where it shows most of the density that no window before it shows (in whole cells of a
+    coarser grid), so none is a near copy of another. There are fewer if less than 5 % of the
+    density is left.
     """
     windows = [best]
     if count == 0:
@@ -175,7 +175,7 @@ def _roomy_side(side: int, ratio: Fraction, options: ChoiceOptions) -> int:
 
 
 def _grown(window: Window, size: Size, task: WindowTask) -> Window:
-    """Return a window brought to a size about its middle, as far as the photo and wishes allow."""
+    """Return a window resized around its middle, as far as the photo and the wishes allow."""
     x = window.x + (window.width - size[0]) // 2
     y = window.y + (window.height - size[1]) // 2
     return nearest_place(size, task.photo_size, task.wishes, target=(x, y))
@@ -192,7 +192,7 @@ def _coarse(density: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def _without(cells: NDArray[np.float64], window: Window, photo_size: Size) -> NDArray[np.float64]:
-    """Return a density without what a window holds of each cell."""
+    """Return a density with the part inside a window set to zero."""
     rows, columns = cells.shape
     across = _covered(columns, window.x, window.width, photo_size[0])
     down = _covered(rows, window.y, window.height, photo_size[1])
@@ -200,7 +200,7 @@ def _without(cells: NDArray[np.float64], window: Window, photo_size: Size) -> ND
 
 
 def _covered(count: int, start: int, length: int, full: int) -> NDArray[np.float64]:
-    """Return which part of each cell along an axis of `full` pixels a stretch of it covers."""
+    """Return the part of each cell that an interval covers, along an axis of `full` pixels."""
     borders = np.arange(count + 1) * (full / count)
     overlap = np.minimum(borders[1:], start + length) - np.maximum(borders[:-1], start)
     return np.asarray(np.clip(overlap * (count / full), 0.0, 1.0))

@@ -1,12 +1,12 @@
-"""Choose the window of each aspect ratio: where most density is, if it is worth leaving the middle.
+"""Choose the window of each aspect ratio, and whether it is worth leaving the middle for.
 
-The rule. A window is placed where it keeps the most of the predicted fixations, less what it costs
-to leave the middle and to be out of balance (`window_score`); of subjects that cannot all fit,
-those win that together draw the most. Boxes to keep and to avoid come before that, and faces, which
-are not cut where that can be (`search`); a place for the subject comes after it. The window is
-compared with the one of the same size in the middle (with boxes or faces: the one nearest the
-middle that meets them equally well), and is taken if it gains enough and people are likely enough
-to prefer it; else the fallback is.
+The rule. A window is placed where it keeps most of the predicted fixations, less a cost for leaving
+the middle and for being out of balance (`window_score`). If not all subjects fit, it shows those
+that together attract most. Boxes to keep and to avoid come first, and faces, which are not cut if
+that is possible (`search`); a place for the subject is applied last. The window is compared with
+the one of the same size in the middle (with boxes or faces: the one nearest the middle that meets
+them equally well). It is taken if it gains enough and people are likely enough to prefer it;
+otherwise the fallback is taken.
 """
 
 from collections.abc import Mapping, Sequence
@@ -64,7 +64,7 @@ class Choice:
     Attributes:
         aspect: the ratio as it was asked for, `16:9`.
         outcome: `moved` for a window beside the middle, `centred` for one in the middle, `padded`
-            for the whole photo with borders, `skipped` where there is to be no crop.
+            for the whole photo with borders, `skipped` if no crop is made.
         reason: why, in a few words for people.
         window: the window, inside the photo; the whole photo if padded; what would have been
             taken if skipped.
@@ -200,7 +200,7 @@ def _on_photo(choice: Choice, frame: Frame) -> Choice:
 def candidates_of(choice: Choice) -> list[Choice]:
     """Return a choice, and after it each of its alternatives as if that had been chosen.
 
-    Of a photo that is skipped there are no alternatives.
+    A skipped photo has no alternatives.
     """
     others = () if choice.outcome == "skipped" else choice.alternatives
     return [choice] + [
@@ -221,7 +221,7 @@ def _reason(task: WindowTask, ratio: Fraction, outcome: Outcome, window: Window)
 
 
 def _unmet(task: WindowTask, best: Window) -> str | None:
-    """Return which of the options no window meets, None if the best one meets them."""
+    """Return the options that no window meets, in words; None if the best one meets all."""
     width, height = task.options.min_size or (1, 1)
     if best.width < width or best.height < height:
         return f"the photo has no window of {width}x{height}"
@@ -247,7 +247,7 @@ def _doubt(
 def _fall_back(
     task: WindowTask, ratio: Fraction, best: Window
 ) -> tuple[Outcome, Window, Padding | None]:
-    """Return what is done instead of taking the best window."""
+    """Return the fallback: outcome, window and padding."""
     if task.options.fallback == "skip":
         return "skipped", best, None
     if task.options.fallback == "pad":

@@ -1,4 +1,4 @@
-"""Where the subject of a photo is, and how a window is to be laid around it."""
+"""Where the subject of a photo is, and how a window is placed around it."""
 
 import cv2
 import numpy as np
@@ -27,8 +27,8 @@ def find_subject(
 ) -> tuple[float, float]:
     """Return (x, y) of the subject inside a window, in pixels of the photo.
 
-    The subject is what hangs together around the peak of the density in the window and has at
-    least half its height; its place is the middle of its mass.
+    The subject is the connected region around the peak of the density in the window that has at
+    least half the peak's height; its place is its centre of mass.
 
     Args:
         density: grid over the whole photo.
@@ -53,10 +53,10 @@ def corner_for(place: Place, subject: tuple[float, float], window: Window) -> tu
     """Return (x, y) of the top left corner of a window of the same size with the subject in place.
 
     Args:
-        place: where in the window the subject is to sit; `thirds` is the nearest third on both
-            axes to where it sits in the window given.
+        place: where in the window the subject should be; `thirds` is the third nearest to its
+            place in the window given, on both axes.
         subject: (x, y) in pixels of the photo.
-        window: without such a wish; an axis that the place does not name stays as it is here.
+        window: the best one without a place; an axis that the place does not name stays.
     """
     sides, corner = (window.width, window.height), (window.x, window.y)
     now = [(at - low) / side for at, low, side in zip(subject, corner, sides, strict=True)]

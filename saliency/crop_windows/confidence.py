@@ -1,10 +1,10 @@
-"""How sure it is that people's fixations prefer a window to another of the same size.
+"""The probability that people's fixations prefer one window to another of the same size.
 
-A window is preferred when it keeps more of the fixations that people make on the photo. Of what
-can be known without them, two figures contain nearly all the evidence: the gain, and the share of
-the density that is given up for it, which the other window holds and this one does not. A logistic
-regression turns them into a probability; `saliency calibrate` fits it to a model, whose file
-carries it.
+A window is preferred if it keeps more of the fixations that people make on the photo. Two figures
+contain nearly all the evidence that is available without fixations: the gain, and the share of the
+density given up for it, which the other window contains and this one does not. A logistic
+regression turns them into a probability; `saliency calibrate` fits it and stores it in the model's
+file.
 """
 
 import math
@@ -23,7 +23,7 @@ _GAIN_FLOOR = 0.001  # keeps the logarithm of no gain finite
 
 @dataclass(frozen=True)
 class Evidence:
-    """What speaks for a window beside another of its size; shares of the density, 0 to 1.
+    """The evidence for a window over another of its size; shares of the density, 0 to 1.
 
     Attributes:
         gain: what it holds more than the other, below 0 when it holds less.
@@ -34,7 +34,7 @@ class Evidence:
     given_up: float
 
     def features(self) -> tuple[float, float]:
-        """Return what the regression sees: log(gain + 0.001), no gain below 0, and `given_up`."""
+        """Return the regression's inputs: log(max(gain, 0) + 0.001) and `given_up`."""
         return math.log(max(self.gain, 0.0) + _GAIN_FLOOR), self.given_up
 
 
@@ -58,7 +58,7 @@ class Calibration:
 
 
 def gather_evidence(table: ShareTable, window: Window, other: Window) -> Evidence:
-    """Return what speaks for a window beside another, both in the photo of the table."""
+    """Return the evidence for a window over another, both in the photo of the table."""
     share, other_share = table.share(window), table.share(other)
     common = window.common(other)
     common_share = 0.0 if common is None else table.share(common)
@@ -66,10 +66,10 @@ def gather_evidence(table: ShareTable, window: Window, other: Window) -> Evidenc
 
 
 def read_calibration(metadata: Mapping[str, Any]) -> Calibration | None:
-    """Return the calibration that a model's metadata holds, None where it holds none.
+    """Return the calibration in a model's metadata, None if there is none.
 
     Raises:
-        ValueError: it holds no calibration.
+        ValueError: the value is not a calibration.
     """
     values = metadata.get(CALIBRATION_KEY)
     if values is None:

@@ -4,12 +4,12 @@ The score of a window is
 
     share − 0.1·area − 0.5·|c|²
 
-`share` is the part of the density inside. `area` is the window's part of the photo, so that what
-holds less than its room is left out. c is the distance of its middle from the photo's, in shares of
-the sides.
+`share` is the part of the density inside. `area` is the window's part of the photo, so that regions
+with little density for their area are left out. c is the distance of its middle from the photo's,
+in shares of the sides.
 
-The weights were chosen from 64 on each second photo of FLMS, which ten people each cropped, by the
-IoU with the nearest of their crops and with all of them (`benchmarks/people_crops.py`). Windows
+The weights are the best of 64 pairs on every second photo of FLMS, each cropped by ten people, by
+the IoU with the nearest of their crops and with all of them (`benchmarks/people_crops.py`). Windows
 have their edges on a grid of twentieths of the sides, and sides of at least two fifths.
 """
 
@@ -32,7 +32,7 @@ Intervals = NDArray[np.int64]
 
 
 def propose_free(task: WindowTask) -> Window:
-    """Return the window of the best score that meets the wishes; the whole photo where none does.
+    """Return the window of the best score that meets the wishes; the whole photo if none does.
 
     It holds all boxes to keep, none of those to avoid, and cuts through no face; it is no smaller
     than the options ask for.

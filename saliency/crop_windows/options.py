@@ -1,6 +1,6 @@
-"""How a window is to be chosen: the options and how they are written.
+"""Options for choosing a window, and how they are written.
 
-Apart from `choice`, which chooses, so that a command line is checked without numpy.
+Separate from `choice`, so that a command line is checked without importing numpy.
 """
 
 import math
@@ -40,7 +40,7 @@ _NUMBER = re.compile(r"(\d+(?:\.\d+)?)(%?)")
 
 @dataclass(frozen=True)
 class Box:
-    """A part of a photo that is to be kept or avoided, as it was written.
+    """A part of a photo to keep or to avoid, as it was written.
 
     Attributes:
         numbers: left edge, upper edge, width and height.
@@ -78,7 +78,7 @@ class Box:
 
 @dataclass(frozen=True, kw_only=True)
 class ChoiceOptions:
-    """How windows are to be chosen; the defaults choose the largest window of most density.
+    """How windows are chosen; the defaults choose the largest window of the best score.
 
     Attributes:
         min_gain: share of the density, 0 to 1, that a window must keep more than the centred one;
@@ -86,17 +86,17 @@ class ChoiceOptions:
         min_confidence: probability, 0 to 1, that people's fixations prefer a window to the
             centred one; with a model that has no calibration, any above 0 means a gain of
             `LEAST_GAIN`. None for `LEAST_CONFIDENCE`, and for any where a place is asked for.
-        fallback: what to do where these are not met: take the centred window, the whole photo
-            with borders, or nothing.
+        fallback: what is taken if these are not met: the centred window, the whole photo with
+            borders, or nothing.
         zoom: take the least window that keeps this share of the density, 0 to 1; None for the
             largest window.
         margin: of a zoomed window, on each side, as a share of that side.
-        keep: boxes that a window must hold, whole where they fit.
-        avoid: boxes that a window must not hold, where it can do without.
-        place: where in the window the subject is to sit; None for where most density is kept.
+        keep: boxes that a window must contain, whole if they fit.
+        avoid: boxes that a window must not contain, if that is possible.
+        place: where in the window the subject should be; None for where most density is kept.
         min_size: least width and height of a window, in pixels.
-        candidates: most windows to name for each ratio, the chosen one among them.
-        faces: whether no window is to cut through a person's head, where that can be.
+        candidates: number of windows to report for each ratio at most, including the chosen one.
+        faces: whether windows avoid cutting through people's heads, if that is possible.
         keep_borders: count a border around the picture as part of it.
     """
 
@@ -114,7 +114,7 @@ class ChoiceOptions:
     keep_borders: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be meant.
+        """Refuse values that make no sense.
 
         Raises:
             ValueError: a share is not between 0 and 1, a count or a size is below 1, or a name is

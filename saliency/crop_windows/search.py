@@ -1,11 +1,11 @@
-"""Find windows by wishes: boxes to keep and to avoid, a place to be near to, a share to keep.
+"""Find windows that meet wishes: boxes to keep and to avoid, a place, a share to keep.
 
-Wishes come before density, in this order: as many boxes to keep as can be held whole, as much of
-them as possible, as little of the boxes to avoid as possible, as few faces cut as possible. Within
-that a window is placed where the most density is, or nearest to a wanted place. (The density of a
-whole face counts twice, and a head with its hair whole is worth 6 % of the density.) All of these
-change, between the same few positions as the density does, only where an edge of the window meets
-an edge of a box.
+Wishes come before density, in this order: as many whole boxes to keep as possible, as much of them
+as possible, as little of the boxes to avoid as possible, as few cut faces as possible. Among the
+windows that are equal in these, the one with most density is taken, or the nearest to a place. (The
+density of a whole face counts twice, and a head with its hair whole is worth 6 % of the density.)
+All of these change, between the same few positions as the density does, only where an edge of the
+window meets an edge of a box.
 
 A window that fills the photo on one axis is found exactly. Where both axes are free and the
 positions to try are too many, they are thinned out first, and every one is tried around the best
@@ -35,9 +35,9 @@ _CUT_HEAD_COST = 0.06  # share of the density that a head with its hair whole is
 
 @dataclass(frozen=True)
 class Wishes:
-    """The boxes that windows on one photo are to keep and to avoid, and faces not to be cut.
+    """The boxes that windows on one photo should keep and avoid, and faces not to be cut.
 
-    A head is a face with hair and some room: to show it whole is worth a little density.
+    A head is a face with hair and a margin: to show it whole is worth a little density.
     """
 
     keep: tuple[Edges, ...] = ()
@@ -70,8 +70,8 @@ def best_place(
         table: the density, summed up.
         window_size: width and height of the window.
         wishes: boxes to keep and to avoid, and faces.
-        score: with it, the window of the best score in place of the most density; as the score
-            bends between the positions that are tried, a better one may lie up to a cell beside.
+        score: if given, the window of the best score is returned, not of most density; as the score
+            is curved between the positions tried, a better one may lie up to a cell away.
 
     Raises:
         ValueError: the window does not fit into the photo.
@@ -99,8 +99,8 @@ def nearest_place(
         window_size: width and height of the window.
         photo_size: width and height of the photo.
         wishes: boxes to keep and to avoid.
-        target: (x, y) wanted for its top left corner; the nearest that the photo has room for
-            stands for it.
+        target: (x, y) wanted for its top left corner, or the nearest corner that the photo has
+            room for.
 
     Raises:
         ValueError: the window does not fit into the photo.
@@ -118,7 +118,7 @@ def nearest_place(
     )
     far = (ys[:, np.newaxis] - wanted[1]) ** 2 + (xs - wanted[0]) ** 2
     layers = _wish_layers(xs, ys, window_size, wishes)
-    if wishes.faces:  # no density says that they are wanted
+    if wishes.faces:  # here no density favours them
         held = [_parts_held(xs, ys, window_size, box) for box in wishes.faces]
         layers.append(np.sum(np.equal(held, 1), axis=0, dtype=np.float64))
         layers.append(-_cut_count(xs, ys, window_size, wishes.heads))
@@ -202,7 +202,7 @@ def _pick(
 def _within(
     layers: Sequence[NDArray[np.float64]], last: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the last values where those before, one after the other, are largest; else −∞."""
+    """Return the last values where every layer in turn is largest, −∞ elsewhere."""
     allowed = np.ones(last.shape, dtype=np.bool_)
     for layer in layers:
         allowed &= layer >= layer[allowed].max() - _TIE

@@ -13,7 +13,7 @@ Positions = NDArray[np.int64]
 class ShareTable:
     """A density summed up once, so that the shares of many windows are a few look-ups each.
 
-    It holds the share above and to the left of every corner of a cell. Between the corners of a
+    It contains the share above and to the left of every corner of a cell. Between the corners of a
     cell that share is bilinear, as the density inside a cell is even, so it is exact anywhere.
 
     Attributes:
@@ -82,7 +82,7 @@ class ShareTable:
         return float((upper * (height - below) + lower * below) / (width * height))
 
     def positions(self, window_size: Size) -> tuple[Positions, Positions]:
-        """Return the xs and ys among which a position of the largest share is sure to be.
+        """Return xs and ys that are certain to include a position of the largest share.
 
         Between two positions at which an edge of the window passes from one cell into the next,
         the share is linear in x and linear in y, so its maximum over whole pixels lies beside such
@@ -115,7 +115,7 @@ def sorted_once(positions: Positions) -> Positions:
 
 
 def _checked(density: NDArray[np.floating], photo_size: Size) -> NDArray[np.floating]:
-    """Return the density as float32 or float64, refusing what has no place on the photo."""
+    """Return the density as float32 or float64; refuse an unusable one."""
     if photo_size[0] < 1 or photo_size[1] < 1:
         raise ValueError(f"expected a photo size of at least 1x1, got {photo_size}")
     cells = np.asarray(density)
@@ -141,7 +141,7 @@ def _rows_at(table: NDArray[np.float64], positions: Positions, full: int) -> NDA
 
 
 def _passings(count: int, *, length: int, full: int) -> Positions:
-    """Return the positions along one axis among which a best one is sure to be, sorted.
+    """Return positions along one axis, sorted, that are certain to include a best one.
 
     They are the two ends, the middle, and the whole pixels on both sides of every position where
     the window's near or far edge meets a border between cells.

@@ -1,17 +1,17 @@
-"""What a window is worth beside the density that it holds: a place near the middle, and balance.
+"""The score of a window: its share of the density, its distance from the middle, its balance.
 
 The score of a window is
 
     share − |c|² − 0.6·|b|²
 
 `share` is the part of the density inside. c is the distance of the window's middle from the
-photo's, in shares of the photo's sides: to move has to pay. b is the distance of the density's
-centroid inside the window from the window's middle, in shares of the window's sides: what people
-look at is to sit in the middle of the crop.
+photo's, in shares of the photo's sides: a move has to be worth it. b is the distance of the
+density's centroid inside the window from the window's middle, in shares of the window's sides: what
+people look at should be in the middle of the crop.
 
-The two weights were chosen from a dozen on 250 photos that ten people each cropped (each second
-crop of FLMS): there the score overlaps people's crops with an IoU of 0.750, density alone with
-0.734.
+The two weights are the best of a dozen pairs on 250 photos, each cropped by ten people (every
+second crop of FLMS): there the score overlaps people's crops with an IoU of 0.750, density alone
+with 0.734.
 """
 
 from typing import NamedTuple
@@ -34,7 +34,7 @@ class _Moment(NamedTuple):
 
 
 class WindowScore:
-    """What is taken off the share of windows on one photo, for any window in a few look-ups."""
+    """The score of windows on one photo, a few look-ups for each."""
 
     def __init__(self, density: NDArray[np.floating], table: ShareTable) -> None:
         """Sum up the first moments of a density.
@@ -70,6 +70,8 @@ class WindowScore:
             (self._down, middle_y, high),
         ):
             centroid = moment.table.shares(xs, ys, window_size) * moment.mean / held
-            aside = np.clip((centroid - middle) / side, -0.5, 0.5)  # where next to nothing is held
+            aside = np.clip(
+                (centroid - middle) / side, -0.5, 0.5
+            )  # of windows with almost no density
             off += MIDDLE_WEIGHT * (middle - 0.5) ** 2 + BALANCE_WEIGHT * aside**2
         return np.asarray(shares - off)

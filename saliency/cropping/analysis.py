@@ -44,7 +44,7 @@ class Analysis:
         view: the picture as the model saw it, uint8 (height, width, 3), sRGB.
         density: the share of fixations that the model expects in each cell of a grid over the
             picture, float32 (rows, columns).
-        faces: of people, in pixels of the whole photo; none where they were not looked for.
+        faces: of people, in pixels of the whole photo; empty if they were not looked for.
         whole: the same photo with all its pixels, where its decoding was begun beside the rest.
     """
 
@@ -85,9 +85,9 @@ def look(
 
     Args:
         data: content of the photo's file.
-        path: what the photo is called.
+        path: the photo's name, for messages.
         predictor: the model.
-        detector: finds faces; None if they are not to be looked for.
+        detector: finds faces; None to skip them.
         keep_borders: count a border around the picture as part of it.
         clock: takes the time of each part.
         is_cut_whole: all pixels will be needed, and a processor core is free: decode them too,
@@ -124,9 +124,9 @@ def look_at(
 ) -> Analysis:
     """Return what the model sees in a photo that is decoded already; see `look` and `Analysis`.
 
-    A photo with a border is decoded whole, as the picture then is fewer pixels than thought, and
-    begins and ends at any of them. What looks like a border is picture all the same where the
-    model expects fixations in it. The frames of an animation are taken as they are.
+    A photo with a border is decoded at full size, as its picture has fewer pixels than the photo,
+    and may begin at any of them. What looks like a border counts as picture if the model expects
+    fixations in it. The frames of an animation are taken as they are.
     """
     frame = Frame.whole(photo.size)
     with clock.part("decode"):
@@ -167,7 +167,7 @@ def _holds_fixations(frame: Frame, density: NDArray[np.float32]) -> bool:
 
 @lru_cache(maxsize=1)
 def _decoders() -> ThreadPoolExecutor:
-    """Return the threads that decode ahead; they are kept, and with them their memory."""
+    """Return the threads that decode ahead; they are kept, as is their memory."""
     return ThreadPoolExecutor(thread_name_prefix="decode")
 
 
@@ -178,7 +178,7 @@ if hasattr(os, "register_at_fork"):  # a forked process has none of the threads
 def _decoded_for(
     photo: LoadedPhoto, least_size: Size, whole: "Future[LoadedPhoto] | None"
 ) -> LoadedPhoto:
-    """Return a photo with no fewer pixels than wanted: what was begun, itself, or decoded anew."""
+    """Return a photo with at least the pixels wanted: decoded ahead, as it is, or decoded anew."""
     width, height = pixel_size(photo.pixels)
     if whole is not None and (width < least_size[0] or height < least_size[1]):
         return whole.result()
@@ -208,7 +208,7 @@ def _least_size(photo_size: Size, predictor: Predictor) -> Size:
 def _predicted(
     photo: LoadedPhoto, frame: Frame, predictor: Predictor, clock: Stopwatch
 ) -> Analysis:
-    """Predict the density; that of an animation is the mean of those on some of its frames."""
+    """Predict the density; that of an animation is the mean over some of its frames."""
     with clock.part("resize"):
         input_size = predictor.input_size(frame.picture.size)
         views = [
@@ -222,9 +222,9 @@ def _predicted(
 
 
 def _views(photo: LoadedPhoto, frame: Frame) -> list[Pixels]:
-    """Return what the model is to see: a photo, or an animation's first frame, its last and some.
+    """Return what the model looks at: the picture of a photo, or some frames of an animation.
 
-    Those between lie at even distances. Of a photo with a border it is what is inside.
+    They are the first frame, the last one, and frames at even distances between them.
     """
     if not photo.frames:
         return [cropped(photo.pixels, frame.picture.box) if frame.has_border else photo.pixels]

@@ -63,7 +63,7 @@ def crop(
 
     Raises:
         PhotoError: the file cannot be read as a photo, or a box of the options lies outside it.
-        ValueError: the text is no ratio, or the array no photo.
+        ValueError: `aspect` is not a ratio, or the array is not a photo.
     """
     wanted = CropOptions(aspects={aspect: read_aspect(aspect)}, choice=options or ChoiceOptions())
     cropper = PhotoCropper(predictor or _shipped_model(), wanted)

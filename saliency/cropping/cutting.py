@@ -1,4 +1,4 @@
-"""Cut a window out of a photo and encode it with what the photo metadata."""
+"""Cut a window out of a photo and encode it with the photo's metadata."""
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -25,14 +25,14 @@ _DRAWN_MODES = ("L", "LA", "RGB", "RGBA", "CMYK")
 
 
 class EncodedCrop(NamedTuple):
-    """A crop as a file, and what of the photo's file it does not hold, each in a few words."""
+    """A crop as a file, and warnings that name what it does not keep of the photo's file."""
 
     data: bytes
     warnings: tuple[str, ...] = ()
 
 
 def padded_size(choice: Choice) -> Size:
-    """Return width and height of a window with the borders that are to be added to it."""
+    """Return width and height of a window with its padding."""
     borders = choice.padding or _NO_PADDING
     width = choice.window.width + borders.left + borders.right
     return width, choice.window.height + borders.top + borders.bottom
@@ -94,7 +94,7 @@ def make_lossless_crop(
     The crop is stored as the photo is, with the same EXIF orientation.
 
     Raises:
-        PhotoError: the photo is no JPEG, or of a kind that cannot be cut so.
+        PhotoError: the photo is not a JPEG, or of a kind that cannot be cut without loss.
     """
     jpeg, size = cut_lossless(photo.data, photo, window)
     metadata = crop_metadata(photo.metadata, size, orientation=photo.orientation, stripped=stripped)
@@ -138,7 +138,7 @@ class _Cut:
         return self.output.size_of(self.padded_size, self.ratio)
 
     def of(self, pixels: Pixels) -> Pixels:
-        """Return the crop of pixels, in their own mode wherever that can be."""
+        """Return the crop of pixels, in their own mode if possible."""
         if self.padding == _NO_PADDING:
             return self._window_of(pixels, self.size)
         x_scale, y_scale = (a / b for a, b in zip(self.size, self.padded_size, strict=True))
@@ -152,7 +152,7 @@ class _Cut:
         return canvas
 
     def _window_of(self, pixels: Pixels, size: Size) -> Pixels:
-        """Return what the window shows, at a size."""
+        """Return the pixels of the window, at a size."""
         window = self.window
         box = (window.x, window.y, window.x + window.width, window.y + window.height)
         if pixel_size(pixels) == self.photo_size and size == (window.width, window.height):
@@ -169,7 +169,7 @@ class _Cut:
 
 
 def _ink(colour: str, mode: str) -> Any:
-    """Return a colour in a mode that can be drawn in."""
+    """Return a colour as a value of an image's mode."""
     if mode == "CMYK":
         return Image.new("RGB", (1, 1), colour).convert("CMYK").getpixel((0, 0))
     return ImageColor.getcolor(colour, mode)

@@ -14,7 +14,7 @@ def focal_point(window: Window, photo_size: Size) -> tuple[float, float]:
 
 
 def service_values(window: Window, photo_size: Size) -> dict[str, Any]:
-    """Return the focal point of a window, and what to write to get the window, or the point, there.
+    """Return the focal point of a window, and how image services and CSS express the window.
 
     Returns:
         `focal_point`: x and y of the window's middle, in fractions of the photo.
@@ -44,5 +44,5 @@ def service_values(window: Window, photo_size: Size) -> dict[str, Any]:
 
 
 def _percentage(offset: int, room: int) -> str:
-    """Return where a window lies in the room it has, as CSS writes it."""
+    """Return the position of a window in the room it has, as a CSS percentage."""
     return f"{100 * offset / room if room else 50:.4g}%"

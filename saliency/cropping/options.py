@@ -1,4 +1,4 @@
-"""How photos are to be cropped, and at which size crops are written."""
+"""How photos are cropped, and at which size crops are written."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from saliency.photo.formats import CropFormat, Encoding
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """At which size crops are written; at most one of the sizes is given, none for the photo's own.
+    """The size of crops; at most one field is given, none for the photo's own resolution.
 
     Attributes:
         max_size: longest side; a smaller window is left as it is.
@@ -31,8 +31,8 @@ class Output:
 
         Args:
             window_size: width and height of the window, with its borders if it has any.
-            ratio: that was asked for, by which one longest side makes one size whatever the
-                photo; None for that of the window.
+            ratio: the one asked for, so that one `max_size` gives one size whatever the photo;
+                None for the window's own.
         """
         if self.exact_size is not None:
             return self.exact_size
@@ -47,7 +47,7 @@ class Output:
 
 @dataclass(frozen=True, kw_only=True)
 class CropOptions:
-    """How photos are to be cropped.
+    """How photos are cropped.
 
     Attributes:
         aspects: how each ratio is written, and its value; several to choose from, or none for any.
@@ -56,7 +56,7 @@ class CropOptions:
         as_format: format of the crops; None for the photo's own.
         encoding: quality and the like.
         is_lossless: cut JPEGs on the borders of their blocks, without re-encoding.
-        fail_on: which faults of a photo that can be decoded all the same are refused.
+        fail_on: which faults are refused in a photo that can be decoded in spite of them.
         is_stripped: leave out EXIF, XMP, IPTC and the resolution.
     """
 

@@ -1,4 +1,4 @@
-"""The one way of a photo: look, choose, cut. The command, `crop()` and the service all take it."""
+"""The one path of a photo: look, choose, cut. The command, `crop()` and the service share it."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,7 +27,7 @@ class PhotoCropper:
     """Looks at photos, chooses windows in them and cuts these out; several threads may use it."""
 
     def __init__(self, predictor: Predictor, options: CropOptions) -> None:
-        """Take the model, and how photos are to be cropped."""
+        """Take the model, and how photos are cropped."""
         self._predictor, self._options = predictor, options
         self._detector = _shipped_detector() if options.choice.faces == "keep" else None
 
@@ -43,10 +43,10 @@ class PhotoCropper:
 
         Args:
             data: content of the photo's file.
-            path: what the photo is called.
+            path: the photo's name, for messages.
             clock: takes the time of each part.
-            decode_ahead: crops will be cut, and a processor core is free: where they need all
-                pixels, decode these in another thread meanwhile.
+            decode_ahead: crops will be cut, and a processor core is free: if they need all
+                pixels, decode those in another thread meanwhile.
 
         Raises:
             PhotoError: it cannot be read as a photo, or has a fault that the options refuse.
@@ -100,8 +100,8 @@ class PhotoCropper:
     def _on_blocks(self, choice: Choice, seen: Analysis) -> Choice:
         """Return a choice with its windows on the borders of the JPEG's blocks.
 
-        They may show a little of the photo's border then, where there is no density. Boxes that
-        a window keeps or avoids, it keeps or avoids there too.
+        They may then show a little of the photo's border, where there is no density. A box that a
+        window keeps or avoids is kept or avoided there too.
         """
         photo, frame, options = seen.photo, seen.frame, self._options.choice
         table = ShareTable(seen.density, frame.picture.size)
@@ -133,7 +133,7 @@ class PhotoCropper:
     def cutter(
         self, seen: Analysis, choices: Sequence[Choice], clock: Stopwatch | None = None
     ) -> "PhotoCutter":
-        """Return what cuts these windows, and others of their size, out of a photo."""
+        """Return a cutter for these windows, and others of their size."""
         return PhotoCutter(seen, choices, self._options, clock or Stopwatch())
 
 
@@ -147,13 +147,13 @@ class PhotoCutter:
     """Cuts windows out of one photo, which is decoded once, as large as the largest crop needs.
 
     Attributes:
-        warnings: what is wrong with the photo, and what crops that were cut do not hold of it.
+        warnings: what is wrong with the photo, and what its crops so far do not keep of its file.
     """
 
     def __init__(
         self, seen: Analysis, choices: Sequence[Choice], options: CropOptions, clock: Stopwatch
     ) -> None:
-        """Take what was seen, and the windows, which decide how large the photo has to be."""
+        """Take the analysis, and the windows, which decide at what size the photo is decoded."""
         photo = seen.photo
         self._seen, self._photo, self._choices = seen, photo, choices
         self._options, self._clock = options, clock

@@ -28,12 +28,12 @@ class CropReport:
         photo: its file.
         frame: size of the upright photo, and the part of it that is its picture.
         choices: the window for each ratio.
-        files: for each ratio the crop, then those of its alternatives where they were wanted; None
-            where none was written.
+        files: for each ratio its crop, followed by those of its alternatives if wanted; None for
+            one that was not written.
         overlay: the overlay, if one was written.
         timing_ms: how long each part took.
         preview: the photo as the model sees it, if asked for.
-        warnings: what is wrong with the photo, and what its crops do not hold of its file.
+        warnings: what is wrong with the photo, and what its crops do not keep of its file.
         heads: of people that were found, in pixels of the photo.
     """
 
@@ -110,7 +110,7 @@ class CropReport:
 
 
 def brief_json(photo: Path, status: str, error: str | None = None) -> dict[str, Any]:
-    """Return what is printed of a photo that was not looked at, or that failed."""
+    """Return the JSON of a photo that was skipped, or that failed."""
     report: dict[str, Any] = {"schema": SCHEMA, "photo": str(photo), "status": status}
     return report if error is None else report | {"error": error}
 
@@ -130,14 +130,14 @@ def json_line(report: dict[str, Any]) -> str:
 
 
 def printable(path: Path) -> str:
-    """Return a file's name with line breaks and whatever else cannot be shown as escapes."""
+    """Return a file's name, with characters that cannot be printed as escapes."""
     return "".join(
         sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in str(path)
     )
 
 
 def _window_json(choice: Choice, files: tuple[Path | None, ...]) -> dict[str, Any]:
-    """Return a choice with its files: its own, and one in each of its alternatives."""
+    """Return a choice as JSON, with its file, and the file of each alternative."""
     shown = choice.to_json()
     names = [None if file is None else str(file) for file in files]
     for one, name in zip_longest(shown["alternatives"], names[1:]):
@@ -146,7 +146,7 @@ def _window_json(choice: Choice, files: tuple[Path | None, ...]) -> dict[str, An
 
 
 def _line(choice: Choice, file: Path) -> str:
-    """Return what was chosen, for people."""
+    """Return a line that describes a choice for people."""
     window = choice.window
     place = f"{window.width}x{window.height}+{window.x}+{window.y}"
     kept = f"keeps {choice.share:.1%} (centre {choice.centre_share:.1%})"

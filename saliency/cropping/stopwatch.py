@@ -6,14 +6,14 @@ from contextlib import contextmanager
 
 
 class Stopwatch:
-    """Adds up the milliseconds that go into each named part.
+    """Adds up the milliseconds of each named part.
 
     Attributes:
-        parts_ms: milliseconds of each part, in the order in which they were first met.
+        parts_ms: milliseconds of each part, in the order in which the parts first ran.
     """
 
     def __init__(self) -> None:
-        """Start with no part."""
+        """Start without parts."""
         self.parts_ms: dict[str, float] = {}
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""What every layout is read into, and the rule that splits it."""
+"""The form into which every layout is read."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from saliency.fixations.scene import Scene
 
 
 class Fault(NamedTuple):
-    """Something in the files of a data set that is not as it should be.
+    """Something wrong in the files of a data set.
 
     Attributes:
-        kind: what there may be several of, such as `fixations that are no numbers`.
-        message: what was expected, got, where, and what to do.
+        kind: by which faults are counted, such as `fixations that are no numbers`.
+        message: what was expected, what was found, where, and what to do.
     """
 
     kind: str
@@ -26,7 +26,7 @@ MOST_OUTSIDE = 0.05
 
 @dataclass(frozen=True)
 class MappedPhoto:
-    """A photo of which a density of fixations is published, but not the fixations.
+    """A photo whose density of fixations is published, but not the fixations.
 
     Attributes:
         name: unique among all data sets in use: `<dataset>/<file name>`.
@@ -54,7 +54,7 @@ class Dataset:
         mapped: photos with a density only: they can be learned from, but neither validated nor
             scored on, as every score needs fixations.
         excluded_count: fixations left out: blinks, NaN, outside the photo, on a filled-up border.
-        faults: what is wrong with the files; the rest was read without it.
+        faults: what is wrong with the files; everything else was read.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Dataset:
     faults: tuple[Fault, ...] = ()
 
     def describe(self) -> str:
-        """Return one line for the log: counts, and what was moved or left out."""
+        """Return one line for the log: counts, and fixations moved or left out."""
         fixations = sum(len(scene.fixations) for scene in self.scenes)
         observers = {int(number) for scene in self.scenes for number in set(scene.observers)}
         line = (

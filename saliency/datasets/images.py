@@ -61,7 +61,7 @@ def load_map(path: Path, *, width: int, height: int) -> Float32[ndarray, "rows c
 
 
 def upright_size(path: Path) -> tuple[int, int]:
-    """Return (width, height) of the image as it is shown, from its header alone.
+    """Return (width, height) of the upright image, from its header alone.
 
     Raises:
         DatasetError: the file is missing or its header is not one of an image.
@@ -117,7 +117,7 @@ def list_images(folder: Path) -> list[str]:
     """Return the paths of the image files under `folder`, relative to it, sorted.
 
     Raises:
-        DatasetError: there is no such folder.
+        DatasetError: the folder does not exist.
     """
     if not folder.is_dir():
         raise DatasetError(

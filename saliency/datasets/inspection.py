@@ -1,4 +1,4 @@
-"""Look a data set over: what it holds, whether its photos can be read, what it looks like."""
+"""Check a data set: its contents, whether its photos can be read, a contact sheet."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,7 +26,7 @@ ENOUGH_FIXATIONS, LEAST_REACH = 500, 0.7
 
 
 def statistics(dataset: Dataset, expected: Expected) -> list[tuple[str, str]]:
-    """Return what a data set holds as (name, value) pairs, in words."""
+    """Return a description of a data set as (name, value) pairs, in words."""
     seen = len(dataset.scenes)
     counts = [
         ("images", _against(seen + len(dataset.mapped), expected.images)),
@@ -85,12 +85,12 @@ def _map_statistics(photos: Sequence[MappedPhoto]) -> list[tuple[str, str]]:
 def find_problems(
     dataset: Dataset, photos: Iterable[Scene | MappedPhoto], expected: Expected
 ) -> list[str]:
-    """Return what is wrong with a data set, each kind counted and its first case with a remedy.
+    """Return the problems of a data set: each kind with its count, first case and remedy.
 
     Args:
         dataset: what was read.
-        photos: those that are to be decoded whole, and their maps.
-        expected: what the set is said to hold.
+        photos: those to decode completely, and their maps.
+        expected: the published counts of the set.
     """
     messages: dict[str, list[str]] = {}
     for fault in (*dataset.faults, *(fault for photo in photos for fault in _faults(photo))):
@@ -124,7 +124,7 @@ def _faults(photo: Scene | MappedPhoto) -> Iterator[Fault]:
 
 
 def _count_problems(dataset: Dataset, expected: Expected) -> list[str]:
-    """Return what the number of images suggests: the set is incomplete, or is another set."""
+    """Return problems that the number of images suggests: an incomplete set, or another set."""
     count = len(dataset.scenes) + len(dataset.mapped)
     if expected.images is None or count == expected.images:
         return []
@@ -140,7 +140,7 @@ def _count_problems(dataset: Dataset, expected: Expected) -> list[str]:
 
 
 def _frame_problems(dataset: Dataset) -> list[str]:
-    """Return signs that coordinates are of photos of another size than those that are here."""
+    """Return signs that coordinates belong to photos of another size than those found."""
     count = sum(len(scene.fixations) for scene in dataset.scenes)
     remedy = (
         "photos may be of another size than those that were shown; take them from the set's own "
@@ -177,8 +177,8 @@ def contact_sheet(
 ) -> UInt8[ndarray, "height width 3"]:
     """Return a picture of up to 24 photos, evenly chosen, with a colour for each observer.
 
-    Over a photo that has only a map lies the map, warm where it is high. A photo or a map that
-    cannot be read is a red cell.
+    A photo that has only a map is shown with the map over it, warm where it is high. A photo or a
+    map that cannot be read is a red cell.
     """
     count = min(SHEET_SCENES, len(photos))
     chosen = [photos[index] for index in np.linspace(0, len(photos) - 1, count).astype(int)]

@@ -1,11 +1,11 @@
-"""The published counts of data sets, to compare what was read with."""
+"""The published counts of data sets, for comparison with the files."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Expected:
-    """Counts of a published set; None where no source was found that states one.
+    """Counts of a published set; None if no source states it.
 
     Attributes:
         images: with published fixations.

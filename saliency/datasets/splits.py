@@ -28,8 +28,8 @@ class SplitScenes(Generic[Named]):
     """The parts of one data set, each in the data set's order.
 
     Attributes:
-        train: to learn from.
-        validation: to choose an epoch by, and to compare models on.
+        train: for training.
+        validation: for choosing an epoch, and for comparing models.
         test: the fold that is left out; empty without folds.
     """
 

@@ -1,4 +1,4 @@
-"""How far a mean over images may be off: SciPy's bootstrap over images, with one way of calling it.
+"""The uncertainty of a mean over images: SciPy's bootstrap, always called in one way.
 
 Images are drawn with replacement as often as there are images, many times over; the spread of the
 statistic over the draws is that over other images of the same kind (Efron & Tibshirani, "An
@@ -27,7 +27,7 @@ class Spread(NamedTuple):
 
 
 def spread_of_mean(values: Float64[ndarray, " images"], *, seed: int) -> Spread:
-    """Return how far the mean of an image's values may be off.
+    """Return the uncertainty of the mean of a value over images.
 
     Raises:
         ValueError: there are fewer than two images.
@@ -38,9 +38,9 @@ def spread_of_mean(values: Float64[ndarray, " images"], *, seed: int) -> Spread:
 def spread_of_ratio(
     part: Float64[ndarray, " images"], whole: Float64[ndarray, " images"], *, seed: int
 ) -> Spread:
-    """Return how far the ratio of two means over the same images may be off.
+    """Return the uncertainty of the ratio of two means over the same images.
 
-    Both means are over the same draws, so what makes an image hard for both cancels out.
+    Both means are over the same draws, so that the difficulty of an image cancels out.
 
     Raises:
         ValueError: there are fewer than two images.

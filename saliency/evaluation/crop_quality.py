@@ -23,7 +23,7 @@ def kept_share(scene: Scene, window: Window) -> float:
 
 
 def compare_windows(one: Path, other: Path, scenes: Sequence[Scene]) -> dict[str, dict[str, float]]:
-    """Return, by aspect ratio, how far two models' crop windows lie apart.
+    """Return, by aspect ratio, how far apart two models' crop windows are.
 
     `moved` is the mean distance, in shares of the photo's side along which the window can move;
     `unmoved` the share of the photos in which it is below a fiftieth; `kept_before` and

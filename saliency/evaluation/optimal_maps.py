@@ -52,7 +52,7 @@ class MetricMaps:
 
 
 def one_map(saliency_map: Real[ndarray, "height width"]) -> MetricMaps:
-    """Return the same map for every metric, as is done for maps that are no density."""
+    """Return the same map for every metric, for maps that are not a density."""
     return MetricMaps(saliency_map, saliency_map, saliency_map, saliency_map, saliency_map)
 
 

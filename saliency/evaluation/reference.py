@@ -1,7 +1,7 @@
-"""What predictions for the images of a data set are judged by.
+"""The references that predictions for the images of a data set are scored against.
 
-Of an image these are its own fixations and their density, and of the *other* images the center bias
-and the non-fixations.
+Of an image they are its fixations and their density; of the *other* images, the center bias and the
+non-fixations.
 """
 
 import zlib
@@ -23,7 +23,7 @@ NON_FIXATION_COUNT = 200_000
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """What predictions for one image are judged by, all at the image's own size.
+    """The references for one image, all at the image's own size.
 
     Attributes:
         fixations: those of the image, (x, y) in pixels.
@@ -44,7 +44,7 @@ class Reference:
 
 
 class DatasetReference:
-    """What predictions for the images of one data set are judged by."""
+    """The references for the images of one data set."""
 
     def __init__(
         self, scenes: Sequence[Scene], *, seed: int = 0, smoothing: Smoothing | None = None
@@ -52,7 +52,7 @@ class DatasetReference:
         """Take in the fixations of a data set.
 
         Args:
-            scenes: *all* scenes of the data set, also those that are not to be scored.
+            scenes: *all* scenes of the data set, including those that are not scored.
             seed: draws the non-fixations where there are more than `NON_FIXATION_COUNT`.
             smoothing: of the center bias; None to choose it by cross-validation on the scenes.
 
@@ -79,7 +79,7 @@ class DatasetReference:
         return self._leave_one_out.without(scene.name).log_density((scene.height, scene.width))
 
     def of(self, scene: Scene) -> Reference:
-        """Return what predictions for one of the scenes are judged by.
+        """Return the references for one of the scenes.
 
         Raises:
             ValueError: the scene is not of this data set.

@@ -1,4 +1,4 @@
-"""Whether a predicted density is calibrated: does its share hold that share of the fixations?"""
+"""Whether a predicted density is calibrated: does a share of it contain that share of fixations?"""
 
 import numpy as np
 from jaxtyping import Float
@@ -14,7 +14,7 @@ def shares_by_level(
 
     Pixels are ordered by their density. The first twentieth are the densest ones that together
     hold 5 % of the predicted mass, the last are the emptiest. Of a calibrated density each has
-    5 % of the fixations; of one that is too sure of itself, the last ones have more.
+    5 % of the fixations; of an over-confident one, the last ones have more.
 
     Args:
         log_density: natural log of each pixel's share.

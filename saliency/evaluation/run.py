@@ -56,7 +56,7 @@ class Result:
 
     Attributes:
         name: of the data set.
-        models: by their names, as in the rows; adapted ones are another one's for each data set.
+        models: by name, as in the rows; adapted models differ between data sets.
         scenes: that were scored.
         rows: their scores, in the same order.
         clipped_count: fixations of the data set that were moved to the border.
@@ -107,7 +107,7 @@ def evaluate_all(paths: Sequence[Path], specs: Sequence[str], choices: Choices) 
         One result for each data set.
 
     Raises:
-        SaliencyError: a model, a data set or a photo is not as it should be.
+        SaliencyError: a model, a data set or a photo cannot be used.
     """
     datasets = [read_dataset(spec) for spec in specs]
     parts = [_chosen_scenes(dataset, choices) for dataset in datasets]

@@ -33,7 +33,7 @@ def load_models(
 
 
 def read_adapters(path: Path | None, names: Sequence[str]) -> dict[str, Callable[[Look], Look]]:
-    """Return, by data set, what turns a model into that of the data set.
+    """Return, by data set, a function that adapts a model to the data set.
 
     Args:
         path: file of the numbers; None for none.
@@ -61,7 +61,7 @@ def scored_models(
 ) -> dict[str, Predict | MapFolder]:
     """Return what is scored on a data set: the models, each with its adapted one behind it.
 
-    A folder of maps is no density that could be adapted, and comes alone.
+    A folder of maps is not a density, so it is not adapted.
     """
     models: dict[str, Predict | MapFolder] = {}
     for name, look in looks.items():

@@ -4,7 +4,7 @@ A prediction is a log density at the image's own size. Each metric gets the map 
 it (see `optimal_maps`), or the density itself. A saliency map that is no density is scored as it
 is, and has no information gain.
 
-What an image is judged by comes from its data set: see `saliency.evaluation.reference`.
+The references of an image come from its data set: see `saliency.evaluation.reference`.
 """
 
 import dataclasses

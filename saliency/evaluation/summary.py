@@ -1,4 +1,4 @@
-"""What the scores of many images come to: means, intervals, comparisons."""
+"""The summary of the scores of many images: means, intervals, comparisons."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from saliency.evaluation.scoring import (
 
 @dataclass(frozen=True)
 class Figure:
-    """A mean over images, each weighing the same, and how far it may be off.
+    """A mean over images, each weighed equally, and its uncertainty.
 
     Attributes:
         mean: over the images.

@@ -45,7 +45,7 @@ class EvenSameConv2d(nn.Conv2d):
 
 
 def split_padding(kernel: int, stride: int) -> tuple[int, int]:
-    """Return TensorFlow's "same" padding of an even axis: how much before it, how much after."""
+    """Return TensorFlow's "same" padding of an even axis: (before, after)."""
     total = kernel - stride
     return total // 2, total - total // 2
 

@@ -1,4 +1,4 @@
-"""What is particular to each data set: its center bias and its smoothing, learned beside the model.
+"""The bias of each data set: its center bias and its smoothing, learned beside the model.
 
 Data sets differ more in how they were recorded (where the observers sat, how well the tracker was
 calibrated, how much time there was) than in where people look. Learned as one, such a bias leaks
@@ -34,7 +34,7 @@ class DatasetBias(nn.Module):
     """Turns shared predictions into those for the data sets that photos come from."""
 
     def __init__(self, count: int) -> None:
-        """Begin with `count` sets that are all alike.
+        """Begin with `count` equal sets.
 
         Raises:
             ValueError: there is no set.
@@ -84,7 +84,7 @@ def expected_in_set(
 def bias_terms(
     height: int, width: int, *, device: torch.device | None = None
 ) -> Float[Tensor, "terms height width"]:
-    """Return what the weights of a bias are of, in each pixel."""
+    """Return the terms that the weights of a bias multiply, in each pixel."""
     y = (2 * torch.arange(height, device=device) + 1)[:, None] / height - 1
     x = (2 * torch.arange(width, device=device) + 1)[None] / width - 1
     return torch.stack([(x**i * y**j).expand(height, width) for i, j in TERMS])

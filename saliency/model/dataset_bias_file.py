@@ -1,12 +1,12 @@
-"""The ten numbers of a data set as a file, and the predictions that they make of a model's.
+"""The ten numbers of data sets as a file, and the predictions of a model adapted by them.
 
     {"format_version": 1, "sets": {"osie": {
         "blur": 0.004,              as a share of the square root of the photo's area
         "sharpness": 1.02,          factor on the log density
         "bias": {"x": 0.01, "y": -0.2, "xx": -0.4, …}}}}
 
-They are stored beside a model and not in it: what a set is biased by is how it was recorded, and no
-reason to crop a photo otherwise. `saliency.model.dataset_bias` explains them.
+They are stored beside a model and not in it: the bias of a set comes from how it was recorded, and
+is no reason to crop a photo differently. `saliency.model.dataset_bias` explains them.
 """
 
 import dataclasses
@@ -34,7 +34,7 @@ TERM_NAMES = tuple("x" * i + "y" * j for i, j in TERMS)
 
 @dataclass(frozen=True)
 class SetNumbers:
-    """What is particular to one data set.
+    """The ten numbers of one data set.
 
     Attributes:
         blur: standard deviation of a Gaussian, as a share of the square root of the area.
@@ -47,7 +47,7 @@ class SetNumbers:
     bias: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        """Refuse what makes no density.
+        """Refuse numbers that give no density.
 
         Raises:
             ValueError: blur or sharpness are not above 0, a number is not finite, or the weights
@@ -61,11 +61,11 @@ class SetNumbers:
             )
 
     def adapt(self, look: Look) -> Look:
-        """Return a model that expects what is looked at in this data set."""
+        """Return the model adapted to this data set."""
         return lambda photo: self.expect(look(photo))
 
     def expect(self, log_density: Float[ndarray, "rows columns"]) -> Float[ndarray, "rows columns"]:
-        """Return a log density of a model as it is in this data set."""
+        """Return a log density of the model, adapted to this data set."""
         shared = torch.from_numpy(np.ascontiguousarray(log_density, np.float32))[None]
         with torch.inference_mode():
             own = expected_in_set(

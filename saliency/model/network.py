@@ -118,7 +118,7 @@ class SaliencyModel(nn.Module):
         return self
 
     def soften(self, *, sharpness: float = 1.0, smoothing_cells: float = 0.0) -> None:
-        """Make every prediction flatter and smoother, for photos unlike the training images.
+        """Make every prediction flatter and smoother.
 
         Args:
             sharpness: factor on all differences of the log density; below 1 flattens it.

@@ -14,8 +14,8 @@ SaliencyMap = Float[Tensor, "batch 1 rows columns"]
 def enlarge(maps: SaliencyMap, factor: int) -> Float[Tensor, "batch 1 height width"]:
     """Return maps enlarged bilinearly, as torch's `interpolate` does without aligned corners.
 
-    What lies within a cell depends on the cells around it alone, so one small convolution gives
-    each cell its factor² values, which are then laid out. Engines do that several times as fast.
+    The values inside a cell depend only on the cells around it, so one small convolution gives
+    each cell its factor² values, which are then rearranged. Engines do that several times faster.
     """
     offsets = (torch.arange(factor, device=maps.device) + 0.5) / factor - 0.5  # in cells
     shares = (-offsets).clamp_min(0), 1 - offsets.abs(), offsets.clamp_min(0)

@@ -1,8 +1,8 @@
-"""Fit the ten numbers of a data set to a trained model, which stays as it is.
+"""Fit the ten numbers of a data set to a trained model, without changing the model.
 
-The model looks at each photo once. For a given blur the log density of a set is linear in the other
-nine numbers, so that their likelihood has one maximum; blurs are tried from the least on, for as
-long as that rises. Every image weighs the same.
+The model predicts each photo once. For a given blur the log density of a set is linear in the other
+nine numbers, so that their likelihood has one maximum; blurs are tried in rising order for as long
+as it rises. Every image weighs the same.
 """
 
 import math
@@ -66,7 +66,7 @@ def fit_numbers(look: Look, scenes: Sequence[Scene]) -> SetNumbers:
 
     Args:
         look: the model.
-        scenes: of one data set, apart from those it is to be judged by.
+        scenes: of one data set, without those used to judge the fit.
 
     Raises:
         DatasetError: there is no scene, or a photo is not of its scene's size.
@@ -114,7 +114,7 @@ def _fit_weights(
 def _blurred(
     image: _Seen, blur: float
 ) -> tuple[Float32[ndarray, "rows columns"], Float64[ndarray, " weights"]]:
-    """Return the blurred log density, and the means over the fixations of what is weighted."""
+    """Return the blurred log density, and the mean of each weighted term over the fixations."""
     with torch.inference_mode():
         shared = torch.from_numpy(image.log_density)[None]
         blurred = blur_density(shared, torch.tensor([blur]))[0].numpy()

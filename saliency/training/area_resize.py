@@ -48,7 +48,7 @@ def _resized(maps: Tensor, size: tuple[int, ...]) -> Tensor:
 
 
 def _shares(before: int, after: int, like: Tensor) -> Float[Tensor, "after before"]:
-    """Return how much of each new pixel along a side each old one makes up."""
+    """Return the part of each new pixel that each old one makes up, along a side."""
     edges = torch.arange(after + 1, device=like.device, dtype=torch.float64) * (before / after)
     starts = torch.arange(before, device=like.device, dtype=torch.float64)
     low = torch.maximum(edges[:-1, None], starts)

@@ -1,4 +1,4 @@
-"""BatchSampler to learn from, fresh or kept, of several data sets."""
+"""The batches of a run: made anew or cached, from several data sets."""
 
 import hashlib
 import os
@@ -39,7 +39,7 @@ def load_batches(
 
     Args:
         fabric: that of the run.
-        sources: what to make them of.
+        sources: the photos they are made from.
         options: how; with `variants`, batches are kept and shown again.
         pixels: area of an example.
         size_multiple: of which heights and widths are multiples.
@@ -122,7 +122,7 @@ def _made_of(
     options: TrainingOptions,
     teacher_model: TeacherModel | None,
 ) -> dict[str, Any]:
-    """Return all that decides what batches are, to be compared."""
+    """Return everything that determines the batches, for comparison."""
     digest = hashlib.sha256()
     for source in sources:
         digest.update(f"{source.path.name} {source.width} {source.height}".encode())
@@ -150,7 +150,7 @@ def _fresh_batches(
 ) -> Iterator[Batch]:
     """Return batches made anew in loading processes."""
     # Loading processes are forked, and OpenCV's threads do not survive that: the call by which a
-    # child wants to be rid of them would never end.
+    # child stops them would never return.
     cv2.setNumThreads(1)
     examples = ExampleDataset(
         sources,
@@ -179,9 +179,9 @@ def _photo_cache(options: TrainingOptions, pixels: int) -> PhotoCache | None:
 
 
 def _yield_to_network(worker: int) -> None:  # noqa: ARG001  what DataLoader calls
-    """Let a loading process run only where the network leaves a core free.
+    """Let a loading process run only when the network leaves a core free.
 
-    The threads of a CPU step wait for each other, so that one core lent to loading stops them all.
+    The threads of a CPU step wait for each other, so one core used for loading stops them all.
     """
     if hasattr(os, "nice"):
         os.nice(19)

@@ -1,4 +1,4 @@
-"""What there is to learn from: scenes with fixations, photos without, teachers."""
+"""The training data: scenes with fixations, photos without, teachers."""
 
 import dataclasses
 import hashlib
@@ -28,13 +28,13 @@ log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class TrainingData:
-    """What there is to learn from.
+    """The training data of a run.
 
     Attributes:
-        train: scenes to learn from.
-        validation: scenes to choose the best epoch by.
-        photos: without fixations; only teachers have seen them.
-        mapped: photos of which a density is published, but no fixations.
+        train: scenes for training.
+        validation: scenes by which the best epoch is chosen.
+        photos: without fixations, for distillation.
+        mapped: photos whose density is published, but not the fixations.
         teachers: models to learn from beside the fixations: .onnx files, whose mean density for
             each photo is computed once; or one .safetensors file, the teacher model, which is
             shown the examples themselves.
@@ -49,7 +49,7 @@ class TrainingData:
     examples: Path | None = None
 
     def __post_init__(self) -> None:
-        """Refuse photos that nobody teaches, and a teacher model beside other teachers.
+        """Refuse photos without a teacher, and a teacher model beside other teachers.
 
         Raises:
             ValueError: there are photos, but no teachers; or several, one of them .safetensors.
@@ -62,7 +62,7 @@ class TrainingData:
 
     @property
     def teacher_model(self) -> Path | None:
-        """The teacher that is shown the very variants of the photos, if there is one."""
+        """The teacher that sees the variants of the photos themselves, if there is one."""
         return next((path for path in self.teachers if path.suffix == ".safetensors"), None)
 
 
@@ -80,10 +80,10 @@ def dataset_numbers(data: TrainingData) -> tuple[tuple[str, ...], tuple[int, ...
 
 
 def gather_sources(data: TrainingData, *, cache: Path) -> list[Source]:
-    """Return all there is to learn from: scenes, photos of teachers, photos with maps.
+    """Return all sources: scenes, photos for distillation, photos with maps.
 
     Args:
-        data: what there is to learn from.
+        data: the training data.
         cache: file of the teachers' densities, as for `_sources_of_teachers`.
 
     Raises:
@@ -101,7 +101,7 @@ def _sources_of_teachers(data: TrainingData, *, cache: Path) -> list[Source]:
     """Return all photos to learn from, each with the mean density of the .onnx teachers.
 
     Args:
-        data: what there is to learn from.
+        data: the training data.
         cache: file of the teachers' densities; read if it is there, so that a resumed run goes on
             with the very same, else written.
 
@@ -149,7 +149,7 @@ def read_training_data(
         examples: folder of cached batches; None for the run's own.
 
     Raises:
-        DatasetError: a data set is not as it should be, or there are no photos.
+        DatasetError: a data set cannot be used, or there are no photos.
     """
     weighted = [_weight_and_spec(spec) for spec in specs]
     datasets = [read_dataset(spec) for _, spec in weighted]

@@ -1,10 +1,10 @@
-"""Distillation from a teacher model that is shown the very examples that the student learns from.
+"""Distillation from a teacher model that sees the same examples as the student.
 
-A teacher whose density of a photo is computed once cannot see how the photo was cropped and
-coloured since. A teacher model looks at the example itself, so it is as sure of it as it would be
-of a photo, and a student that is close to it already, as a pruned one is, is not led away by
-chance. Where the two are one network before and after pruning, the teacher model's features are
-learned as well (Romero et al. 2015, "FitNets"): the outputs of each channel at which blocks sum up.
+A density that a teacher computes once for a photo does not fit the crops and colours of its
+variants. A teacher model sees the example itself, so that a student that is close to it already, as
+a pruned one is, does not drift away. Where the two are one network before and after pruning, the
+teacher model's features are learned as well (Romero et al. 2015, "FitNets"): the outputs of each
+channel at which blocks sum up.
 """
 
 import dataclasses

@@ -1,8 +1,8 @@
 """The Fisher information of a saliency model on the fixations of photos.
 
 An example is one fixation: its negative log-likelihood is the log of the density at its place, in
-nats. Of each photo a few are drawn. So the Fisher information is in the units of the training loss,
-the mean over fixations, and stands for its curvature; that of whole photos, whose gradients are
+nats. Of each photo a few are drawn. So the Fisher information has the units of the training loss,
+the mean over fixations, and estimates its curvature; that of whole photos, whose gradients are
 means already, would be smaller by up to the number of their fixations.
 """
 
@@ -27,7 +27,7 @@ DRAWS = 2
 
 
 def spread_evenly(scenes: Sequence[Scene], most: int = MOST_PHOTOS) -> list[Scene]:
-    """Return at most so many scenes, evenly over all."""
+    """Return at most `count` scenes, spread evenly over all."""
     count = min(most, len(scenes))
     return [scenes[index] for index in np.linspace(0, len(scenes) - 1, count).astype(int)]
 

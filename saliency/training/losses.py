@@ -1,4 +1,4 @@
-"""What training minimises."""
+"""The training losses."""
 
 import torch
 from jaxtyping import Float

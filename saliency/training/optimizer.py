@@ -1,4 +1,4 @@
-"""What learns the weights: the optimizer, and the moving average that is kept."""
+"""The optimizer, and the moving average of the weights that is kept."""
 
 import torch
 from timm.utils.model_ema import ModelEmaV3

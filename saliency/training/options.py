@@ -52,8 +52,8 @@ def check_values(options: Any, ranges: Ranges, choices: Mapping[str, tuple[str, 
 
     Args:
         options: the record; a field that is None is passed over, unless it is a choice.
-        ranges: what numbers are to be, in words, as a test, and of which fields.
-        choices: by field, what it may be.
+        ranges: for numbers, the condition in words, its test, and the fields it applies to.
+        choices: by field, the allowed values.
 
     Raises:
         ValueError: a number is out of its range, or a word is none of the choices.
@@ -106,9 +106,10 @@ class TrainingOptions:
         set_bias: `own` to learn a bias and a smoothing for each data set beside the model, so that
             the model keeps what they share, and nothing that is particular to one; `shared` for
             the model alone; `auto` for `own` where there are several data sets.
-        keep: what holds the model near the weights that it starts with: `ewc`, elastic weight
+        keep: how the model is kept near the weights that it starts with: `ewc`, elastic weight
             consolidation by the Fisher values beside it; `l2`, all weights alike; `nothing`.
-        keep_strength: of that; at 1 the old images weigh as much as the new ones under `ewc`.
+        keep_strength: weight of that penalty; at 1 the old images weigh as much as the new ones
+            under `ewc`.
         cache: folder in which photos are kept decoded; None to decode them every time.
         seed: of everything random.
     """
@@ -146,7 +147,7 @@ class TrainingOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse values with which no run could come to its end.
+        """Refuse values with which no run could end.
 
         Raises:
             ValueError: a number is out of its range, a word is none of `CHOICES`, or the levels

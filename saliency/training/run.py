@@ -48,8 +48,8 @@ def train(
 ) -> dict[str, float]:
     """Train to the end, from the folder's last state if there is one; return the best figures.
 
-    Where it is stopped and run again it ends at the very weights (on one machine, with the same
-    number of threads) that it would have reached in one go.
+    A run that is stopped and run again ends at the same weights as one that is not (on one machine,
+    with the same number of threads).
 
     Args:
         data: what to learn from.
@@ -92,7 +92,7 @@ def train(
 
 
 class _Run:
-    """The moving parts of one run, which are saved and restored together."""
+    """The state of one run, which is saved and restored as a whole."""
 
     def __init__(
         self,
@@ -151,7 +151,7 @@ class _Run:
         self.batches = self.load_batches()
 
     def _penalty(self, fisher: Mapping[str, Tensor] | None) -> AnchorPenalty:
-        """Return what holds the model near where it starts, before a resumed run is restored."""
+        """Return the penalty for leaving the start weights, before a resumed run is restored."""
         strength = self.options.keep_strength
         try:
             return AnchorPenalty(self.model, strength=strength, fisher=fisher)
@@ -166,7 +166,7 @@ class _Run:
         return len(self.history)
 
     def train_epoch(self, epoch: int) -> None:
-        """Take the steps of one epoch that are still to take."""
+        """Take the remaining steps of one epoch."""
         self.wrapped.train()
         last = (epoch + 1) * self.steps_per_epoch
         bar = tqdm(
@@ -214,7 +214,7 @@ class _Run:
         return loss
 
     def has_stopped_gaining(self) -> bool:
-        """Return whether the last `patience` epochs brought no gain, so that it is time to stop."""
+        """Return whether the last `patience` epochs brought no gain."""
         gains = [entry["information_gain_bits"] for entry in self.history]
         return bool(gains) and len(gains) - 1 - int(np.argmax(gains)) >= self.options.patience
 

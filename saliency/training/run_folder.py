@@ -1,9 +1,9 @@
 """The folder of a training run: its options, its state, its history, its best model.
 
-options.json          what was asked for; `--resume` goes on with it
-teacher.npz           what the teachers expect of each photo, if there are teachers
+options.json          what was asked for; `--resume` continues with it
+teacher.npz           the teachers' density of each photo, if there are teachers
 examples/             batches that are shown again, with --variants; may be removed at the end
-state.pt              everything needed to go on, replaced whole every few steps
+state.pt              everything needed to continue, replaced whole every few steps
 history.jsonl         one line for each epoch
 model.safetensors     the weights that did best on the validation images
 model.onnx            the same, for `saliency crop` (written when the run ends)
@@ -41,9 +41,8 @@ class RunFolder:
     def start(self, options: Any) -> None:
         """Create the folder and note the options, a dataclass.
 
-        A run that ended before its first state, for want of weights perhaps, is no obstacle: it is
-        replaced. (So the further processes of a run on several devices may start it in the same
-        way.)
+        A run that ended before its first state, perhaps because weights were missing, is replaced.
+        (So all processes of a run on several devices may start it in the same way.)
 
         Raises:
             CheckpointError: the folder holds a run already.

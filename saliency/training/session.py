@@ -19,12 +19,12 @@ from saliency.training.run_folder import RunFolder
 
 
 class LearningSession:
-    """What models learn from in one run, and how they take a step.
+    """The training data of one run, and how models take a step on it.
 
     Attributes:
         options: how to train.
         fabric: the run's devices and precision.
-        sources: photos to learn from.
+        sources: the training photos.
         example_pixels: area of an example. A model with a smaller input sees it shrunk.
         dataset_names: of the data sets, by their numbers.
     """

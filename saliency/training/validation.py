@@ -1,4 +1,4 @@
-"""How a model does on validation images while it trains: quick figures and pictures."""
+"""Quick figures and pictures on validation images while a model trains."""
 
 from collections.abc import Sequence
 
@@ -64,7 +64,7 @@ def validate(
 def predict(
     model: SaliencyModel, photo: UInt8[ndarray, "height width 3"]
 ) -> Float64[ndarray, "height width"]:
-    """Return a model's log density for a photo, at the size at which it comes."""
+    """Return a model's log density for a photo, at the photo's size."""
     device = model.center_bias.device
     with torch.inference_mode():
         log_density = model(torch.tensor(photo)[None].to(device))[0]

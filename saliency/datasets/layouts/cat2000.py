@@ -4,7 +4,7 @@
     trainSet/FIXATIONLOCS/<Category>/*.mat  `fixLocs`: a matrix of the image's size, not zero where
                                             somebody fixated; who it was is not in it
 
-All images were filled up with grey to 1920x1080. No photo looks like that, so the picture inside
+All images were padded with grey to 1920x1080. No photo looks like that, so the picture inside
 is cut out, and fixations on the border are left out and counted. No page of the set states which
 grey, so it is that of the corner, where that is a middle grey; a line of pixels is border where all
 its values are within 10 of it. Cut-out pictures are kept as PNG in the cache folder
@@ -81,7 +81,7 @@ def _inner_picture(path: Path) -> tuple[Path, Box, tuple[int, int]]:
         if inner.is_file() or box == (0, 0, *size):
             return (inner if inner.is_file() else path), box, size
     except (OSError, ValueError, KeyError, TypeError):
-        pass  # not there, or damaged: it is made anew
+        pass  # missing or damaged: it is made again
     photo = read_photo(path)
     left, top, right, bottom = box = inner_box(photo)
     size = (photo.shape[1], photo.shape[0])

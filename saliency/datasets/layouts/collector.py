@@ -1,4 +1,4 @@
-"""Make a data set of what was read for one image after the other."""
+"""Collect a data set image by image."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
@@ -17,11 +17,11 @@ _ENOUGH_FIXATIONS = 24  # from which on chance does not bring all of them into t
 
 
 class Collector:
-    """Scenes of one data set, counts of what was left out, and what is at fault.
+    """The scenes of one data set, counts of what was left out, and faults.
 
-    People look off the screen, and published sets hold blinks and NaN too. Such fixations are left
-    out and counted, as the sets' authors leave them out; `Dataset.describe` reports how many. Where
-    sets should hold none, as in people's own, it is a fault if they are many, or no numbers.
+    People look off the screen, and published sets contain blinks and NaN too. These fixations are
+    left out and counted, as the sets' authors do; `Dataset.describe` reports how many. In
+    sets that should have none, such as one's own, it is a fault if they are many, or NaN.
     Coordinates that are fractions of the image are a fault in every set.
 
     Attributes:
@@ -29,7 +29,7 @@ class Collector:
     """
 
     def __init__(self, name: str, *, degree_px: float | None = None) -> None:
-        """Begin with nothing; `degree_px` is of all its images, None where it is not stated."""
+        """Begin without images; `degree_px` applies to all of them, None if it is not stated."""
         self.name, self.degree_px = name, degree_px
         self.faults: list[Fault] = []
         self._scenes: dict[str, Scene] = {}
@@ -52,9 +52,9 @@ class Collector:
         stated_size: tuple[int, int] | None = None,
         published_part: str | None = None,
     ) -> None:
-        """Add an image; without a fixation inside it, it counts as unseen.
+        """Add an image; it counts as unseen if it has no fixation inside.
 
-        One that comes a second time or cannot be read is a fault.
+        An image that occurs twice or cannot be read is a fault.
 
         Args:
             file_name: of the image in the data set, unique.
@@ -156,7 +156,7 @@ class Collector:
 
 
 def _outside(place: str, x: float, y: float, *, width: int, height: int) -> Fault:
-    """Return the fault of a fixation that is far outside of its image, or no number."""
+    """Return the fault of a fixation that is far outside its image, or not a number."""
     if not np.isfinite([x, y]).all():
         message = f"{place}: expected numbers, got ({x:g}, {y:g}); correct or remove the fixation"
         return Fault("fixations that are no numbers", message)
@@ -193,7 +193,7 @@ def find_images(folders: Sequence[Path], faults: list[Fault]) -> dict[str, Path]
         faults: gets one for each picture that is called like a different one.
 
     Raises:
-        DatasetError: a folder is not there.
+        DatasetError: a folder does not exist.
     """
     found: dict[str, Path] = {}
     for folder in folders:
@@ -210,10 +210,10 @@ def find_images(folders: Sequence[Path], faults: list[Fault]) -> dict[str, Path]
 
 
 def first_folder(root: Path, *choices: str) -> Path:
-    """Return the first of the folders below `root` that is there.
+    """Return the first of the folders below `root` that exists.
 
     Raises:
-        DatasetError: none of them is there.
+        DatasetError: none of them exists.
     """
     for choice in choices:
         if (root / choice).is_dir():
@@ -225,7 +225,7 @@ def first_folder(root: Path, *choices: str) -> Path:
 
 
 def check_unpacked(paths: Iterable[Path], *, root: Path) -> None:
-    """Refuse an archive that was unpacked by half.
+    """Refuse an archive that was unpacked incompletely.
 
     Args:
         paths: files that are to be there: of each image that with its fixations, and the reverse.
@@ -244,7 +244,7 @@ def check_unpacked(paths: Iterable[Path], *, root: Path) -> None:
 
 
 def missing_image(path: Path, listed_in: object) -> Fault:
-    """Return the fault of an image that a file lists and that is not there."""
+    """Return the fault of an image that a file lists and that does not exist."""
     return Fault(
         "listed images that are not there",
         f"{path}: expected this image, listed in {listed_in}, found no such file; "

@@ -1,4 +1,4 @@
-"""The form of FixaTons (Zanca et al. 2018), which holds MIT1003, Toronto, Kootstra and SIENA12.
+"""The layout of FixaTons (Zanca et al. 2018): MIT1003, Toronto, Kootstra and SIENA12.
 
     STIMULI/<image>.jpeg
     SCANPATHS/<image>/<observer>    a row for each fixation, x y start end: pixels from the corner

@@ -1,4 +1,4 @@
-"""The plain form that anyone can produce: a folder of photos and one table of fixations.
+"""The plain layout that anyone can produce: a folder of photos and one table of fixations.
 
     images/             photos, in folders below it if you like
     fixations.csv       UTF-8, header `image,x,y`, and as you have them `observer,duration_ms`:
@@ -97,12 +97,12 @@ def _row_of_no_image(row: _Row, csv_path: Path, images: Path) -> Fault:
 
 
 def _maps_of(folder: Path, images: set[str], faults: list[Fault]) -> dict[str, Path]:
-    """Return the map of each image that has one; none where there is no such folder.
+    """Return the map of each image that has one; empty if the folder does not exist.
 
     Args:
         folder: of the maps.
         images: all there are.
-        faults: gets one for each map that is not that of one image alone.
+        faults: gets one for each map that does not belong to exactly one image.
     """
     if not folder.is_dir():
         return {}
@@ -125,7 +125,7 @@ def _maps_of(folder: Path, images: set[str], faults: list[Fault]) -> dict[str, P
 
 
 def _read_rows(csv_path: Path, faults: list[Fault]) -> Iterator[_Row]:
-    """Yield the rows of the table, each checked on its own; a bad one is a fault."""
+    """Yield the rows of the table, each checked; a bad row is a fault."""
     if not csv_path.is_file():
         raise DatasetError(
             f"{csv_path}: expected a table of fixations, found no such file; write one with the "

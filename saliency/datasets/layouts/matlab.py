@@ -1,4 +1,4 @@
-"""Read MATLAB files of every version into plain values, the same ones whatever the version.
+"""Read MATLAB files of every version into the same plain values.
 
 Up to version 7 a .mat file is MATLAB's own format, which SciPy reads; version 7.3 is HDF5, in
 which arrays lie transposed, text as numbers of its characters, and what cells and struct arrays
@@ -56,7 +56,7 @@ def variable(path: Path, name: str) -> Any:
     """Return one variable of a MATLAB file.
 
     Raises:
-        DatasetError: the file is missing or damaged, or holds no such variable.
+        DatasetError: the file is missing or damaged, or has no such variable.
     """
     contents = read_matlab(path)
     if name not in contents:
@@ -78,7 +78,7 @@ def field(struct: Any, name: str, where: object) -> Any:
     """Return a field of a struct.
 
     Raises:
-        DatasetError: it is no struct, or has no such field.
+        DatasetError: the value is not a struct, or has no such field.
     """
     if not isinstance(struct, dict) or name not in struct:
         raise DatasetError(
@@ -93,7 +93,7 @@ def rows(value: Any, columns: int, where: object) -> Float64[ndarray, "rows colu
     """Return the first columns of a matrix of numbers; no rows for `[]`.
 
     Raises:
-        DatasetError: it is no matrix of numbers, or has fewer columns.
+        DatasetError: the value is not a matrix of numbers, or has fewer columns.
     """
     array = np.asarray(value)
     if array.size == 0:

@@ -1,4 +1,4 @@
-"""The layouts by their names, and reading a data set in any of them."""
+"""The layouts by name, and how a data set is read in any of them."""
 
 import shlex
 from collections.abc import Callable
@@ -47,7 +47,7 @@ def read_dataset(spec: str, *, refuse_faults: bool = True) -> Dataset:
         refuse_faults: whether a set with faults is an error; if not, the set lists them.
 
     Raises:
-        DatasetError: the spec or the layout is unknown, or the files are not what it promises.
+        DatasetError: the spec or the layout is unknown, or the files do not follow the layout.
     """
     layout, colon, path = spec.partition(":")
     if not colon or not path or layout not in LAYOUTS:

@@ -1,1 +1,1 @@
-"""How sure crop windows are: fitted to people's fixations, checked, drawn."""
+"""The confidence of crop windows: fitted to people's fixations, checked, drawn."""

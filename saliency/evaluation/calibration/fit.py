@@ -1,8 +1,8 @@
-"""Fit how sure a model's windows are: what it predicts of them against whom people agree with.
+"""Fit the confidence of a model's windows to the windows that people prefer.
 
 A case is one photo, one ratio and one size: the window of most predicted density beside the
-centred one. It is a success when the window keeps more of the photo's fixations; as many are no
-success. Cases whose best window is the centred one hold no information and are left out.
+centred one. It is a success if the window keeps more of the photo's fixations; as many are not a
+success. Cases whose best window is the centred one contain no information and are left out.
 """
 
 import hashlib
@@ -64,7 +64,7 @@ def gather_cases(predictor: Predictor, scenes: Sequence[Scene]) -> list[Case]:
 
 
 def fit_calibration(cases: Sequence[Case]) -> Calibration:
-    """Return the logistic regression that makes the cases most likely; each weighs the same.
+    """Return the logistic regression under which the cases are likeliest, each weighed equally.
 
     Raises:
         ValueError: there are no cases.
@@ -113,7 +113,7 @@ def fit_without_own(
 def cross_validate(
     cases: Sequence[Case], *, folds: int = 10, seed: int = 0
 ) -> Float64[ndarray, " cases"]:
-    """Return the probability of each case by its photo's `fit_without_own`, which see."""
+    """Return the probability of each case by the fit without its own photo (`fit_without_own`)."""
     fits = fit_without_own(cases, folds=folds, seed=seed)
     return np.array([fits[case.scene].probability(case.evidence) for case in cases])
 

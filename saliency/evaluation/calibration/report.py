@@ -1,4 +1,4 @@
-"""What a calibration is worth, by probabilities that were given without knowing the outcome."""
+"""The quality of a calibration, judged on cases that were not used to fit it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Bin:
     Attributes:
         low: lower limit, 0 to 1.
         high: upper limit.
-        said: mean of the probabilities.
+        said: mean of the predicted probabilities.
         seen: share of the cases in which people preferred the window; where it agrees with
             `said`, the probabilities are calibrated.
         count: of the cases.

@@ -23,10 +23,10 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 
 
 def draw_scatter(rows: Sequence[SceneScores], models: Sequence[str]) -> str:
-    """Return plots of every image: information gain and NSS of models against something.
+    """Return plots of every image: information gain and NSS of models against a reference.
 
-    That is the first model, where there are several; else the ceiling, where all images have one;
-    else a baseline. Above the diagonal a model is better than that.
+    The reference is the first model if there are several, else the ceiling if all images have one,
+    else a baseline. Above the diagonal a model is better than the reference.
     """
     has_ceiling = all(CEILING in row.predictions for row in rows)
     single = {name: CEILING if has_ceiling else name for name in (UNIFORM, CENTER_BIAS)}
@@ -56,7 +56,7 @@ def draw_scatter(rows: Sequence[SceneScores], models: Sequence[str]) -> str:
 def draw_calibration(rows: Sequence[SceneScores], models: Sequence[str]) -> str:
     """Return a plot of the share of fixations in the densest parts that hold a share of the mass.
 
-    Every image weighs the same. Below the diagonal a model is too sure of itself.
+    Every image weighs the same. Below the diagonal a model is over-confident.
     """
     canvas = Canvas(figsize=(4.6, 4.3), layout="constrained")
     axes = canvas.add_subplot()

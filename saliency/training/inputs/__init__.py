@@ -1,1 +1,1 @@
-"""What a network is shown: examples, augmentation, batches and caches."""
+"""The inputs of training: examples, augmentation, batches and caches."""

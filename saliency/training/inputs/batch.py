@@ -1,4 +1,4 @@
-"""What a network is shown in one step."""
+"""The input of one training step."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class Batch(NamedTuple):
-    """Photos with what is to be predicted for them, all of one size.
+    """Photos and their target densities, all of one size.
 
     Attributes:
         photos: uint8, sRGB.

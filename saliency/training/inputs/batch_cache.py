@@ -1,6 +1,6 @@
 """Batches made once, kept on disk, and shown again.
 
-Varying a photo and asking a teacher model about it takes longer than a small network's own step.
+Augmenting a photo and running a teacher model on it takes longer than a small network's own step.
 So the batches of the first epochs are kept, with the teacher model's densities mixed into their
 targets. Later epochs show them again, in another order and half of them mirrored. Runs that want
 the same batches may share the folder, and it may be removed when no run needs it any more.

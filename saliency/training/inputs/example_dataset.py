@@ -1,8 +1,7 @@
-"""What the network is shown while it trains: a varied photo, and the density it should give.
+"""Training examples: an augmented photo, and its target density.
 
-Nothing here holds a state that moves on. Which variant of which photo is shown at which step
-follows from the seed alone, so a run that was stopped continues with the same examples that it
-would have seen.
+Nothing here keeps a changing state. The seed alone determines which variant of which photo is shown
+at which step, so a run that was stopped continues with the examples that it would have seen.
 """
 
 import math

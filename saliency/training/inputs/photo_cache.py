@@ -61,7 +61,7 @@ class PhotoCache:
             if photo.dtype == np.uint8 and photo.ndim == 3 and photo.shape[2] == 3:
                 return np.asarray(photo)
         except (OSError, ValueError, EOFError):
-            pass  # not there, or damaged
+            pass  # missing or damaged
         photo = np.ascontiguousarray(decode(path, self.side))
         entry.parent.mkdir(parents=True, exist_ok=True)
         write_whole(_npy(photo), entry, overwrite=True)

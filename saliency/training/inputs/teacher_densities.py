@@ -1,4 +1,4 @@
-"""What trained models expect of photos, for another model to learn from."""
+"""Densities that trained models predict for photos, for another model to learn from."""
 
 import io
 import zipfile
@@ -25,8 +25,8 @@ Densities = list[Float32[ndarray, "_ _"]]
 def mean_densities(paths: Sequence[Path], models: Iterable[Path]) -> Densities:
     """Return the models' mean density for each photo, on a grid of a quarter of their input size.
 
-    Where the models disagree the mean is flat, so what learns from it is sure only where they all
-    are. Photos may have any size and proportions.
+    Where the models disagree the mean is flat, so a student is confident only where they agree.
+    Photos may have any size and proportions.
 
     Raises:
         SaliencyError: a model or a photo cannot be read.
