@@ -91,8 +91,10 @@ def windows(seen: Analysis, cropper: PhotoCropper) -> list[Window]:
     return [choice.window for choice in cropper.choose(seen)]
 
 
-def measure(scenes: list[Scene], croppers: tuple[PhotoCropper, PhotoCropper], judge: Judge) -> str:
-    """Return the line of a data set."""
+def measure(
+    scenes: list[Scene], croppers: tuple[PhotoCropper, PhotoCropper], judge: Judge
+) -> NDArray[np.float64]:
+    """Return the sums over a data set: crops judged, cut by either, kept by either, all crops."""
     counted, cut, kept = 0, [0, 0], [0.0, 0.0]
     for scene in scenes:
         data = scene.path.read_bytes()
@@ -110,11 +112,15 @@ def measure(scenes: list[Scene], croppers: tuple[PhotoCropper, PhotoCropper], ju
                 counted += 1
                 cut[0] += cuts(ignoring, faces)
                 cut[1] += cuts(keeping, faces)
-    total = len(scenes) * len(RATIOS)
-    shares = [one / max(counted, 1) for one in cut]
+    return np.array([counted, *cut, *kept, len(scenes) * len(RATIOS)], dtype=np.float64)
+
+
+def row(name: str, sums: NDArray[np.float64]) -> str:
+    """Return a line of the table."""
+    counted, ignoring, keeping, kept_ignoring, kept_keeping, total = sums
     return (
-        f"{counted:6}  {shares[0]:11.1%}  {shares[1]:9.1%}  "
-        f"{kept[0] / total:13.2%}  {kept[1] / total:11.2%}"
+        f"{name:10} {counted:6.0f}  {ignoring / counted:11.1%}  {keeping / counted:9.1%}  "
+        f"{kept_ignoring / total:13.2%}  {kept_keeping / total:11.2%}"
     )
 
 
@@ -134,10 +140,14 @@ def main() -> None:
     judge = {"yunet": yunet, "mediapipe": mediapipe}[arguments.judge]
     print(f"{'data set':10} {'crops':>6}  {'cut, ignore':>11}  {'cut, keep':>9}  ", end="")
     print(f"{'kept, ignore':>13}  {'kept, keep':>11}")
+    every = np.zeros(6)
     for source in arguments.data:
         dataset = read_dataset(source)
         scenes = list(split_scenes(dataset.scenes, "validation"))
-        print(f"{dataset.name:10} {measure(scenes, (ignoring, keeping), judge)}")
+        sums = measure(scenes, (ignoring, keeping), judge)
+        every += sums
+        print(row(dataset.name, sums))
+    print(row("all", every))
 
 
 if __name__ == "__main__":

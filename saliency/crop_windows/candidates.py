@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from saliency.crop_windows.composition import corner_for, find_subject
 from saliency.crop_windows.options import Box, ChoiceOptions
 from saliency.crop_windows.search import (
+    Edges,
     Wishes,
     best_place,
     least_window,
@@ -24,6 +25,7 @@ from saliency.errors import PhotoError
 from saliency.geometry import Frame, Size, Window, largest_size
 
 _LEAST_NEW_SHARE = 0.05  # of the density, that a further candidate shows and none before it
+_LEAST_OF_FACE = 0.08  # of the density, for a face that the middle window should show
 _COARSE_SIDE = 96  # cells on the longer side of the grid on which further candidates are found
 
 
@@ -50,7 +52,7 @@ class WindowTask:
 
     def without_faces(self) -> "WindowTask":
         """Return the task without its faces."""
-        return replace(self, wishes=replace(self.wishes, faces=(), heads=()))
+        return replace(self, wishes=replace(self.wishes, faces=(), heads=(), shown=()))
 
 
 def read_task(
@@ -88,7 +90,15 @@ def read_task(
             for boxes in (keep, avoid, whole, heads)
         )
     )
+    shown = tuple(box for box in wishes.faces if table.share(_window(box)) >= _LEAST_OF_FACE)
+    wishes = replace(wishes, shown=shown)
     return WindowTask(density, table, options, wishes)
+
+
+def _window(edges: Edges) -> Window:
+    """Return a box as a window."""
+    left, top, right, bottom = edges
+    return Window(left, top, right - left, bottom - top)
 
 
 def box_on_photo(box: Box, photo_size: Size, option: str) -> Window:
@@ -108,8 +118,7 @@ def box_on_photo(box: Box, photo_size: Size, option: str) -> Window:
             f"expected the box to {option} to reach into the {photo_size[0]}x{photo_size[1]} "
             f"photo, got {box}; give it in percent, or leave this photo out"
         )
-    left, top, right, bottom = edges
-    return Window(left, top, right - left, bottom - top)
+    return _window(edges)
 
 
 def propose(task: WindowTask, ratio: Fraction) -> Window:

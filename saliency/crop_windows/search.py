@@ -2,10 +2,9 @@
 
 Wishes come before density, in this order: as many whole boxes to keep as possible, as much of them
 as possible, as little of the boxes to avoid as possible, as few cut faces as possible. Among the
-windows that are equal in these, the one with most density is taken, or the nearest to a place. (The
-density of a whole face counts twice, and a head with its hair whole is worth 6 % of the density.)
-All of these change, between the same few positions as the density does, only where an edge of the
-window meets an edge of a box.
+windows that are equal in these, the one with most density is taken, or the nearest to a place. (A
+head that is shown with its hair is worth 5 % of the density.) All of these change, between the same
+few positions as the density does, only where an edge of the window meets an edge of a box.
 
 A window that fills the photo on one axis is found exactly. Where both axes are free and the
 positions to try are too many, they are thinned out first, and every one is tried around the best
@@ -30,20 +29,22 @@ Edges = tuple[int, int, int, int]
 _MOST_POSITIONS = 160  # on either axis, where both are free
 _SIZING_POSITIONS = 16  # the same, while the size is searched for
 _TIE = 1e-9
-_CUT_HEAD_COST = 0.06  # share of the density that a head with its hair whole is worth
+_CUT_HEAD_COST = 0.05  # share of the density that a head with its hair whole is worth
 
 
 @dataclass(frozen=True)
 class Wishes:
     """The boxes that windows on one photo should keep and avoid, and faces not to be cut.
 
-    A head is a face with hair and a margin: to show it whole is worth a little density.
+    A head is a face with hair and a margin: to show it whole is worth a little density. `shown` are
+    the faces that a window placed without density, such as the middle one, should show too.
     """
 
     keep: tuple[Edges, ...] = ()
     avoid: tuple[Edges, ...] = ()
     faces: tuple[Edges, ...] = ()
     heads: tuple[Edges, ...] = ()
+    shown: tuple[Edges, ...] = ()
 
     def are_met(self, window: Window) -> bool:
         """Return whether a window holds all boxes to keep whole."""
@@ -118,9 +119,10 @@ def nearest_place(
     )
     far = (ys[:, np.newaxis] - wanted[1]) ** 2 + (xs - wanted[0]) ** 2
     layers = _wish_layers(xs, ys, window_size, wishes)
-    if wishes.faces:  # here no density favours them
-        held = [_parts_held(xs, ys, window_size, box) for box in wishes.faces]
+    if wishes.shown:
+        held = [_parts_held(xs, ys, window_size, box) for box in wishes.shown]
         layers.append(np.sum(np.equal(held, 1), axis=0, dtype=np.float64))
+    if wishes.heads:
         layers.append(-_cut_count(xs, ys, window_size, wishes.heads))
     values = _within(layers, -far.astype(np.float64))
     return largest(values, xs, ys, window_size=window_size, photo_size=photo_size)
@@ -192,9 +194,6 @@ def _pick(
     shares = (table.shares if score is None else score.scores)(xs, ys, window_size)
     if wishes.heads:
         shares = shares - _CUT_HEAD_COST * _cut_count(xs, ys, window_size, wishes.heads)
-    for left, top, right, bottom in wishes.faces:
-        is_whole = _parts_held(xs, ys, window_size, (left, top, right, bottom)) >= 1
-        shares = shares + is_whole * table.share(Window(left, top, right - left, bottom - top))
     values = _within(_wish_layers(xs, ys, window_size, wishes), shares)
     return largest(values, xs, ys, window_size=window_size, photo_size=table.photo_size)
 

@@ -23,7 +23,7 @@ from saliency.photo.colour import pixels_to_srgb
 from saliency.photo.formats import HEAD_BYTES, photo_format
 from saliency.photo.pixels import Pixels, cropped, pixel_size
 from saliency.photo.reading import LoadedPhoto, decode_photo, decoded_for, to_srgb
-from saliency.prediction.faces import SEEN_SIDE, Face, FaceDetector
+from saliency.prediction.faces import CLOSER_SIDE, SEEN_SIDE, Face, FaceDetector
 from saliency.prediction.predictor import Predictor
 from saliency.prediction.processing import resize_photo
 
@@ -187,12 +187,21 @@ def _decoded_for(
 
 def _faces(photo: LoadedPhoto, frame: Frame, detector: FaceDetector) -> tuple[Face, ...]:
     """Return the faces in the picture of a photo, of an animation in its first frame."""
+    found = _faces_at(SEEN_SIDE, photo, frame, detector)
+    if any(face.is_small(frame.picture.size) or not face.is_sure for face in found):
+        found = _faces_at(CLOSER_SIDE, photo, frame, detector)
+    return tuple(face.moved(frame.picture.x, frame.picture.y) for face in found if face.is_sure)
+
+
+def _faces_at(
+    side: int, photo: LoadedPhoto, frame: Frame, detector: FaceDetector
+) -> tuple[Face, ...]:
+    """Return the faces in a picture that is shown to the detector with this longest side."""
     width, height = frame.picture.size
-    factor = min(1.0, SEEN_SIDE / max(width, height))
+    factor = min(1.0, side / max(width, height))
     size = max(1, round(width * factor)), max(1, round(height * factor))
     view = pixels_to_srgb(_views(photo, frame)[0], photo.metadata.icc_profile, size)
-    found = detector.find(view, frame.picture.size)
-    return tuple(face.moved(frame.picture.x, frame.picture.y) for face in found)
+    return detector.find(view, frame.picture.size)
 
 
 def _least_size(photo_size: Size, predictor: Predictor) -> Size:

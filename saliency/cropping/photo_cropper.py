@@ -89,7 +89,7 @@ class PhotoCropper:
                 seen.frame,
                 options.choice,
                 self._predictor.calibration,
-                faces=seen.faces,
+                faces=[(face.face, face.head) for face in seen.faces],
             )
         except PhotoError as error:
             raise PhotoError(f"{photo.path}: {error}") from error

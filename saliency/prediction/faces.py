@@ -28,9 +28,14 @@ FACE_MODEL = (
 SEEN_SIDE = 320
 """Longest side, in pixels, of the picture in which faces are looked for."""
 
+CLOSER_SIDE = 640
+"""The same, for a closer look where faces are small or doubtful."""
+
 _SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
-_LEAST_SCORE, _MOST_OVERLAP, _MOST_FACES = 0.5, 0.3, 200
+_SURE_SCORE, _LEAST_SCORE = 0.6, 0.3
+_MOST_OVERLAP, _MOST_FACES = 0.3, 200
 _LEAST_SIDE = 0.06  # of the picture's shorter side
+_SMALL_FACE = 0.12  # of the picture's shorter side
 _FACE_MARGIN = 0.05  # of a face's sides, as its box is only about right
 
 
@@ -40,14 +45,25 @@ class Face(NamedTuple):
     Attributes:
         face: from the forehead to the chin, and a little more.
         head: the same with hair and some room.
+        score: how sure the detector is, 0 to 1.
     """
 
     face: Window
     head: Window
+    score: float = 1.0
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether it counts as a face."""
+        return self.score >= _SURE_SCORE
+
+    def is_small(self, size: Size) -> bool:
+        """Return whether the face is so small in a picture that others may have been missed."""
+        return min(self.face.size) < _SMALL_FACE * min(size)
 
     def moved(self, x: int, y: int) -> "Face":
         """Return the face further to the right and down."""
-        return Face(self.face.moved(x, y), self.head.moved(x, y))
+        return Face(self.face.moved(x, y), self.head.moved(x, y), self.score)
 
 
 class _Margin(NamedTuple):
@@ -83,9 +99,9 @@ class FaceDetector:
         self._model, self._local = str(model), threading.local()
 
     def find(self, picture: NDArray[np.uint8], size: Size) -> tuple[Face, ...]:
-        """Return the faces in a picture, the surest first.
+        """Return the faces in a picture, doubtful ones too, the surest first.
 
-        Faces below 6 % of the picture's shorter side are passed over.
+        Faces below 6 % of the picture's shorter side are left out.
 
         Args:
             picture: uint8 (height, width, 3), sRGB, with a longest side of about `SEEN_SIDE`.
@@ -98,8 +114,8 @@ class FaceDetector:
         scale = size[0] / width, size[1] / height
         faces = [] if rows is None else sorted(rows[:, [0, 1, 2, 3, 14]].tolist(), key=_unsure)
         found = (
-            _face((x * scale[0], y * scale[1], wide * scale[0], high * scale[1]), size)
-            for x, y, wide, high, _ in faces
+            _face((x * scale[0], y * scale[1], wide * scale[0], high * scale[1]), size, score)
+            for x, y, wide, high, score in faces
             if min(wide, high) >= _LEAST_SIDE * min(width, height)
         )
         return tuple(face for face in found if face is not None)
@@ -123,7 +139,7 @@ def _unsure(face: list[float]) -> float:
     return -face[4]
 
 
-def _face(box: tuple[float, float, float, float], size: Size) -> Face | None:
+def _face(box: tuple[float, float, float, float], size: Size, score: float) -> Face | None:
     """Return a face and its head, inside a photo; None for a face outside of it."""
     x, y, width, height = box
     margin = _MARGIN
@@ -146,7 +162,7 @@ def _face(box: tuple[float, float, float, float], size: Size) -> Face | None:
         ),
         size,
     )
-    return None if face is None or head is None else Face(face, head)
+    return None if face is None or head is None else Face(face, head, score)
 
 
 def _inside(edges: tuple[float, float, float, float], size: Size) -> Window | None:
