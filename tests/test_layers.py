@@ -44,6 +44,7 @@ RUNTIME = {
 RUNTIME_COMMANDS = {
     *("saliency.commands", "saliency.commands.crop", "saliency.commands.crop_job"),
     *("saliency.commands.arguments.choice", "saliency.commands.arguments.cropping"),
+    "saliency.commands.arguments.aspects",
     "saliency.commands.arguments.fields",
 }
 

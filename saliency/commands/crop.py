@@ -17,15 +17,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from saliency.commands import run_reporting
+from saliency.commands.arguments.aspects import (
+    add_aspect_option,
+    check_crop_options,
+    is_aspect,
+    read_aspects,
+)
 from saliency.commands.arguments.choice import add_choice_options
 from saliency.commands.arguments.cropping import (
+    add_encoding_options,
     add_file_options,
     add_input_options,
     add_report_options,
     add_run_options,
     add_size_options,
 )
-from saliency.geometry import AUTO, BEST_OF, Aspect, aspect_name, parse_aspect
 
 STREAM = "-"
 """In place of a photo: standard input, and standard output for its crop."""
@@ -54,19 +60,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("photos", metavar="PHOTO", nargs="*", help="photo, a folder for the photos in it, or -")
-    add(
-        "--aspect",
-        metavar="W:H",
-        nargs="+",
-        action="extend",
-        help="width to height of a crop: 16:9, 1.91:1 or 1200x630; several make several crops of "
-        "each photo; auto: any ratio and size, what people would make of the photo; best-of W:H "
-        "W:H …: one crop, of the best of these ratios (default: that of --size, else 1:1)",
-    )
+    add_aspect_option(parser)
     add_size_options(parser)
     add_choice_options(parser)
     add_input_options(parser)
     add_file_options(parser)
+    add_encoding_options(parser)
     add_report_options(parser)
     add_run_options(parser)
     return parser
@@ -80,17 +79,11 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """
     parser = build_parser()
     options = parser.parse_intermixed_args(argv)
-    options.has_aspect = options.aspect is not None
-    options.aspect = _read_aspects(parser, options)
+    _move_files(options)
+    read_aspects(parser, options)
     if not options.photos and options.from_file is None:
         parser.error("the following arguments are required: PHOTO")
-    is_resized = any(value is not None for value in (options.size, options.scale, options.max_size))
-    if options.lossless and is_resized:
-        parser.error("argument --lossless: not allowed with --size, --scale or --max-size")
-    if options.margin and options.zoom is None:
-        parser.error("argument --margin: needs --zoom, whose windows it makes larger")
-    if AUTO in options.aspect and (options.zoom or options.place):
-        parser.error("argument --aspect: auto chooses size and place, without --zoom and --place")
+    check_crop_options(parser, options)
     if options.overwrite and options.resume:
         parser.error("argument --resume: not allowed with --overwrite")
     if STREAM in options.photos:
@@ -99,45 +92,13 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def _read_aspects(
-    parser: argparse.ArgumentParser, options: argparse.Namespace
-) -> dict[str, Aspect]:
-    """Return the ratios; files that were read as ratios are moved to the photos."""
-    written = options.aspect
-    if written is None:
-        written = ["1:1"] if options.size is None else [f"{options.size[0]}x{options.size[1]}"]
-    aspects: dict[str, Aspect] = {}
-    for text in written:
-        if text == AUTO:
-            aspects[AUTO] = ()
-        elif text == BEST_OF:
-            aspects.setdefault(BEST_OF, ())
-        else:
-            _read_ratio(parser, options, text, aspects)
-    if BEST_OF in aspects and len(aspects[BEST_OF]) < 2:  # type: ignore[arg-type]
-        parser.error("argument --aspect: best-of needs two ratios or more: best-of 1:1 4:5 16:9")
-    return aspects
-
-
-def _read_ratio(
-    parser: argparse.ArgumentParser,
-    options: argparse.Namespace,
-    text: str,
-    aspects: dict[str, Aspect],
-) -> None:
-    """Add a ratio to those that are wanted, or a file to the photos."""
-    try:
-        ratio = parse_aspect(text)
-    except ValueError as error:
-        if not (aspects and _looks_like_photo(text)):
-            parser.error(f"argument {'--aspect' if options.has_aspect else '--size'}: {error}")
-        options.photos.append(text)
-        return
-    several = aspects.get(BEST_OF)
-    if isinstance(several, tuple):
-        aspects[BEST_OF] = (*several, ratio)
-    elif aspect_name(text) not in map(aspect_name, aspects):  # 16:9 and 16x9 are one crop
-        aspects[text] = ratio
+def _move_files(options: argparse.Namespace) -> None:
+    """Move files that were given after a ratio from the ratios to the photos."""
+    ratios: list[str] = []
+    for text in options.aspect or ():
+        is_file = bool(ratios) and not is_aspect(text) and _looks_like_photo(text)
+        (options.photos if is_file else ratios).append(text)
+    options.aspect = ratios or None
 
 
 def _check_stream(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:

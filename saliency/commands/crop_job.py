@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,13 @@ from saliency.batch.naming import CANDIDATE_PATTERN, DEFAULT_PATTERN, names_cand
 from saliency.batch.options import BatchOptions
 from saliency.batch.workers import PhotoOutcome, crop_all
 from saliency.commands import error_line, warning_line
+from saliency.commands.arguments.aspects import crop_options
 from saliency.commands.arguments.fields import record_of
-from saliency.crop_windows.options import ChoiceOptions
-from saliency.cropping.options import CropOptions, Output
+from saliency.cropping.options import CropOptions
 from saliency.cropping.report import brief_json, json_line, printable
 from saliency.errors import OutputError, PhotoError
 from saliency.files import check_writable, write_whole
 from saliency.opencv_log import quiet_opencv
-from saliency.photo.formats import Encoding
 from saliency.prediction.predictor import Predictor
 
 _STDIN = Path("standard input")
@@ -147,28 +146,10 @@ def _read_list_file(name: str) -> bytes:
 
 def _read(options: argparse.Namespace) -> tuple[CropOptions, BatchOptions]:
     """Return the options of a command line as those of crops and those of the run."""
-    choice = record_of(ChoiceOptions, options)
     pattern = options.pattern or DEFAULT_PATTERN
     if options.pattern is None and (options.candidates or 1) > 1:
         pattern = CANDIDATE_PATTERN
-    if not (options.json or names_candidates(pattern)):
-        choice = replace(choice, candidates=1)  # alternatives have no file there
-    is_exact = options.size is not None and not options.has_aspect
-    output = record_of(
-        Output,
-        options,
-        exact_size=options.size if is_exact else None,
-        bounds=None if is_exact else options.size,
-    )
-    crops = record_of(
-        CropOptions,
-        options,
-        aspects=options.aspect,
-        choice=choice,
-        output=output,
-        encoding=record_of(Encoding, options),
-        is_lossless=options.lossless,
-    )
+    crops = crop_options(options, has_alternatives=options.json or names_candidates(pattern))
     has_preview = options.contact_sheet is not None
     return crops, record_of(BatchOptions, options, pattern=pattern, has_preview=has_preview)
 

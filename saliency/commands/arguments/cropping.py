@@ -2,8 +2,9 @@
 
 import argparse
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from saliency.batch.naming import CANDIDATE_PATTERN, DEFAULT_PATTERN, parse_pattern
 from saliency.commands.arguments.choice import checked_by
@@ -29,6 +30,11 @@ def add_input_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="lists (--from-file, --rejects) have NULs between names, as `find -print0` writes",
     )
+    add_damage_option(add)
+
+
+def add_damage_option(add: Callable[..., Any]) -> None:
+    """Add --fail-on to a parser or a group, by its `add_argument`."""
     add(
         "--fail-on",
         choices=get_args(FailOn),
@@ -58,6 +64,11 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
         " {candidate}, with which each window of --candidates has a crop; / makes folders (default:"
         f" {DEFAULT_PATTERN}; with --candidates {CANDIDATE_PATTERN})",
     )
+
+
+def add_encoding_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options for how crops are encoded, and what they keep of their photo's file."""
+    add = parser.add_argument_group("encoding of the crops").add_argument
     add(
         "--format",
         dest="as_format",
