@@ -25,6 +25,7 @@ FLOORS = (
     ("saliency.compression.methods",),
     ("saliency.compression",),
     ("saliency.commands.arguments",),
+    ("saliency.service",),
     ("saliency.commands",),
 )
 """The folders, lowest first; one imports from folders below its own floor only, or from itself."""
@@ -43,10 +44,16 @@ RUNTIME = {
 
 RUNTIME_COMMANDS = {
     *("saliency.commands", "saliency.commands.crop", "saliency.commands.crop_job"),
+    "saliency.commands.quiet",
     *("saliency.commands.arguments.choice", "saliency.commands.arguments.cropping"),
     "saliency.commands.arguments.aspects",
     "saliency.commands.arguments.fields",
 }
+
+SERVICE = {"saliency.service"}
+"""Folders of the service, which need the runtime ring and the extra `serve`; and this command:"""
+
+SERVICE_COMMANDS = {"saliency.commands.serve"}
 
 MOST_FILES = 13
 
@@ -71,6 +78,10 @@ def folder_of(module: str) -> str:
 
 def is_runtime(module: str) -> bool:
     return folder_of(module) in RUNTIME or module in RUNTIME_COMMANDS
+
+
+def is_service(module: str) -> bool:
+    return folder_of(module) in SERVICE or module in SERVICE_COMMANDS
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -152,7 +163,17 @@ def test_runtime_ring_needs_the_base_installation_only(module):
     assert [homes for homes in distributions(module) if not homes & base] == []
 
 
-@pytest.mark.parametrize("module", sorted(module for module in FILES if not is_runtime(module)))
+@pytest.mark.parametrize("module", sorted(filter(is_service, FILES)))
+def test_service_needs_the_runtime_ring_and_its_own_extra(module):
+    own = {name for name in own_imports(module) if not (is_runtime(name) or is_service(name))}
+    assert own == set()
+    assert [homes for homes in distributions(module) if not homes & declared("serve")] == []
+
+
+TRAINING = {module for module in FILES if not (is_runtime(module) or is_service(module))}
+
+
+@pytest.mark.parametrize("module", sorted(TRAINING))
 def test_training_ring_needs_the_extra_train_only(module):
     known = declared("train")
     assert [homes for homes in distributions(module) if not homes & known] == []

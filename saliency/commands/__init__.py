@@ -15,7 +15,8 @@ from saliency.errors import SaliencyError
 
 VERBS = {
     "crop": "crop photos, keeping what people look at",
-    "data": "look a data set over, or write it for pysaliency",
+    "serve": "serve crops over HTTP, with a page for people",
+    "data": "check a data set, or write it for pysaliency",
     "train": "train a model on the fixations of people",
     "evaluate": "measure a model on the fixations of people",
     "export": "write a trained model as ONNX, for cropping",
@@ -27,6 +28,7 @@ VERBS = {
 """What each verb does, in the order of the help."""
 
 _RUNTIME_VERBS = ("crop",)
+_EXTRAS = {"serve": "serve"}  # what a verb needs where it is not "train"
 _BUSY_SHARE = 0.4
 _INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 
@@ -125,8 +127,9 @@ def _run(verb: str, arguments: Sequence[str]) -> int:
         missing = (error.name or "").partition(".")[0]
         if verb in _RUNTIME_VERBS or missing in ("", "saliency"):
             raise
+        extra = _EXTRAS.get(verb, "train")
         raise SaliencyError(
             f"{missing} is not installed, which this verb needs; "
-            'install it with: pip install "saliency-crop[train]"'
+            f'install it with: pip install "saliency-crop[{extra}]"'
         ) from error
     return status

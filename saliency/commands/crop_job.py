@@ -3,14 +3,11 @@
 import argparse
 import os
 import sys
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import cv2
 
 from saliency.batch.contact_sheet import Cell, draw_sheets, encode_sheet, make_cell, page_name
 from saliency.batch.cropper import Cropper
@@ -21,11 +18,11 @@ from saliency.batch.workers import PhotoOutcome, crop_all
 from saliency.commands import error_line, warning_line
 from saliency.commands.arguments.aspects import crop_options
 from saliency.commands.arguments.fields import record_of
+from saliency.commands.quiet import quiet_libraries
 from saliency.cropping.options import CropOptions
 from saliency.cropping.report import brief_json, json_line, printable
 from saliency.errors import OutputError, PhotoError
 from saliency.files import check_writable, write_whole
-from saliency.opencv_log import quiet_opencv
 from saliency.prediction.predictor import Predictor
 
 _STDIN = Path("standard input")
@@ -33,7 +30,7 @@ _STDIN = Path("standard input")
 
 def crop_stream(options: argparse.Namespace) -> int:
     """Crop the photo on standard input and write its crop to standard output."""
-    with _quiet_libraries():
+    with quiet_libraries():
         data = sys.stdin.buffer.read()
         if not data:
             raise PhotoError("expected a photo on standard input, got nothing")
@@ -70,7 +67,7 @@ def crop_files(options: argparse.Namespace) -> int:
     workers = min(options.workers or os.cpu_count() or 1, max(len(photos), 1))
     ahead = workers == 1 and _decodes_ahead(options, wanted[0])
     threads = options.threads or (1 if workers > 1 or ahead else None)
-    with _quiet_libraries(single_threaded=workers > 1):
+    with quiet_libraries(single_threaded=workers > 1):
         predictor = Predictor(options.model, threads=threads)
         cropper = Cropper(predictor, *wanted, photos, decode_ahead=ahead)
         summary = _Summary()
@@ -196,49 +193,6 @@ def _write_sheets(cells: Sequence[Cell], options: argparse.Namespace) -> None:
     for number, page in enumerate(draw_sheets(list(cells)), start=1):
         file = page_name(options.contact_sheet, number)
         write_whole(encode_sheet(page, file), file, overwrite=_may_replace(options))
-
-
-@contextmanager
-def _quiet_libraries(*, single_threaded: bool = False) -> Iterator[None]:
-    """Keep libraries from printing, and from starting threads beside the workers."""
-    threads = cv2.getNumThreads()
-    restore = _silence_libraries()
-    if single_threaded:
-        cv2.setNumThreads(1)
-    try:
-        with warnings.catch_warnings(), quiet_opencv():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        restore()
-        cv2.setNumThreads(threads)
-
-
-def _silence_libraries() -> Callable[[], None]:
-    """Keep libtiff, libpng and others off standard error; return a function that undoes it.
-
-    They write to its file descriptor, which is redirected to nowhere; Python's own stream keeps its
-    destination.
-    """
-    try:
-        descriptor = sys.stderr.fileno()
-    except (OSError, ValueError):  # captured, or closed
-        return lambda: None
-    if descriptor != 2:
-        return lambda: None
-    before, stream = os.dup(2), sys.stderr
-    sys.stderr.flush()
-    sys.stderr = open(before, "w", buffering=1, closefd=False)  # noqa: SIM115  closed below
-    with Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-
-    def restore() -> None:
-        sys.stderr.flush()
-        sys.stderr = stream
-        os.dup2(before, 2)
-        os.close(before)
-
-    return restore
 
 
 def _progress_bar(photo_count: int) -> AbstractContextManager[Any]:

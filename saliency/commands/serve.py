@@ -1,0 +1,117 @@
+"""Serve crops over HTTP, for image proxies and web teams.
+
+POST /v1/crops takes a photo as its body (or as `photo` in a form) and the options of `saliency
+crop` as parameters: `?aspect=16:9&max-size=800`. It answers with the JSON of --json, or with the
+crop itself to `Accept: image/*`. GET / is a page for people, /docs lists all parameters, /healthz,
+/readyz and /metrics are for supervisors. Each request is one JSON line on standard error.
+
+Exit status: 0 when the service was stopped (Ctrl-C or SIGTERM, after the requests in work), 1 when
+it cannot start, 2 for a wrong command line.
+"""
+
+import argparse
+import logging
+import socket
+import sys
+from collections.abc import Sequence
+
+from saliency.commands import run_reporting
+from saliency.commands.arguments.cropping import whole_number
+from saliency.commands.arguments.fields import record_of
+from saliency.errors import SaliencyError
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    # Here and not above, so that a missing extra is reported by name.
+    from saliency.service.options import ServiceOptions  # noqa: PLC0415
+
+    parser = argparse.ArgumentParser(
+        prog="saliency serve",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    add("--port", type=_port, default=8000, help="port; 0 for a free one (default: %(default)s)")
+    defaults = ServiceOptions()
+    add(
+        "--model",
+        default=defaults.model,
+        help="fast, default or best, or an .onnx file, for requests that name no model (default: "
+        "%(default)s)",
+    )
+    add("--workers", type=whole_number, help="photos in work at a time (default: one per core)")
+    limits = {
+        "queue": "photos that may wait; others are answered with status 503",
+        "max_bytes": "largest request, in bytes",
+        "max_pixels": "most pixels of a photo, of an animation in all frames together",
+        "max_frames": "most frames of an animation",
+        "max_seconds": "longest time for one photo",
+        "max_age": "seconds for which crops of photos from an address may be cached",
+    }
+    for field, does in limits.items():
+        add(
+            f"--{field.replace('_', '-')}",
+            metavar="N",
+            type=whole_number,
+            default=getattr(defaults, field),
+            help=f"{does} (default: %(default)s)",
+        )
+    add(
+        "--allow-host",
+        metavar="HOST",
+        action="append",
+        help="host, or HOST:PORT, from which GET /v1/crops?url= may fetch photos; may be given "
+        "several times (default: none)",
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the service and return the exit status."""
+    arguments = build_parser().parse_args(argv)
+    return run_reporting("serve", lambda: _serve(arguments))
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    """Run the service until it is stopped."""
+    import uvicorn  # noqa: PLC0415  so that --help answers at once
+
+    from saliency.commands.quiet import quiet_libraries  # noqa: PLC0415
+    from saliency.service.app import LOG, create_app  # noqa: PLC0415
+    from saliency.service.options import ServiceOptions  # noqa: PLC0415
+
+    options = record_of(ServiceOptions, arguments)
+    listening = _listen(arguments.host, arguments.port)
+    with quiet_libraries(single_threaded=True):
+        app = create_app(options)
+        LOG.addHandler(logging.StreamHandler(sys.stderr))
+        LOG.setLevel(logging.INFO)
+        config = uvicorn.Config(app, log_level="warning", access_log=False)
+        place = listening.getsockname()
+        print(f"saliency serve: listening on http://{place[0]}:{place[1]}", file=sys.stderr)
+        uvicorn.Server(config).run(sockets=[listening])
+    return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens.
+
+    Raises:
+        SaliencyError: the port is in use, or the address is not of this machine.
+    """
+    try:
+        return socket.create_server((host, port), backlog=2048)
+    except OSError as error:
+        reason = error.strerror or error
+        raise SaliencyError(
+            f"cannot listen on {host}:{port}: {reason}; choose another --port or --host"
+        ) from error
+
+
+def _port(text: str) -> int:
+    """Return a port number."""
+    if not (text.isascii() and text.isdigit() and int(text) <= 65_535):
+        raise argparse.ArgumentTypeError(f"expected a port from 0 to 65535, got '{text}'")
+    return int(text)

@@ -1,0 +1,1 @@
+"""Crops over HTTP: requests, limits, metrics, and the page for people."""
