@@ -2,8 +2,8 @@
 
 POST /v1/crops takes a photo as its body (or as `photo` in a form) and the options of `saliency
 crop` as parameters: `?aspect=16:9&max-size=800`. It answers with the JSON of --json, or with the
-crop itself to `Accept: image/*`. GET / is a page for people, /docs lists all parameters, /healthz,
-/readyz and /metrics are for supervisors. Each request is one JSON line on standard error.
+crop itself to `Accept: image/*`. /openapi.json describes all parameters; /healthz, /readyz and
+/metrics are for supervisors. Each request is one JSON line on standard error.
 
 Exit status: 0 when the service was stopped (Ctrl-C or SIGTERM, after the requests in work), 1 when
 it cannot start, 2 for a wrong command line.
@@ -11,6 +11,8 @@ it cannot start, 2 for a wrong command line.
 
 import argparse
 import logging
+import os
+import signal
 import socket
 import sys
 from collections.abc import Sequence
@@ -91,6 +93,8 @@ def _serve(arguments: argparse.Namespace) -> int:
         config = uvicorn.Config(app, log_level="warning", access_log=False)
         place = listening.getsockname()
         print(f"saliency serve: listening on http://{place[0]}:{place[1]}", file=sys.stderr)
+        for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises them again when it is done
+            signal.signal(number, lambda *_: None)
         uvicorn.Server(config).run(sockets=[listening])
     return 0
 
@@ -104,7 +108,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), backlog=2048)
     except OSError as error:
-        reason = error.strerror or error
+        reason = os.strerror(error.errno) if error.errno else error
         raise SaliencyError(
             f"cannot listen on {host}:{port}: {reason}; choose another --port or --host"
         ) from error

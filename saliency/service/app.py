@@ -60,6 +60,8 @@ def create_app(options: ServiceOptions | None = None) -> FastAPI:
         version=saliency.__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,  # its page loads scripts from another host
+        redoc_url=None,
     )
     app.state.is_ready = False
     _add_health(app, metrics)

@@ -123,6 +123,7 @@ def fetch_photo(url: str, options: ServiceOptions) -> bytes:
         with _opener().open(url, timeout=_FETCH_SECONDS) as answer:
             data: bytes = answer.read(options.max_bytes + 1)
     except urllib.error.HTTPError as error:
+        error.close()
         raise RequestError(502, f"url: the host answered with status {error.code}") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error

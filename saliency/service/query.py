@@ -92,7 +92,7 @@ def read_query(pairs: Iterable[tuple[str, str]]) -> CropQuery:
     for name, value in pairs:
         action = actions.get(name)
         if action is None:
-            raise RequestError(400, f"unknown parameter '{name[:40]}'; see /docs for all of them")
+            raise RequestError(400, f"unknown parameter '{name[:40]}'; see /openapi.json")
         if name in given and not _may_repeat(action):
             raise RequestError(400, f"{name}: expected once, got it several times")
         given.add(name)

@@ -1,0 +1,67 @@
+"""`saliency serve` as its user starts and stops it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from saliency.commands import main
+
+ROOT = Path(__file__).parents[2]
+RUN = "from saliency.commands import main; raise SystemExit(main())"
+
+
+def test_service_runs_until_it_is_stopped():
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUN, "serve", "--port", "0", "--model", "fast"],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    try:
+        address = process.stderr.readline().split()[-1]
+        photo = (ROOT / "data" / "photos" / "rocket.jpg").read_bytes()
+        request = urllib.request.Request(f"{address}/v1/crops?aspect=1:1&max-size=64", photo)
+        request.add_header("Accept", "image/*")
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            assert answer.read(3) == b"\xff\xd8\xff"
+        process.send_signal(signal.SIGTERM)
+        _, logged = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+    assert process.returncode == 0
+    (line,) = logged.splitlines()
+    assert '"status": 200' in line
+
+
+def test_port_in_use_is_one_line(capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["serve", "--port", str(port)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"127.0.0.1:{port}" in line
+    assert "--port" in line
+
+
+@pytest.mark.parametrize("missing", ["uvicorn", "fastapi", "prometheus_client"])
+def test_missing_extra_is_named(monkeypatch, capsys, missing):
+    for name in [name for name in sys.modules if name.startswith("saliency.service")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
+    assert main(["serve", "--port", "0"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert 'pip install "saliency-crop[serve]"' in line
+
+
+@pytest.mark.parametrize("option", [["--port", "99999"], ["--queue", "-1"], ["--max-seconds", "0"]])
+def test_wrong_option_is_refused(option):
+    with pytest.raises(SystemExit, match="2"):
+        main(["serve", *option])
