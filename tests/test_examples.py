@@ -1,12 +1,18 @@
 """The examples run as they stand."""
 
+import json
+import shutil
 import subprocess
 import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from service_fixtures import running_service
 from training_fixtures import write_spots
+
+from saliency import crop
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,6 +36,47 @@ def test_folder_is_cropped(tmp_path):
     assert len(lines) == len(crops) == 2 * len(list((ROOT / "data" / "photos").glob("*.jpg")))
     with Image.open(tmp_path / "crops" / "rocket-16x9.png") as crop:
         assert crop.size == (640, 360)
+
+
+def test_windows_are_written_for_a_site_and_for_proxies(tmp_path):
+    run("focal_points.py", ROOT / "data" / "photos", "site", cwd=tmp_path)
+    crops = json.loads((tmp_path / "site" / "crops.json").read_text())
+    page = (tmp_path / "site" / "index.html").read_text()
+    with Image.open(ROOT / "data" / "photos" / "rocket.jpg") as photo:
+        window = crop(photo, "1:1").choice.window
+        share = 100 * window.x / (photo.width - window.width)
+    assert 'src="rocket.jpg" alt="" style="object-fit:cover; ' in page
+    assert f"object-position: {share:.4g}% 50%" in page
+    assert len(crops) == page.count("<img ")
+    spec = spec_from_file_location("focal_points", ROOT / "examples" / "focal_points.py")
+    example = module_from_spec(spec)
+    spec.loader.exec_module(example)
+    values = crops["rocket.jpg"]
+    left, top, right, bottom = window.box
+    assert example.thumbor_address("http://t", "a.jpg", values, 90, 90) == (
+        f"http://t/unsafe/{left}x{top}:{right}x{bottom}/90x90/a.jpg"
+    )
+    point = f"{round((left + right) / 2 / 640, 4):g}:{round((top + bottom) / 2 / 427, 4):g}"
+    assert example.imgproxy_address("http://i", "http://h/a.jpg", values, 90, 60) == (
+        f"http://i/insecure/rs:fill:90:60/gravity:fp:{point}/plain/http://h/a.jpg"
+    )
+
+
+def test_sharp_cuts_the_window(tmp_path):
+    has_sharp = (
+        shutil.which("node")
+        and not subprocess.run(
+            ["node", "-e", "import('sharp')"], capture_output=True, check=False
+        ).returncode
+    )
+    if not has_sharp:
+        pytest.skip("node with sharp is not installed")
+    with running_service() as address:
+        photo = ROOT / "data" / "photos" / "rocket.jpg"
+        command = ["node", ROOT / "examples" / "sharp.mjs", photo, tmp_path / "crop.png", address]
+        subprocess.run(command, check=True)
+    with Image.open(tmp_path / "crop.png") as cut:
+        assert cut.size == (400, 400)
 
 
 def test_model_is_trained_on_own_data(tmp_path):

@@ -22,8 +22,15 @@ PAGES = (
     *sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md")),
 )
 OTHER_TOOLS_OPTIONS = {"--check", "--logdir", "--show", "--rounds", "--shell", "--folder"}
-OTHER_TOOLS_OPTIONS |= {"--smartcrop", "--strict", "--judge", "--sheet"}
-"""Of ruff, tensorboard, .ci/run, benchmarks, vipsthumbnail and zensical."""
+OTHER_TOOLS_OPTIONS |= {
+    "--smartcrop",
+    "--strict",
+    "--judge",
+    "--sheet",
+    "--data-binary",
+    "--read-only",
+}
+"""Of ruff, tensorboard, .ci/run, benchmarks, vipsthumbnail, zensical, curl and podman."""
 
 
 def read(page):

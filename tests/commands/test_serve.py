@@ -1,45 +1,25 @@
 """`saliency serve` as its user starts and stops it."""
 
-import os
-import signal
 import socket
-import subprocess
 import sys
 import urllib.request
 from pathlib import Path
 
 import pytest
+from service_fixtures import running_service
 
 from saliency.commands import main
 
 ROOT = Path(__file__).parents[2]
-RUN = "from saliency.commands import main; raise SystemExit(main())"
 
 
 def test_service_runs_until_it_is_stopped():
-    process = subprocess.Popen(
-        [sys.executable, "-c", RUN, "serve", "--port", "0", "--model", "fast"],
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )
-    try:
-        address = process.stderr.readline().split()[-1]
+    with running_service("--model", "fast") as address:
         photo = (ROOT / "data" / "photos" / "rocket.jpg").read_bytes()
         request = urllib.request.Request(f"{address}/v1/crops?aspect=1:1&max-size=64", photo)
         request.add_header("Accept", "image/*")
         with urllib.request.urlopen(request, timeout=60) as answer:
             assert answer.read(3) == b"\xff\xd8\xff"
-        process.send_signal(signal.SIGTERM)
-        _, logged = process.communicate(timeout=60)
-    finally:
-        process.kill()
-        process.wait()
-        process.stderr.close()
-    assert process.returncode == 0
-    (line,) = logged.splitlines()
-    assert '"status": 200' in line
 
 
 def test_port_in_use_is_one_line(capsys):
