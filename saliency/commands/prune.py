@@ -162,7 +162,13 @@ def _add_pruning_options(parser: argparse.ArgumentParser) -> None:
     add("time_share", "of the present time, that each removal saves", metavar="SHARE")
     add("forget", "share of the signals' past that is forgotten at each removal", metavar="SHARE")
     add("rate_share", "learning rates while pruning, as shares of those below", metavar="SHARE")
-    add("least", "channels that each group keeps", metavar="N")
+    add(
+        "least",
+        "of its channels that each group of channels keeps (default: 0.25, which keeps the narrow "
+        "groups alive that all later layers read; 0, which is one channel, with ranking)",
+        metavar="SHARE",
+        type=float,
+    )
     add_field(
         choice,
         TUNING,
@@ -320,6 +326,7 @@ def _options_of_command_line(arguments: argparse.Namespace) -> PruneRunOptions:
         raise ValueError("expected one device to prune on; train on several afterwards")
     if training.precision == "16-mixed":
         raise ValueError("the signal needs gradients as they are: expected another --precision")
+    _refuse_unused(arguments)
     return PruneRunOptions(
         model=str(arguments.model),
         data=tuple(arguments.data),
@@ -331,6 +338,22 @@ def _options_of_command_line(arguments: argparse.Namespace) -> PruneRunOptions:
         pruning=record_of(PruningOptions, arguments),
         training=training,
     )
+
+
+def _refuse_unused(arguments: argparse.Namespace) -> None:
+    """Refuse options that the method does not use.
+
+    Raises:
+        ValueError: there is one.
+    """
+    given = vars(arguments)
+    method = given.get("method", PruningOptions.method)
+    for field, user in (("estimator", "l0"), ("signal", "ranking"), ("forget", "ranking")):
+        if field in given and method != user:
+            raise ValueError(
+                f"expected --{field} with --method {user}, got --method {method}, which does not "
+                f"use it; leave out --{field}, or add --method {user}"
+            )
 
 
 def _options_of_run(folder: RunFolder) -> PruneRunOptions:

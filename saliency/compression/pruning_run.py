@@ -39,6 +39,7 @@ class PruningRun:
         learner: the model at present, and what it learns from.
         points: how it did from the unpruned model on.
         sizes: how many channels each group has.
+        least: how many each keeps.
     """
 
     def __init__(
@@ -67,7 +68,8 @@ class PruningRun:
         templates = find_templates(comparison.graph, input_shape=comparison.shape)
         self.latency = latency_cost(table, templates, groups)
         self.cost = create_cost(options.cost, table, templates, groups)
-        self.sizes = {group.name: group.size for group in groups.prunable}
+        self.sizes = groups.sizes()
+        self.least = options.least_of(self.sizes)
         self.removals, self.passes = 0, 0
         self.points: list[Point] = []
         self.ratios: list[float] = []  # measured over predicted, at each point
@@ -145,13 +147,12 @@ class PruningRun:
 
     def _check_reach(self) -> None:
         """Refuse a target that no removal of channels can reach."""
-        least = {name: min(size, self.options.least) for name, size in self.sizes.items()}
-        floor_ms = self.correction * self.latency.total(least)
+        floor_ms = self.correction * self.latency.total(self.least)
         if self.target_ms and self.target_ms < floor_ms:
             raise PruningError(
-                f"expected a target of at least {floor_ms:.2f} ms, which the model takes with "
-                f"{self.options.least} channels in each group, got {self.target_ms:.2f} ms; "
-                "choose a later target, a smaller input or a smaller backbone"
+                f"expected a target of at least {floor_ms:.2f} ms, which the model takes with the "
+                f"channels that each group keeps, got {self.target_ms:.2f} ms; choose a later "
+                "target, a lower --least, a smaller input or a smaller backbone"
             )
 
     def _planned(self) -> int:

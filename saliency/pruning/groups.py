@@ -66,6 +66,10 @@ class ChannelGroups:
         """Return the prunable groups by their names."""
         return {group.name: group for group in self.prunable}
 
+    def sizes(self) -> dict[str, int]:
+        """Return how many channels each prunable group has, by its name."""
+        return {group.name: group.size for group in self.prunable}
+
 
 def find_groups(model: nn.Module, *example: Tensor) -> ChannelGroups:
     """Return the channel groups of a network, found by running a copy of it once.

@@ -65,7 +65,7 @@ class Selection:
         *,
         sizes: Sizes | None = None,
         beta: float | None = None,
-        least: int = 1,
+        least: Mapping[str, int] | None = None,
     ) -> None:
         """Start with all channels.
 
@@ -75,16 +75,18 @@ class Selection:
             sizes: of further groups that the cost depends on, which keep their channels.
             beta: loss that one unit of cost is worth: each decision minimises ΔL + β·ΔC. Without
                 it each decision has the least −ΔL/ΔC: the cheapest saving first.
-            least: channels that every group keeps.
+            least: by group, how many channels it keeps; None for one of each.
 
         Raises:
             ValueError: a group is to keep no channel, or β is below 0.
         """
-        if least < 1 or (beta is not None and not beta >= 0):
+        self._least = dict(least or dict.fromkeys(signals, 1))
+        fewest = min((self._least[name] for name in signals), default=1)
+        if fewest < 1 or (beta is not None and not beta >= 0):
             raise ValueError(
-                f"expected at least 1 channel and a β of at least 0, got {least, beta}"
+                f"expected at least 1 channel and a β of at least 0, got {fewest, beta}"
             )
-        self._cost, self._beta, self._least = cost, beta, least
+        self._cost, self._beta = cost, beta
         self._order = {name: np.argsort(values, kind="stable") for name, values in signals.items()}
         self._sums = {
             name: np.concatenate([[0.0], np.cumsum(values[self._order[name]])])
@@ -132,7 +134,7 @@ class Selection:
     def _best_of(self, name: str) -> tuple[float, int, float] | None:
         """Return the rating, the channels and the change of cost of a group's best decision."""
         size = self.sizes[name]
-        share, all_but_least = size // LARGEST_SHARE, size - self._least
+        share, all_but_least = size // LARGEST_SHARE, size - self._least[name]
         changes, steps = np.zeros(0), np.zeros(0, np.int64)
         for most in (min(max(share, BLOCK), all_but_least), all_but_least):
             changes = self._cost.changes(self.sizes, name, most=max(most, 0))

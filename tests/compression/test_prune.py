@@ -241,9 +241,13 @@ def fails(capsys, given):
     return line
 
 
-def test_target_below_reach_is_refused(model, dataset, table, tmp_path, capsys):
-    line = fails(capsys, arguments(model, dataset, table, tmp_path / "run", "--target=0.001ms"))
+@pytest.mark.parametrize(
+    "more", [["--target=0.001ms"], ["--speedup=20", "--method=l0"], ["--speedup=2", "--least=0.9"]]
+)
+def test_target_below_reach_is_refused(given, tmp_path, capsys, more):
+    line = fails(capsys, arguments(*given, tmp_path / "run", *more))
     assert "expected a target of at least" in line
+    assert "a lower --least" in line
 
 
 def test_table_for_another_size_is_refused(model, dataset, table, tmp_path, capsys):
@@ -283,6 +287,12 @@ def test_run_is_not_started_over_another(model, dataset, table, run, capsys):
         (["m", "--out=x", "--data=osie:x", "--speedup=2", "--beta=1"], "exactly one of --target"),
         (["m", "--out=x", "--data=osie:x", "--method=l0", "--beta=1"], "finds its own multiplier"),
         (["m", "--out=x", "--data=osie:x", "--speedup=1"], "speedup above 1"),
+        (["m", "--out=x", "--data=osie:x", "--speedup=2", "--least=1"], "least from 0 to below 1"),
+        (["m", "--out=x", "--data=osie:x", "--speedup=2", "--estimator=relax"], "--method l0"),
+        (
+            ["m", "--out=x", "--data=osie:x", "--speedup=2", "--signal=fisher", "--method=l0"],
+            "expected --signal with --method ranking",
+        ),
         (["m", "--out=x", "--data=osie:x", "--target=soon"], "expected a time such as 4ms"),
         (["m", "--out=x", "--data=osie:x", "--size=big"], "expected HEIGHTxWIDTH"),
         (["--out=x", "--resume", "--speedup=2"], "leave out --speedup"),

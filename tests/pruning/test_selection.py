@@ -126,9 +126,9 @@ def test_no_group_is_emptied():
 
 
 def test_groups_keep_the_least_that_they_must():
-    selection = Selection(SIGNALS, Bilinear(), least=2)
+    selection = Selection(SIGNALS, Bilinear(), least={"a": 2, "b": 1})
     decisions(selection)
-    assert selection.sizes == {"a": 2, "b": 2}
+    assert selection.sizes == {"a": 2, "b": 1}
 
 
 def test_ties_go_to_the_earlier_group_and_channel():
@@ -167,7 +167,7 @@ def test_removals_are_the_channels_of_all_decisions():
 @pytest.mark.parametrize(("beta", "least"), [(-1.0, 1), (float("nan"), 1), (None, 0)])
 def test_impossible_settings_are_refused(beta, least):
     with pytest.raises(ValueError, match="expected at least 1 channel"):
-        Selection(SIGNALS, Bilinear(), beta=beta, least=least)
+        Selection(SIGNALS, Bilinear(), beta=beta, least={"a": least, "b": 1})
 
 
 def test_signals_that_are_not_finite_are_refused():

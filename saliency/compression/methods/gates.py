@@ -18,6 +18,7 @@ from saliency.pruning.penalties.l0 import (
 )
 
 _OPEN = 3.0  # `log_alpha` at the start: nearly every gate is open
+_HELD = 1.5  # and at least of those gates that a group keeps
 _CLOSED = -2.4  # and where a gate counts as closed: there a final gate is zero
 _RATE = 0.05  # of Adam, for `log_alpha`
 _FIRST_MULTIPLIER = 0.1  # of the share of the cost that is expected to stay, beside the loss
@@ -32,6 +33,7 @@ class L0Gates:
     def __init__(self, groups: ChannelGroups, options: PruningOptions, *, seed: int) -> None:
         """Begin with gates that are nearly always open."""
         self._groups, self._options = groups, options
+        self._least = options.least_of(groups.sizes())
         count = sum(self._counts())
         self._log_alpha = torch.full((count,), _OPEN, requires_grad=True)
         self._optimizer = torch.optim.Adam([self._log_alpha], lr=_RATE)
@@ -52,6 +54,7 @@ class L0Gates:
         else:
             loss = self._drawn_step(model, step)
         self._optimizer.step()
+        self._hold()
         return loss
 
     def choose(self, model: nn.Module, budget: Budget) -> Removals:  # noqa: ARG002
@@ -65,7 +68,7 @@ class L0Gates:
             name: values.argsort()[: int((values <= _CLOSED).sum())].tolist()
             for name, values in parts.items()
         }
-        removals = within_budget(closed, budget, least=self._options.least)
+        removals = within_budget(closed, budget, least=self._least)
         self._multiplier.follow(budget, removals)
         expected = {name: float(self._probability(each).sum()) for name, each in parts.items()}
         self._costs = relative_costs(budget.cost, {**budget.sizes, **expected})
@@ -142,6 +145,13 @@ class L0Gates:
         assert self._log_alpha.grad is not None
         self._log_alpha.grad += estimate
         return losses[0]
+
+    @torch.no_grad()
+    def _hold(self) -> None:
+        """Keep open, in each group, the most open gates: as many as it keeps channels."""
+        for name, values in self._split(self._log_alpha).items():
+            held = values.topk(min(self._least[name], len(values))).indices
+            values[held] = values[held].clamp_min(_HELD)
 
     def _penalty(self) -> Tensor:
         """Return the expected cost of the gates, 1 where all are open, times the multiplier."""

@@ -1,6 +1,8 @@
 """How to prune a model: one frozen record, the source of every default."""
 
 import dataclasses
+import math
+from collections.abc import Mapping
 from typing import Literal
 
 from saliency.training.options import Ranges, check_values
@@ -14,12 +16,15 @@ PRUNING_CHOICES = {
 }
 """What the fields that are a choice may be."""
 
+HELD_SHARE = 0.25
+"""Of its channels that each group keeps where nothing else holds it: all but `ranking`."""
+
 _RANGES: Ranges = (
-    ("at least 1", lambda value: value >= 1, ("steps", "least", "threads")),
+    ("at least 1", lambda value: value >= 1, ("steps", "threads")),
     ("above 1", lambda value: value > 1, ("speedup",)),
     ("above 0", lambda value: value > 0, ("target_ms", "rate_share")),
     ("at least 0", lambda value: value >= 0, ("beta",)),
-    ("from 0 to below 1", lambda value: 0 <= value < 1, ("forget",)),
+    ("from 0 to below 1", lambda value: 0 <= value < 1, ("forget", "least")),
     ("above 0 and below 1", lambda value: 0 < value < 1, ("time_share",)),
 )
 
@@ -45,7 +50,8 @@ class PruningOptions:
         time_share: share of the present time that each removal saves.
         forget: share of the evidence for the signals that is discarded after a removal.
         rate_share: learning rates while pruning, as shares of the greatest while fine-tuning.
-        least: channels that each group keeps.
+        least: share of its channels that each group keeps, at least one; None for 0 with
+            `ranking` and `HELD_SHARE` with the other methods.
         engine: what will run the model: `onnxruntime`, `torch`, `openvino`.
         threads: how many it may use.
         size: height and width of the photo for which time counts, as the network gets it; None
@@ -63,7 +69,7 @@ class PruningOptions:
     time_share: float = 0.04
     forget: float = 0.5
     rate_share: float = 0.4
-    least: int = 1
+    least: float | None = None
     engine: str = "onnxruntime"
     threads: int = 1
     size: tuple[int, int] | None = None
@@ -83,3 +89,10 @@ class PruningOptions:
                 f"expected --target or --speedup with --method {self.method}, which finds its own "
                 "multiplier; --beta is for --method ranking"
             )
+
+    def least_of(self, sizes: Mapping[str, int]) -> dict[str, int]:
+        """Return how many channels each group keeps, of those that the unpruned model has."""
+        share = self.least
+        if share is None:
+            share = 0.0 if self.method == "ranking" else HELD_SHARE
+        return {name: max(1, math.ceil(share * size)) for name, size in sizes.items()}

@@ -42,7 +42,7 @@ class Multiplier:
         if self.fruitless > _MOST_FRUITLESS:
             raise PruningError(
                 f"no channel has closed in {_MOST_FRUITLESS} rounds at {before:.2f} ms, the target "
-                f"is {budget.target_ms:.2f} ms; choose a later target, or --method ranking"
+                f"is {budget.target_ms:.2f} ms; choose a later target or --method ranking"
             )
         if before - after < wanted:
             self.value *= _GROWTH
@@ -55,7 +55,7 @@ def sizes_after(sizes: Mapping[str, int], removals: Removals) -> dict[str, int]:
     return {name: size - len(removals.get(name, ())) for name, size in sizes.items()}
 
 
-def within_budget(closed: Removals, budget: Budget, *, least: int) -> Removals:
+def within_budget(closed: Removals, budget: Budget, *, least: Mapping[str, int]) -> Removals:
     """Return which closed channels go: no more than bring the network to its target.
 
     Time falls in steps: some numbers of channels take longer than larger ones. So of each group
@@ -64,11 +64,11 @@ def within_budget(closed: Removals, budget: Budget, *, least: int) -> Removals:
     Args:
         closed: by group name, its closed channels, those first that are to go first.
         budget: what channels cost, and the time at which the run ends.
-        least: channels that every group keeps.
+        least: by group name, how many channels it keeps.
     """
     removals: Removals = {}
     for name, channels in closed.items():
-        most = min(len(channels), budget.sizes[name] - least)
+        most = min(len(channels), budget.sizes[name] - least[name])
         changes = budget.cost.changes(sizes_after(budget.sizes, removals), name, most=max(most, 0))
         lowest = 0.0
         for count, change in enumerate(changes, start=1):

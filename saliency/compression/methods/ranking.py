@@ -25,6 +25,7 @@ class Ranking:
     def __init__(self, groups: ChannelGroups, options: PruningOptions, *, seed: int) -> None:
         """Begin with a network of these groups."""
         self._options = options
+        self._least = options.least_of(groups.sizes())
         self.collector = SignalCollector(groups, options.signal, seed=seed)
 
     def take_step(self, model: nn.Module, step: Step) -> Tensor:
@@ -44,7 +45,7 @@ class Ranking:
             budget.cost,
             sizes=budget.sizes,
             beta=beta,
-            least=self._options.least,
+            least=self._least,
         )
         while budget.time_ms(selection.sizes) > budget.goal_ms:
             if selection.decide() is None:
@@ -55,7 +56,7 @@ class Ranking:
             present_ms = budget.time_ms(budget.sizes)
             raise PruningError(
                 f"no channel is left to remove at {present_ms:.2f} ms, the target is "
-                f"{budget.target_ms:.2f} ms; choose a later target"
+                f"{budget.target_ms:.2f} ms; choose a later target or a lower --least"
             )
         return None
 

@@ -33,22 +33,29 @@ class GroupSparsity:
         Raises:
             PruningError: scales are to be shortened, and the network has no batch norms.
         """
-        self._groups, self._options, self._side = groups, options, side
+        self._groups, self._side = groups, side
+        self._least = options.least_of(groups.sizes())
         try:
             lengths = torch.cat(list(channel_lengths(model, groups, side=side).values()))
         except ValueError as error:
             raise PruningError(
-                "expected a network with batch norms for --method slimming; take lasso"
+                "expected a network with batch norms for --method slimming, which shortens their "
+                "scales, found none; use --method lasso, which shortens the weights"
             ) from error
         usual = float(lengths.detach().median())
         self._multiplier = Multiplier(_FIRST_SHARE * usual / options.steps)
         self._costs: dict[str, float] = {}
 
     def take_step(self, model: nn.Module, step: Step) -> Tensor:
-        """Take a step, then shorten every channel by its cost."""
+        """Take a step, then shorten every channel by its cost, but for those that a group keeps."""
         loss = step.take()
         proximal_step(
-            model, self._groups, self._multiplier.value, side=self._side, costs=self._costs or None
+            model,
+            self._groups,
+            self._multiplier.value,
+            side=self._side,
+            costs=self._costs or None,
+            spared=self._least,
         )
         return loss
 
@@ -59,7 +66,7 @@ class GroupSparsity:
             PruningError: no channel has closed for many rounds.
         """
         closed = closed_channels(model, self._groups, side=self._side)
-        removals = within_budget(closed, budget, least=self._options.least)
+        removals = within_budget(closed, budget, least=self._least)
         self._multiplier.follow(budget, removals)
         self._costs = relative_costs(budget.cost, budget.sizes)
         return removals

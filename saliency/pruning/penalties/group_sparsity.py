@@ -66,6 +66,7 @@ def proximal_step(
     *,
     side: Side = "weights",
     costs: Mapping[str, float] | None = None,
+    spared: Mapping[str, int] | None = None,
 ) -> None:
     """Shorten every channel by the amount times its cost, down to zero, in place.
 
@@ -78,6 +79,7 @@ def proximal_step(
         amount: strength of the penalty times the optimizer's learning rate, at least 0.
         side: what of a channel is shortened.
         costs: as for `sparsity_penalty`.
+        spared: by group, how many channels stay as they are, the longest; None for none.
 
     Raises:
         ValueError: `amount` is below 0, or no group has a batch norm whose scales could be taken.
@@ -88,6 +90,8 @@ def proximal_step(
         shortened = amount * (1.0 if costs is None else costs[group.name])
         lengths = _lengths(model, group, side)
         factors = (1 - shortened / lengths.clamp_min(torch.finfo(lengths.dtype).tiny)).clamp_min(0)
+        if spared is not None:
+            factors[lengths.topk(min(spared[group.name], group.size)).indices] = 1.0
         for rows, channels in _parts(model, group, side):
             for factor, covered in zip(factors, channels, strict=True):
                 rows[list(covered)] *= factor.to(rows)

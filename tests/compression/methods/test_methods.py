@@ -1,13 +1,25 @@
 """Facts about the methods that close channels: they reach the time, and go on after a stop."""
 
 import pytest
+import torch
 from compression_fixtures import arguments, assert_same, report_of
+from torch import nn
 
 from saliency.commands.prune import main
 from saliency.compression.methods import gates, sparsity
+from saliency.compression.methods.create import create_method
+from saliency.compression.methods.options import HELD_SHARE, PruningOptions
+from saliency.errors import PruningError
+from saliency.pruning.groups import find_groups
 from saliency.training.session import LearningSession
 
+PHOTO = torch.zeros(1, 3, 16, 16)
+
 pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def chain():
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 2, 3))
 
 
 @pytest.fixture
@@ -25,6 +37,24 @@ def test_methods_close_channels_until_the_time_is_reached(given, tmp_path, metho
     assert main(arguments(*given, tmp_path / "run", *options)) == 0
     report = report_of(tmp_path / "run")
     assert 1.2 <= report["result"]["speedup"] < 1.5
+    for layer, (_, width) in report["before"].items():
+        assert report["after"][layer][1] >= HELD_SHARE * width, layer
+
+
+@pytest.mark.parametrize(("share", "held"), [(None, 2), (0.5, 4), (0.0, 1)])
+def test_gates_that_a_group_keeps_stay_open(share, held):
+    groups = find_groups(chain(), PHOTO)
+    method = gates.L0Gates(groups, PruningOptions(speedup=2.0, method="l0", least=share), seed=0)
+    state = method.state()
+    method.restore(groups, {**state, "log_alpha": torch.linspace(-9, -8, 8)})
+    method._hold()
+    assert (method.state()["log_alpha"] > 0).tolist() == [False] * (8 - held) + [True] * held
+
+
+def test_slimming_of_a_network_without_batch_norms_is_refused():
+    options = PruningOptions(speedup=2.0, method="slimming")
+    with pytest.raises(PruningError, match="found none; use --method lasso"):
+        create_method(chain(), find_groups(chain(), PHOTO), options, seed=0)
 
 
 @pytest.mark.usefixtures("impatient")

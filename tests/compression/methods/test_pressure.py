@@ -43,7 +43,7 @@ def test_strength_that_closes_nothing_for_long_is_an_error():
 
 def test_no_more_goes_than_the_target_needs_and_the_lowest_first():
     closed = {name: list(range(10))[::-1] for name in "ab"}
-    removals = within_budget(closed, budget(goal_ms=18, target_ms=9), least=1)
+    removals = within_budget(closed, budget(goal_ms=18, target_ms=9), least={"a": 1, "b": 1})
     assert removals == {"a": [9, 8, 7, 6, 5, 4, 3, 2, 1], "b": [9, 8]}
 
 
@@ -54,12 +54,12 @@ def test_channels_go_in_steps_that_save_time():
             return np.where(counts % 2, 100.0, counts) - sizes[group]
 
     given = budget(goal_ms=18, target_ms=0, cost=Steps())
-    assert within_budget({"a": [1, 2, 3], "b": [4]}, given, least=1) == {"a": [1, 2]}
+    assert within_budget({"a": [1, 2, 3], "b": [4]}, given, least={"a": 1, "b": 1}) == {"a": [1, 2]}
 
 
 def test_every_group_keeps_its_least():
     closed = {"a": list(range(10))}
-    removals = within_budget(closed, budget(goal_ms=18, target_ms=0), least=3)
+    removals = within_budget(closed, budget(goal_ms=18, target_ms=0), least={"a": 3})
     assert sizes_after({"a": 10, "b": 10}, removals) == {"a": 3, "b": 10}
 
 

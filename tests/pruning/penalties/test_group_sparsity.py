@@ -44,6 +44,16 @@ def test_length_is_over_all_layers_that_make_a_channel(side):
         torch.testing.assert_close(lengths[group.name].detach(), expected.sqrt())
 
 
+def test_proximal_step_leaves_the_longest_channels_that_are_spared():
+    model = chain()
+    groups = find_groups(model, PHOTO)
+    before = channel_lengths(model, groups)["0"].detach()
+    proximal_step(model, groups, 100.0, spared={"0": 3})
+    after = channel_lengths(model, groups)["0"].detach()
+    is_spared = before >= before.sort().values[-3]
+    torch.testing.assert_close(after, torch.where(is_spared, before, 0.0))
+
+
 @SIDES
 def test_proximal_step_shortens_every_channel_by_the_same_and_keeps_its_direction(side):
     model = chain()
