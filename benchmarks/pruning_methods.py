@@ -176,6 +176,21 @@ def unpruned_figures(start: Start, folder: Path) -> dict[str, float]:
     return validate(load_model(run.model), start.data.validation, baseline=baseline)
 
 
+def tuning_options(seed: int, *, epochs: int, pixels: int) -> TrainingOptions:
+    """Return how all models are fine-tuned: from the fixations alone, on one thread."""
+    return dataclasses.replace(
+        TUNING,
+        epochs=epochs,
+        teacher_weight=0.0,
+        variants=1,
+        workers=0,
+        torch_threads=1,
+        set_bias="shared",
+        seed=seed,
+        input_pixels=pixels,
+    )
+
+
 HEADER = """| method | seed | speedup | IG kept, pruned | fine-tuned | NSS | steps | minutes |
 |---|---|---|---|---|---|---|---|"""
 
@@ -210,17 +225,8 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING)
     logging.getLogger("saliency").setLevel(logging.INFO)
     for seed in arguments.seeds:
-        training = dataclasses.replace(
-            TUNING,
-            epochs=arguments.epochs,
-            teacher_weight=0.0,
-            variants=1,
-            workers=0,
-            torch_threads=1,
-            set_bias="shared",
-            seed=seed,
-            input_pixels=arguments.input_pixels or load_model(arguments.model).config.input_pixels,
-        )
+        pixels = arguments.input_pixels or load_model(arguments.model).config.input_pixels
+        training = tuning_options(seed, epochs=arguments.epochs, pixels=pixels)
         data = read_training_data(arguments.data, photos=None, teachers=[])
         start = Start(
             arguments.model,
