@@ -71,7 +71,7 @@ class L0Gates:
         removals = within_budget(closed, budget, least=self._least)
         self._multiplier.follow(budget, removals)
         expected = {name: float(self._probability(each).sum()) for name, each in parts.items()}
-        self._costs = relative_costs(budget.cost, {**budget.sizes, **expected})
+        self._costs = relative_costs(budget.cost, budget.sizes, {**budget.sizes, **expected})
         return removals
 
     def cut(self, groups: ChannelGroups, removals: Removals) -> None:

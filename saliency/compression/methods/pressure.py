@@ -4,6 +4,7 @@ The multiplier of a penalty says nothing about the time that comes out. So it is
 after each round of steps it grows where too little time was saved, and falls where too much was.
 """
 
+import math
 from collections.abc import Mapping
 
 from saliency.compression.methods.method import Budget, Removals
@@ -11,6 +12,7 @@ from saliency.errors import PruningError
 from saliency.pruning.costs import ChannelCount, NetworkCost
 from saliency.pruning.selection import BLOCK, LARGEST_SHARE
 
+_WHOLE = 8  # channels of a block, in which kernels compute
 _GROWTH = 1.25  # of the multiplier in a round
 _TOO_MUCH = 2.0  # times the time that was to be saved
 _MOST_FRUITLESS = 80  # rounds without a channel that goes
@@ -82,21 +84,30 @@ def within_budget(closed: Removals, budget: Budget, *, least: Mapping[str, int])
 
 
 def relative_costs(
-    cost: NetworkCost | ChannelCount, sizes: Mapping[str, int | float]
+    cost: NetworkCost | ChannelCount,
+    sizes: Mapping[str, int],
+    expected: Mapping[str, float] | None = None,
 ) -> dict[str, float]:
     """Return by group what one of its channels costs, relative to the mean over all channels.
 
-    Time falls in steps. Its slope is that over the channels within which the next step lies.
+    Time falls in steps, and some numbers of channels take longer than larger ones. So the slope is
+    that to the fastest number within which the next step lies, from a number of whole blocks.
 
     Args:
         cost: what channels cost.
-        sizes: how many channels each group has, or is expected to have.
+        sizes: how many channels each group has.
+        expected: how many each is expected to keep; None for all.
     """
-    whole = {name: max(round(size), 1) for name, size in sizes.items()}
+    kept = expected or sizes
+    whole = {
+        name: min(size, max(1, math.ceil(kept[name] / _WHOLE) * _WHOLE))
+        for name, size in sizes.items()
+    }
     slopes = {}
     for name, size in whole.items():
         most = min(max(BLOCK, size // LARGEST_SHARE), size - 1)
         changes = cost.changes(whole, name, most=most)
-        slopes[name] = max(-float(changes[-1]) / most, 0.0) if most else 0.0
+        fastest = int(changes.argmin()) if most else 0
+        slopes[name] = max(-float(changes[fastest]) / (fastest + 1), 0.0) if most else 0.0
     mean = sum(slopes[name] * size for name, size in whole.items()) / sum(whole.values())
     return {name: slope / mean if mean else 1.0 for name, slope in slopes.items()}

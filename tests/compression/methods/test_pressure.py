@@ -63,6 +63,16 @@ def test_every_group_keeps_its_least():
     assert sizes_after({"a": 10, "b": 10}, removals) == {"a": 3, "b": 10}
 
 
+def test_costs_follow_the_steps_of_time_and_not_the_slow_numbers_between_them():
+    class Steps(ChannelCount):  # only whole blocks are fast
+        def changes(self, sizes, group, *, most):
+            counts = np.arange(sizes[group] - 1, sizes[group] - most - 1, -1)
+            return np.where(counts % 8, 100.0, counts - sizes[group])
+
+    costs = relative_costs(Steps(), {"a": 64, "b": 136}, {"a": 57.4, "b": 130.2})
+    assert costs == {"a": pytest.approx(1), "b": pytest.approx(1)}
+
+
 def test_costs_are_relative_to_their_mean_over_channels():
     class Twice(ChannelCount):
         def changes(self, sizes, group, *, most):
