@@ -47,10 +47,10 @@ METHODS: dict[str, dict[str, Any]] = {
     "lasso": {"method": "lasso"},
     "slimming": {"method": "slimming"},
     "magnitude": {"signal": "magnitude"},
-    "magnitude, held": {"signal": "magnitude", "least": 0.25},
+    "magnitude, held": {"signal": "magnitude", "least": 0.125},
     "random": {"signal": "random"},
-    "random, held": {"signal": "random", "least": 0.25},
-    "fisher, held": {"least": 0.25},
+    "random, held": {"signal": "random", "least": 0.125},
+    "fisher, held": {"least": 0.125},
 }
 
 

@@ -1,7 +1,7 @@
 r"""Whether a pruned network generalises better, and whether its norm says so in advance.
 
-    python benchmarks/pruning_path.py MODEL --data osie:PATH --left-out fixatons:PATH --table TABLE \
-      --out DIR
+    python benchmarks/pruning_path.py MODEL --data osie:PATH --left-out fixatons:PATH \
+      --table TABLE --out DIR
 
 Fisher pruning takes the model from its full time to an eighth. At each point a copy is fine-tuned
 for an epoch and scored on training images, validation images, and images of a set that no model

@@ -164,7 +164,7 @@ def _add_pruning_options(parser: argparse.ArgumentParser) -> None:
     add("rate_share", "learning rates while pruning, as shares of those below", metavar="SHARE")
     add(
         "least",
-        "of its channels that each group of channels keeps (default: 0.25, which keeps the narrow "
+        "of its channels that each group of channels keeps (default: 0.125, which keeps the narrow "
         "groups alive that all later layers read; 0, which is one channel, with ranking)",
         metavar="SHARE",
         type=float,

@@ -16,8 +16,10 @@ PRUNING_CHOICES = {
 }
 """What the fields that are a choice may be."""
 
-HELD_SHARE = 0.25
+HELD_SHARE = 0.125
 """Of its channels that each group keeps where nothing else holds it: all but `ranking`."""
+
+_BLOCK = 8  # channels within which fewer save no time
 
 _RANGES: Ranges = (
     ("at least 1", lambda value: value >= 1, ("steps", "threads")),
@@ -50,8 +52,8 @@ class PruningOptions:
         time_share: share of the present time that each removal saves.
         forget: share of the evidence for the signals that is discarded after a removal.
         rate_share: learning rates while pruning, as shares of the greatest while fine-tuning.
-        least: share of its channels that each group keeps, at least one; None for 0 with
-            `ranking` and `HELD_SHARE` with the other methods.
+        least: share of its channels that each group keeps (`least_of`); None for 0, which is one
+            channel, with `ranking` and `HELD_SHARE` with the other methods.
         engine: what will run the model: `onnxruntime`, `torch`, `openvino`.
         threads: how many it may use.
         size: height and width of the photo for which time counts, as the network gets it; None
@@ -91,8 +93,15 @@ class PruningOptions:
             )
 
     def least_of(self, sizes: Mapping[str, int]) -> dict[str, int]:
-        """Return how many channels each group keeps, of those that the unpruned model has."""
+        """Return how many channels each group keeps, of those that the unpruned model has.
+
+        They are whole blocks of 8 where a group has at least two, as fewer would save no time.
+        """
         share = self.least
         if share is None:
             share = 0.0 if self.method == "ranking" else HELD_SHARE
-        return {name: max(1, math.ceil(share * size)) for name, size in sizes.items()}
+        least = {}
+        for name, size in sizes.items():
+            blocks = math.ceil(share * size / _BLOCK) * _BLOCK
+            least[name] = blocks if 0 < blocks <= size / 2 else max(1, math.ceil(share * size))
+        return least

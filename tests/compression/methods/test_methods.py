@@ -41,7 +41,7 @@ def test_methods_close_channels_until_the_time_is_reached(given, tmp_path, metho
         assert report["after"][layer][1] >= HELD_SHARE * width, layer
 
 
-@pytest.mark.parametrize(("share", "held"), [(None, 2), (0.5, 4), (0.0, 1)])
+@pytest.mark.parametrize(("share", "held"), [(None, 1), (0.5, 4), (0.0, 1)])
 def test_gates_that_a_group_keeps_stay_open(share, held):
     groups = find_groups(chain(), PHOTO)
     method = gates.L0Gates(groups, PruningOptions(speedup=2.0, method="l0", least=share), seed=0)
@@ -49,6 +49,12 @@ def test_gates_that_a_group_keeps_stay_open(share, held):
     method.restore(groups, {**state, "log_alpha": torch.linspace(-9, -8, 8)})
     method._hold()
     assert (method.state()["log_alpha"] > 0).tolist() == [False] * (8 - held) + [True] * held
+
+
+def test_groups_keep_whole_blocks_where_they_have_several():
+    options = PruningOptions(speedup=2.0, method="lasso")
+    sizes = {"narrow": 8, "small": 24, "middle": 40, "wide": 112}
+    assert list(options.least_of(sizes).values()) == [1, 8, 8, 16]
 
 
 def test_slimming_of_a_network_without_batch_norms_is_refused():
