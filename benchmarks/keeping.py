@@ -34,7 +34,6 @@ WAYS: dict[str, dict[str, Any]] = {
     "ewc, 1": {"keep": "ewc", "keep_strength": 1.0},
     "ewc, 10": {"keep": "ewc", "keep_strength": 10.0},
     "ewc, 100": {"keep": "ewc", "keep_strength": 100.0},
-    "l2, 0.1": {"keep": "l2", "keep_strength": 0.1},
     "l2, 1": {"keep": "l2", "keep_strength": 1.0},
     "rehearse, 5 %": {},
 }
@@ -64,7 +63,7 @@ def read_task(first: str, then: str, portraits: int | None) -> Task:
         upright = [one for one in read_dataset(then).scenes if one.height > one.width]
         known = spread_evenly(upright, portraits)
         others = [one for one in upright if one not in known]
-        new = TrainingData(tuple(known), tuple(spread_evenly(others, 100)))
+        new = TrainingData(tuple(known), tuple(spread_evenly(others, 60)))
     again = spread_evenly(old.train, round(REHEARSED * len(old.train)))
     return Task(old, new, dataclasses.replace(new, train=(*new.train, *again)))
 

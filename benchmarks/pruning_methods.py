@@ -51,6 +51,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "random": {"signal": "random"},
     "random, held": {"signal": "random", "least": 0.125},
     "fisher, held": {"least": 0.125},
+    "fisher, FLOPs": {"cost": "flops"},
 }
 
 

@@ -1,0 +1,73 @@
+r"""Whether thick and thin layers alternate: the widths that pruning leaves, as a figure.
+
+    saliency prune MODEL.safetensors --data osie:PATH --speedup 2 --cost latency --out by-time
+    saliency prune MODEL.safetensors --data osie:PATH --speedup 2 --cost flops --out by-flops
+    python benchmarks/widths.py MODEL.safetensors by-time/model.safetensors \
+      by-flops/model.safetensors --out widths.png
+
+Prints for each pruned model the correlation of the shares of channels that neighbouring layers
+keep: from -1, where thick and thin layers alternate, to 1. Layers of one channel group, whose
+channels go together, count once.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import matplotlib.figure
+import numpy as np
+
+from saliency.compression.learner import EXAMPLE
+from saliency.model.checkpoint import load_model
+from saliency.pruning.groups import find_groups
+from saliency.pruning.surgery import channel_counts
+
+
+def shares(unpruned: Path, pruned: Path) -> dict[str, float]:
+    """Return, for each channel group in order, the share of its channels that is left."""
+    model = load_model(unpruned)
+    before, after = channel_counts(model), channel_counts(load_model(pruned))
+    found = {}
+    for group in find_groups(model, EXAMPLE).prunable:
+        layer, _, first = group.name.partition("[")
+        if not first:  # of a layer whose channels belong to several groups, all count together
+            found[group.name] = after[layer][1] / before[layer][1]
+    return found
+
+
+def alternation(kept: list[float]) -> tuple[float, float]:
+    """Return the correlation of neighbours, and its standard error by leaving out one pair."""
+    pairs = np.array([kept[:-1], kept[1:]])
+    count = pairs.shape[1]
+    without = [np.corrcoef(np.delete(pairs, k, axis=1))[0, 1] for k in range(count)]
+    error = np.sqrt((count - 1) / count * np.sum((without - np.mean(without)) ** 2))
+    return float(np.corrcoef(pairs)[0, 1]), float(error)
+
+
+def main() -> None:
+    """Print the correlations and draw the widths."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("unpruned", type=Path, metavar="MODEL.safetensors")
+    parser.add_argument("pruned", type=Path, nargs="+", metavar="PRUNED.safetensors")
+    parser.add_argument("--names", nargs="+", help="of the pruned models, in the figure")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE.png")
+    arguments = parser.parse_args()
+    figure = matplotlib.figure.Figure(figsize=(11, 4), layout="constrained")
+    axes: Any = figure.subplots()
+    names = arguments.names or [path.parent.name for path in arguments.pruned]
+    for name, path in zip(names, arguments.pruned, strict=True):
+        kept = shares(arguments.unpruned, path)
+        correlation, error = alternation(list(kept.values()))
+        print(
+            f"{name}: neighbours correlate by {correlation:.2f} ± {error:.2f}, {len(kept)} groups"
+        )
+        axes.plot(range(len(kept)), list(kept.values()), "o-", label=f"{name}: {correlation:.2f}")
+        axes.set_xticks(range(len(kept)), list(kept), rotation=90, fontsize=7)
+    axes.set(ylabel="share of channels kept", ylim=(0, 1.05))
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(arguments.out, dpi=110)
+
+
+if __name__ == "__main__":
+    main()
