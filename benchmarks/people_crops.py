@@ -1,11 +1,13 @@
 """How well windows agree with the crops that people make.
 
     python benchmarks/people_crops.py MODEL FOLDER
+    python benchmarks/people_crops.py MODEL decisions:FILE
 
 FOLDER has images/ and crops.json: for each image, boxes [left, top, right, bottom] that people
-cropped it to. A window of each box's size is put in the middle, where most density is, and where
-its score is best; printed is the mean intersection over union with that box, over the boxes of even
-and of odd number (the weights of the score were chosen on the even ones).
+cropped it to. decisions:FILE is what a person decided with `saliency review`, beside the photos. A
+window of each box's size is put in the middle, where most density is, and where its score is best;
+printed is the mean intersection over union with that box, over the boxes of even and of odd number
+(the weights of the score were chosen on the even ones).
 
 Then the window of any size and ratio (`--aspect auto`) beside the whole photo: its intersection
 over union with the nearest of the boxes, with all of them in the mean, and its part of the photo,
@@ -20,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from saliency.batch.decisions import Decisions
 from saliency.crop_windows.best_windows import centred
 from saliency.crop_windows.candidates import read_task
 from saliency.crop_windows.free_window import propose_free
@@ -57,18 +60,29 @@ def free_overlaps(
     return (*row, window.width * window.height / (photo_size[0] * photo_size[1]))
 
 
+def read_crops(source: str) -> tuple[Path, dict[str, list[list[float]]]]:
+    """Return the folder of the images, and the boxes of each."""
+    kind, _, place = source.rpartition("decisions:")
+    if place == source or kind:
+        folder = Path(source)
+        return folder / "images", json.loads((folder / "crops.json").read_text(encoding="utf-8"))
+    decisions = Decisions.read(Path(place))
+    boxes = {name: [list(one.box) for one in found] for name, found in decisions.persons_windows()}
+    return Path(place).parent, boxes
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model")
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("crops", metavar="FOLDER|decisions:FILE")
     arguments = parser.parse_args()
     predictor = Predictor(model_path(arguments.model), threads=1)
-    crops = json.loads((arguments.folder / "crops.json").read_text(encoding="utf-8"))
+    images, crops = read_crops(arguments.crops)
     found: tuple[list[tuple[float, ...]], list[tuple[float, ...]]] = ([], [])
     free: tuple[list[tuple[float, ...]], list[tuple[float, ...]]] = ([], [])
     for name, boxes in crops.items():
-        photo = read_photo(arguments.folder / "images" / name)
+        photo = read_photo(images / name)
         photo_size = photo.shape[1], photo.shape[0]
         density = predictor.density(photo)
         table = ShareTable(density, photo_size)

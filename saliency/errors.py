@@ -3,6 +3,7 @@
     SaliencyError
     ├── PhotoError          a photo cannot be read, or cannot be cropped as asked
     ├── OutputError         a file or a folder cannot be written
+    ├── DecisionsError      a file of decisions is damaged, or does not fit its photos
     ├── DatasetError        a data set on disk does not follow its layout
     ├── CheckpointError     a model or a training state cannot be loaded
     ├── PruningError        a network cannot be pruned as asked
@@ -24,6 +25,10 @@ class PhotoError(SaliencyError):
 
 class OutputError(SaliencyError):
     """A file or a folder cannot be written; the message names it."""
+
+
+class DecisionsError(SaliencyError):
+    """A file of decisions is damaged, or does not fit its photos."""
 
 
 class DatasetError(SaliencyError):

@@ -25,6 +25,7 @@ FLOORS = (
     ("saliency.compression.methods",),
     ("saliency.compression",),
     ("saliency.commands.arguments",),
+    ("saliency.review",),
     ("saliency.service",),
     ("saliency.commands",),
 )
@@ -44,16 +45,15 @@ RUNTIME = {
 
 RUNTIME_COMMANDS = {
     *("saliency.commands", "saliency.commands.crop", "saliency.commands.crop_job"),
-    "saliency.commands.quiet",
     *("saliency.commands.arguments.choice", "saliency.commands.arguments.cropping"),
     "saliency.commands.arguments.aspects",
     "saliency.commands.arguments.fields",
 }
 
-SERVICE = {"saliency.service"}
-"""Folders of the service, which need the runtime ring and the extra `serve`; and this command:"""
+SERVICE = {"saliency.review", "saliency.service"}
+"""Folders of the service, which need the runtime ring and the extra `serve`; and these commands:"""
 
-SERVICE_COMMANDS = {"saliency.commands.serve"}
+SERVICE_COMMANDS = {"saliency.commands.serve", "saliency.commands.review"}
 
 MOST_FILES = 13
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from saliency.batch.decisions import Decisions
 from saliency.batch.listing import ListedPhoto
 from saliency.batch.options import BatchOptions
 from saliency.batch.plan import Plan, Planner, is_empty, is_made
@@ -34,6 +35,7 @@ class Cropper:
         photos: Sequence[ListedPhoto] = (),
         *,
         decode_ahead: bool = False,
+        decisions: Decisions | None = None,
     ) -> None:
         """Prepare a run.
 
@@ -43,9 +45,10 @@ class Cropper:
             options: which files are written.
             photos: all photos of this run, which are never written to.
             decode_ahead: one photo at a time is cropped and a processor core is free for decoding.
+            decisions: windows that were decided before, which take the place of the model's.
         """
         self._cropper = PhotoCropper(predictor, crops)
-        self._decode_ahead = decode_ahead
+        self._decode_ahead, self._decisions = decode_ahead, decisions
         self._options = options
         self._planner = Planner(crops, options, photos)
         self._folders = threading.Lock()
@@ -110,6 +113,8 @@ class Cropper:
         seen = self._cropper.look(data, path, clock, decode_ahead=self._decode_ahead)
         with clock.part("window"):
             choices = self._cropper.choose(seen)
+            if self._decisions is not None:
+                choices = tuple(self._decisions.apply(data, path.name, seen, choices))
         return seen, choices, self._cropper.cutter(seen, choices, clock)
 
     def _write_crops(

@@ -16,6 +16,7 @@ from saliency.errors import SaliencyError
 VERBS = {
     "crop": "crop photos, keeping what people look at",
     "serve": "serve crops over HTTP, with a page for people",
+    "review": "see the crops of a folder in a browser, and correct them",
     "data": "check a data set, or write it for pysaliency",
     "train": "train a model on the fixations of people",
     "evaluate": "measure a model on the fixations of people",
@@ -28,7 +29,7 @@ VERBS = {
 """What each verb does, in the order of the help."""
 
 _RUNTIME_VERBS = ("crop",)
-_EXTRAS = {"serve": "serve"}  # what a verb needs where it is not "train"
+_EXTRAS = {"serve": "serve", "review": "serve"}  # what a verb needs where it is not "train"
 _BUSY_SHARE = 0.4
 _INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 

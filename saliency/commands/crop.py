@@ -109,6 +109,8 @@ def _check_stream(parser: argparse.ArgumentParser, options: argparse.Namespace) 
         parser.error("PHOTO - writes one crop to standard output: give one ratio and no --json")
     if options.overlay or options.contact_sheet or options.rejects or options.output_dir:
         parser.error("PHOTO - writes no files: leave out --output-dir, --overlay, …")
+    if options.decisions:
+        parser.error("argument --decisions: not allowed with PHOTO -, whose name is not known")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

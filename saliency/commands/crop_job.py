@@ -11,6 +11,7 @@ from typing import Any
 
 from saliency.batch.contact_sheet import Cell, draw_sheets, encode_sheet, make_cell, page_name
 from saliency.batch.cropper import Cropper
+from saliency.batch.decisions import Decisions
 from saliency.batch.listing import ListedPhoto, find_photos, read_list, write_list
 from saliency.batch.naming import CANDIDATE_PATTERN, DEFAULT_PATTERN, names_candidates
 from saliency.batch.options import BatchOptions
@@ -18,12 +19,12 @@ from saliency.batch.workers import PhotoOutcome, crop_all
 from saliency.commands import error_line, warning_line
 from saliency.commands.arguments.aspects import crop_options
 from saliency.commands.arguments.fields import record_of
-from saliency.commands.quiet import quiet_libraries
 from saliency.cropping.options import CropOptions
 from saliency.cropping.report import brief_json, json_line, printable
-from saliency.errors import OutputError, PhotoError
+from saliency.errors import DecisionsError, OutputError, PhotoError
 from saliency.files import check_writable, write_whole
 from saliency.prediction.predictor import Predictor
+from saliency.quiet import quiet_libraries
 
 _STDIN = Path("standard input")
 
@@ -64,12 +65,13 @@ def crop_files(options: argparse.Namespace) -> int:
     photos = _photos(options)
     wanted = _read(options)
     _check_lists(options, photos)
+    decisions = _read_decisions(options, photos)
     workers = min(options.workers or os.cpu_count() or 1, max(len(photos), 1))
     ahead = workers == 1 and _decodes_ahead(options, wanted[0])
     threads = options.threads or (1 if workers > 1 or ahead else None)
     with quiet_libraries(single_threaded=workers > 1):
         predictor = Predictor(options.model, threads=threads)
-        cropper = Cropper(predictor, *wanted, photos, decode_ahead=ahead)
+        cropper = Cropper(predictor, *wanted, photos, decode_ahead=ahead, decisions=decisions)
         summary = _Summary()
         try:
             with _progress_bar(len(photos)) as bar:
@@ -130,6 +132,23 @@ def _photos(options: argparse.Namespace) -> list[ListedPhoto]:
         contact_sheet=options.contact_sheet,
     )
     return list({photo.path: photo for photo in found}.values())
+
+
+def _read_decisions(options: argparse.Namespace, photos: Sequence[ListedPhoto]) -> Decisions | None:
+    """Return the decisions that crops are to follow, None without.
+
+    Raises:
+        DecisionsError: the file cannot be used, or is about other photos.
+    """
+    if options.decisions is None:
+        return None
+    decisions = Decisions.read(options.decisions)
+    if not decisions.names & {photo.path.name for photo in photos}:
+        raise DecisionsError(
+            f"{options.decisions} decides on none of these photos; give the folder that was "
+            "reviewed"
+        )
+    return decisions
 
 
 def _read_list_file(name: str) -> bytes:

@@ -2,7 +2,8 @@
 
 POST /v1/crops takes a photo as its body (or as `photo` in a form) and the options of `saliency
 crop` as parameters: `?aspect=16:9&max-size=800`. It answers with the JSON of --json, or with the
-crop itself to `Accept: image/*`. /openapi.json describes all parameters; /healthz, /readyz and
+crop itself to `Accept: image/*`. GET / is a page on which photos are dropped and their crops
+corrected. /openapi.json describes all parameters; /healthz, /readyz and
 /metrics are for supervisors. Each request is one JSON line on standard error.
 
 Exit status: 0 when the service was stopped (Ctrl-C or SIGTERM, after the requests in work), 1 when
@@ -11,16 +12,13 @@ it cannot start, 2 for a wrong command line.
 
 import argparse
 import logging
-import os
-import signal
-import socket
 import sys
 from collections.abc import Sequence
 
 from saliency.commands import run_reporting
 from saliency.commands.arguments.cropping import whole_number
 from saliency.commands.arguments.fields import record_of
-from saliency.errors import SaliencyError
+from saliency.service.listening import add_address_options, run_app
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -34,8 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    add("--port", type=_port, default=8000, help="port; 0 for a free one (default: %(default)s)")
+    add_address_options(parser)
     defaults = ServiceOptions()
     add(
         "--model",
@@ -78,44 +75,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _serve(arguments: argparse.Namespace) -> int:
     """Run the service until it is stopped."""
-    import uvicorn  # noqa: PLC0415  so that --help answers at once
-
-    from saliency.commands.quiet import quiet_libraries  # noqa: PLC0415
-    from saliency.service.app import LOG, create_app  # noqa: PLC0415
+    from saliency.service.app import LOG, create_app  # noqa: PLC0415  so that --help answers at once
     from saliency.service.options import ServiceOptions  # noqa: PLC0415
 
     options = record_of(ServiceOptions, arguments)
-    listening = _listen(arguments.host, arguments.port)
-    with quiet_libraries(single_threaded=True):
-        app = create_app(options)
+
+    def create() -> object:
         LOG.addHandler(logging.StreamHandler(sys.stderr))
         LOG.setLevel(logging.INFO)
-        config = uvicorn.Config(app, log_level="warning", access_log=False)
-        place = listening.getsockname()
-        print(f"saliency serve: listening on http://{place[0]}:{place[1]}", file=sys.stderr)
-        for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises them again when it is done
-            signal.signal(number, lambda *_: None)
-        uvicorn.Server(config).run(sockets=[listening])
+        return create_app(options)
+
+    run_app("serve", create, arguments.host, arguments.port)
     return 0
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens.
-
-    Raises:
-        SaliencyError: the port is in use, or the address is not of this machine.
-    """
-    try:
-        return socket.create_server((host, port), backlog=2048)
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else error
-        raise SaliencyError(
-            f"cannot listen on {host}:{port}: {reason}; choose another --port or --host"
-        ) from error
-
-
-def _port(text: str) -> int:
-    """Return a port number."""
-    if not (text.isascii() and text.isdigit() and int(text) <= 65_535):
-        raise argparse.ArgumentTypeError(f"expected a port from 0 to 65535, got '{text}'")
-    return int(text)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from saliency.errors import CheckpointError
 from saliency.geometry import Size, Window
-from saliency.opencv_log import quiet_opencv
+from saliency.quiet import quiet_opencv
 
 FACE_MODEL = (
     Path(str(importlib.resources.files("saliency")))

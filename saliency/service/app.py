@@ -15,8 +15,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 import saliency
 from saliency.cropping.report import json_line
-from saliency.opencv_log import quiet_opencv
 from saliency.photo.reading import quietly
+from saliency.quiet import quiet_opencv
+from saliency.review.app import page_router
 from saliency.service.body import fetch_photo, read_photo
 from saliency.service.errors import RequestError
 from saliency.service.metrics import Metrics
@@ -65,6 +66,7 @@ def create_app(options: ServiceOptions | None = None) -> FastAPI:
     )
     app.state.is_ready = False
     _add_health(app, metrics)
+    app.include_router(page_router())
     parameters = openapi_parameters()
 
     @app.post(

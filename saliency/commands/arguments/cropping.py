@@ -30,6 +30,13 @@ def add_input_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="lists (--from-file, --rejects) have NULs between names, as `find -print0` writes",
     )
+    add(
+        "--decisions",
+        metavar="FILE",
+        type=Path,
+        help="crop as was decided with `saliency review`: windows that a person chose or left to "
+        "the model; photos without a decision are cropped by the model",
+    )
     add_damage_option(add)
 
 

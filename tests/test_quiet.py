@@ -2,7 +2,7 @@ import types
 
 import cv2
 
-from saliency.opencv_log import quiet_opencv
+from saliency.quiet import quiet_opencv
 
 
 def test_opencv_is_quiet_inside_and_as_before_afterwards():
@@ -20,7 +20,7 @@ def test_opencv_4_has_the_functions_elsewhere(monkeypatch):
         getLogLevel=lambda: levels[-1],
         setLogLevel=levels.append,
     )
-    monkeypatch.setattr("saliency.opencv_log.cv2", old)
+    monkeypatch.setattr("saliency.quiet.cv2", old)
     with quiet_opencv():
         assert levels == [3, 0]
     assert levels == [3, 0, 3]

@@ -1,4 +1,4 @@
-"""Standard error is the command's own: what libraries print is kept off it."""
+"""Standard error is ours: what libraries print is kept off it."""
 
 import os
 import sys
@@ -6,10 +6,22 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import cv2
 
-from saliency.opencv_log import quiet_opencv
+
+@contextmanager
+def quiet_opencv() -> Iterator[None]:
+    """Keep OpenCV from writing to standard error, in all threads."""
+    # its functions are in another place in OpenCV 4 than in 5
+    log: Any = getattr(cv2.utils, "logging", cv2)
+    level = log.getLogLevel()
+    log.setLogLevel(0)
+    try:
+        yield
+    finally:
+        log.setLogLevel(level)
 
 
 @contextmanager

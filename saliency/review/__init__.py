@@ -1,0 +1,1 @@
+"""A page on which a person sees crops and corrects them."""
