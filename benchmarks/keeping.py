@@ -101,6 +101,7 @@ def run_task(
     def fresh() -> SaliencyModel:
         return load_model(start) if start else learned(task.old, first, out / "first")
 
+    out.mkdir(parents=True, exist_ok=True)
     fisher: Fisher | None = None
     rows: list[dict[str, Any]] = []
     then = dataclasses.replace(

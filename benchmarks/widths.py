@@ -66,7 +66,7 @@ def main() -> None:
     axes.set(ylabel="share of channels kept", ylim=(0, 1.05))
     axes.grid(alpha=0.3)
     axes.legend()
-    figure.savefig(arguments.out, dpi=110)
+    figure.savefig(arguments.out, dpi=80, pil_kwargs={"optimize": True})
 
 
 if __name__ == "__main__":
