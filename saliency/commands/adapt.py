@@ -6,7 +6,7 @@ one to expect in this data set. They go into --out, for `saliency evaluate --set
 It prints the information gain on the validation images, in bits per fixation, without and with
 them, and the 95 % interval of the difference (bootstrap over images).
 
-Exit status: 0 when they are written, 1 when a file is not as it should be, 2 for a wrong command
+Exit status: 0 when they are written, 1 when a file cannot be used, 2 for a wrong command
 line, 130 after Ctrl-C.
 """
 

@@ -9,7 +9,7 @@ beside it (NAME.onnx.sha256) is written anew.
 It prints the Brier score, by cross-validation over the photos, and how often people preferred the
 windows of each confidence; --plot draws that.
 
-Exit status: 0 when it is written, 1 when a file is not as it should be, 2 for a wrong command line,
+Exit status: 0 when it is written, 1 when a file cannot be used, 2 for a wrong command line,
 130 after Ctrl-C.
 """
 

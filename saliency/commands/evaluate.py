@@ -21,7 +21,7 @@ the map of most expected similarity. --maps density scores the density itself by
 Further models are compared with the first one, image by image. With --ceiling the other observers
 of an image predict each one in turn: no model can be expected to do better.
 
-Exit status: 0 when all images were scored, 1 when a file is not as it should be, 2 for a wrong
+Exit status: 0 when all images were scored, 1 when a file cannot be used, 2 for a wrong
 command line, 130 after Ctrl-C.
 """
 

@@ -2,7 +2,7 @@
 
 `saliency train` does this at its end; use this for a model that was changed, moved or renamed.
 
-Exit status: 0 when it is written, 1 when a file is not as it should be, 2 for a wrong command line.
+Exit status: 0 when it is written, 1 when a file cannot be used, 2 for a wrong command line.
 """
 
 import argparse

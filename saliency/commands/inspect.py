@@ -1,13 +1,13 @@
 """Show the size, the cost and the contribution of each layer of a model.
 
 For every layer that has parameters: its channels, parameters and multiplications (MACs), its
-milliseconds in ONNX Runtime for one photo (layers that run inside others count with them),
+milliseconds in ONNX Runtime for one photo (layers that run inside others count with those),
 its part of the Fisher-Rao norm, exact and by the diagonal, the sum of its Fisher values, and the
-share of its parameters that could go for 1 % of what the model knows (its gain over an even
-density), by their Fisher signals. The last line is for all together. docs/explain/fisher.md
+share of its parameters that could be removed for 1 % of what the model knows (its gain over an even
+density), by their Fisher signals. The last line is for the whole network. docs/explain/fisher.md
 explains the columns.
 
-Exit status: 0 when the table is printed, 1 when a file is not as it should be, 2 for a wrong
+Exit status: 0 when the table is printed, 1 when a file cannot be used, 2 for a wrong
 command line, 130 after Ctrl-C.
 """
 

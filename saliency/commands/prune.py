@@ -12,7 +12,7 @@ pruned.safetensors, the model before fine-tuning; and the state of the run.
 
 `saliency prune measure` measures the times alone: see `saliency prune measure --help`.
 
-Exit status: 0 when the run has ended, 1 when a file is not as it should be or the target cannot be
+Exit status: 0 when the run has ended, 1 when a file cannot be used or the target cannot be
 reached, 2 for a wrong command line, 130 after Ctrl-C.
 """
 

@@ -11,7 +11,7 @@ set-bias.json, the numbers of the data sets; and curves, shown by `tensorboard -
 With --teacher, the model also learns from the densities of trained models: beside the fixations,
 and alone on the photos of --photos, which need no fixations.
 
-Exit status: 0 when the run has ended, 1 when a file is not as it should be, 2 for a wrong command
+Exit status: 0 when the run has ended, 1 when a file cannot be used, 2 for a wrong command
 line, 130 after Ctrl-C.
 """
 

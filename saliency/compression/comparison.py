@@ -1,4 +1,4 @@
-"""How a pruned model does beside the unpruned one: its time and its figures."""
+"""A pruned model compared with the unpruned one: its time and its figures."""
 
 import numpy as np
 
@@ -45,11 +45,11 @@ class ModelComparison:
 
         Args:
             unpruned: on the CPU, in evaluation mode.
-            data: the validation scenes are what figures are for.
-            engine: what times are of.
+            data: its validation scenes give the figures.
+            engine: in which models are timed.
             size: height and width of the photo that is timed, as a pruned model gets it.
             input_pixels: area at which pruned models look at photos; where it is not that of the
-                unpruned model, that gets the same photo larger.
+                unpruned model, that model sees the same photo larger.
             reference_ms: pace at which the unpruned model is timed (`timing`).
         """
         self.size, self.shape = size, (1, *size, 3)
@@ -94,7 +94,7 @@ class ModelComparison:
 
 
 def timed_size(model: SaliencyModel, input_pixels: int | None = None) -> tuple[int, int]:
-    """Return the height and width of a photo of 4:3 as a model, or one of another area, gets it."""
+    """Return the height and width of a photo of 4:3 as a model, or one of another area, sees it."""
     return _network_size(model, PROPORTIONS, input_pixels or model.config.input_pixels)
 
 

@@ -1,4 +1,4 @@
-"""What each layer of a model is made of, costs, and contributes: `saliency inspect`."""
+"""The size, the cost and the contribution of each layer of a model: `saliency inspect`."""
 
 import json
 import math
@@ -40,7 +40,7 @@ class InspectedLayer:
         channels: that it makes; 0 for all.
         parameters: how many it has.
         macs: multiplications with additions for one photo.
-        ms: milliseconds in ONNX Runtime; None for what runs inside of another layer.
+        ms: milliseconds in ONNX Runtime; None for a layer that runs inside another one.
         fisher_rao: its part of the Fisher–Rao norm, exact.
         fisher_rao_diagonal: the same by the diagonal approximation.
         fisher_sum: sum of its Fisher values: how much the density depends on it.
@@ -182,7 +182,7 @@ def _layer_times(model: SaliencyModel, photo: Any, *, threads: int) -> dict[str,
 
 
 class _Makers:
-    """Finds the convolution that an optimised node does the work of, with its activation."""
+    """Finds the convolution to which an optimised node belongs, with its activation."""
 
     def __init__(self, graph: onnx.ModelProto) -> None:
         self._by_output = {name: node for node in graph.graph.node for name in node.output}

@@ -1,4 +1,4 @@
-"""A figure of what `saliency inspect` found."""
+"""The figure of `saliency inspect`."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -9,10 +9,10 @@ from saliency.compression.inspection import InspectedLayer
 
 
 def draw_layers(rows: Sequence[InspectedLayer]) -> bytes:
-    """Return a PNG with a bar for each layer: time, Fisher–Rao norm, and what could go.
+    """Return a PNG with bars for each layer: time, Fisher–Rao norm, removable share.
 
     Args:
-        rows: from `inspect_model`; the last, of all together, is left out.
+        rows: from `inspect_model`; the last one, for the whole network, is left out.
     """
     layers = [row for row in rows[:-1] if row.macs]
     names = [row.name for row in layers]

@@ -35,7 +35,7 @@ def measure(
 ) -> LatencyTable:
     """Measure a model's latency table, or that of the default network, and write it.
 
-    Without a size it is for a photo of 4:3 as the model gets it.
+    Without a size it is for a photo of 4:3 as the model sees it.
 
     Raises:
         SaliencyError: the model cannot be read or run, the engine is missing, or `out` cannot be
@@ -72,7 +72,7 @@ def _table(
     given: Path | None,
     kept: Path,
 ) -> LatencyTable:
-    """Return the table that was given or measured before; else measure it and keep it."""
+    """Return the table that was given or measured before; otherwise measure and save it."""
     for path in (given, kept):
         if path is not None and path.exists():
             table = read_table(path)

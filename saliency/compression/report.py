@@ -1,4 +1,4 @@
-"""What pruning did: times, figures, widths and crop windows, before and after."""
+"""The report of a pruning run: times, figures, widths and crop windows, before and after."""
 
 import dataclasses
 import json
@@ -20,11 +20,11 @@ from saliency.pruning.surgery import Counts
 
 @dataclasses.dataclass(frozen=True)
 class PruningResult:
-    """What a run of pruning came to.
+    """The result of a pruning run.
 
     Attributes:
         before: channels read and written by each layer of the unpruned model.
-        after: and of the pruned one.
+        after: the same of the pruned one.
         points: times and validation figures while pruning, the unpruned model's first.
         options: how it was pruned.
         size: height and width of the photo that was timed, as the pruned model gets it.
@@ -67,7 +67,7 @@ def write_report(
 
 
 def alternation(outcome: PruningResult) -> float:
-    """Return whether thick and thin layers alternate, from −1, they do, to 1, they go together.
+    """Return how thick and thin layers alternate: −1 if they do, 1 if neighbours are alike.
 
     It is the correlation of the shares of channels that neighbouring layers keep, in the order in
     which they run. (Theis et al. 2018 saw them alternate when pruned by time.)

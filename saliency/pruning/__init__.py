@@ -1,1 +1,1 @@
-"""Cutting channels out of any convolutional network; nothing here knows about saliency."""
+"""Removing channels from any convolutional network; nothing here depends on saliency."""

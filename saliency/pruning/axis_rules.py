@@ -1,4 +1,4 @@
-"""Where the channel axis of a tensor lies after an operation that keeps channels apart."""
+"""The channel axis of a tensor after an operation that keeps channels apart."""
 
 import math
 from collections.abc import Callable
@@ -26,8 +26,8 @@ VIEWS = {aten.view, aten._unsafe_view, aten.reshape, aten._reshape_alias}
 def axis_after(packet: Any, args: tuple[Any, ...], out: Tensor, axis: int) -> int | None:
     """Return the channel axis of `out`, or None where channels are mixed, picked or lost.
 
-    Where an axis of `out` is a multiple of the channels long, each channel covers as many
-    neighbours of it.
+    If an axis of `out` is a multiple of the channels long, each channel covers that many
+    neighbouring indexes.
 
     Args:
         packet: the operation, such as `torch.ops.aten.permute`.

@@ -1,11 +1,11 @@
-"""What remaining channels take over from removed ones.
+"""Compensation: the remaining channels take over from removed ones.
 
 A channel that can be predicted from the others is no loss, if the layers that read it are adjusted.
-Before channels go, each of those layers gets the least-squares estimate of what they added, from
-the channels that stay (as Optimal Brain Surgeon does for single weights, and He et al. 2017,
-"Channel pruning", for layers). Then every batch norm and every bias is corrected so that each
+Before channels are removed, each of those layers gets the least-squares estimate of what they
+added, from the channels that stay (as Optimal Brain Surgeon does for single weights, and He et al.
+2017, "Channel pruning", for layers). Then every batch norm and every bias is corrected so that each
 channel has the mean, and after a batch norm the spread too, that it had in the unpruned network.
-Nothing of it needs gradients; a few batches of photos do.
+This needs no gradients; a few batches are enough.
 """
 
 import copy
@@ -32,7 +32,7 @@ def remove_and_compensate(
     removals: Mapping[str, Collection[int]],
     batches: Sequence[Tensor],
 ) -> nn.Module:
-    """Return a copy of a network without some channels, the others making up for them.
+    """Return a copy of a network without some channels, for which the others compensate.
 
     Args:
         model: the network that the groups were found in; it is not changed.
@@ -66,7 +66,7 @@ def _covariances(
 ) -> dict[str, Tensor]:
     """Return the covariance of the channels that layers read, in float64 on the CPU.
 
-    Layers that are called twice in a pass are left out: what serves one call may harm the other.
+    Layers that are called twice in a pass are left out: what helps one call may harm the other.
     """
     sums: dict[str, tuple[int, Tensor, Tensor]] = {}
     calls: Counter[str] = Counter()
@@ -122,7 +122,7 @@ def _absorb(layer: nn.Module, covariance: Tensor, removed: Sequence[int]) -> Non
 def _match_moments(
     model: nn.Module, pruned: nn.Module, left: Mapping[str, list[int]], batch: Tensor
 ) -> None:
-    """Give the pruned network's channels, those left, their mean and spread of before, in place.
+    """Restore the mean and spread that the remaining channels had before, in place.
 
     The pruned network is corrected in one pass, layer by layer, so that each correction is made
     on what the corrected layers before it give.
@@ -144,7 +144,7 @@ def _match_moments(
 def _moments(model: nn.Module, batch: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
     """Return mean and variance of what batch norms read and of what other layers make.
 
-    Layers that are called twice are left out: they have not one mean.
+    Layers that are called twice are left out, as they have two means.
     """
     found: dict[str, tuple[Tensor, Tensor]] = {}
     twice: set[str] = set()
@@ -174,7 +174,7 @@ def _mean_and_variance(values: Tensor, layer: nn.Module) -> tuple[Tensor, Tensor
 
 
 def _renorm(mean: Tensor, variance: Tensor) -> Callable[..., None]:
-    """Return a pre-hook that lets a batch norm make what it made of these moments."""
+    """Return a pre-hook that makes a batch norm's output keep these moments."""
 
     def hook(layer: Any, args: tuple[Tensor, ...]) -> None:
         if layer.running_mean is None or not layer.affine:
@@ -189,7 +189,7 @@ def _renorm(mean: Tensor, variance: Tensor) -> Callable[..., None]:
 
 
 def _recenter(mean: Tensor) -> Callable[..., Tensor]:
-    """Return a hook that moves a layer's bias until what it makes has this mean."""
+    """Return a hook that moves a layer's bias so that its output has this mean."""
 
     def hook(layer: Any, args: tuple[Tensor, ...], made: Tensor) -> Tensor:  # noqa: ARG001
         missing = mean - _mean_and_variance(made, layer)[0]

@@ -1,4 +1,4 @@
-"""What a network costs at any number of channels of its groups: in milliseconds, or other units."""
+"""The cost of a network at any number of channels of its groups: in milliseconds or other units."""
 
 import dataclasses
 import math
@@ -22,7 +22,7 @@ Sizes = Mapping[str, int]
 
 @dataclasses.dataclass(frozen=True)
 class Width:
-    """How many channels a map has: some that stay, and some for each channel of groups."""
+    """The channels of a map: a fixed number, and some for each channel of groups."""
 
     fixed: int = 0
     per_channel: tuple[tuple[str, int], ...] = ()
@@ -44,7 +44,7 @@ class Width:
 
 
 class NetworkCost:
-    """The cost of a network as the sum of what its operations cost at their channels.
+    """The cost of a network: the sum of the costs of its operations at their channels.
 
     Attributes:
         operations: each with the channels that it reads and writes.
@@ -64,7 +64,7 @@ class NetworkCost:
             templates: the operations of the network that the groups were found in.
             groups: its channel groups.
             price: what an operation costs.
-            fixed: what the network costs beside its operations.
+            fixed: the cost of the network beside its operations.
         """
         self._price, self._fixed = price, fixed
         self.operations = tuple(_widths(templates, groups))
@@ -122,7 +122,7 @@ class NetworkCost:
 
 
 class ChannelCount:
-    """A cost of one for every channel, for comparison with costs that mean something."""
+    """A cost of one for every channel, for comparison."""
 
     def changes(  # what `NetworkCost` does
         self,
@@ -170,7 +170,7 @@ def flops(operation: Operation) -> float:
 
 
 def parameters(operation: Operation) -> float:
-    """Return the weights and offsets of a convolution; nothing else has any."""
+    """Return the weights and offsets of a convolution; 0 for other operations."""
     return _weights(operation) + operation.out_channels if operation.kernel else 0.0
 
 

@@ -1,4 +1,4 @@
-"""Gates: a factor for every channel of a group, there to be set to zero or differentiated."""
+"""Gates: a factor for every channel of a group, to be set to zero or differentiated."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ def gated(
 ) -> Iterator[nn.Module]:
     """Multiply the channels of groups by their gates, wherever a layer reads them.
 
-    Channels mix in convolutions and linear layers only, everything between keeps them apart. So
+    Channels mix in convolutions and linear layers only; everything between keeps them apart. So
     a gate is placed before each layer that reads the group, behind batch norm, activation, sums and
     squeeze-and-excite: at zero nothing of the channel is left, as after its removal, whatever an
     offset or an activation makes of zero. Its gradient is the sum over all readers and positions
@@ -111,7 +111,7 @@ class _Gate:
         """Find the gate of each channel that `layer` reads."""
         self.gates = [gates[name] for name in readers]
         sizes = [gate.shape[-1] for gate in self.gates]
-        order = [sum(sizes)] * count_channels(layer)[0]  # the one behind all gates, always open
+        order = [sum(sizes)] * count_channels(layer)[0]  # for channels of no group: always open
         for first, channels in zip(accumulate(sizes, initial=0), readers.values(), strict=False):
             for position, covered in enumerate(channels):
                 for index in covered:

@@ -74,12 +74,12 @@ class ChannelGroups:
 def find_groups(model: nn.Module, *example: Tensor) -> ChannelGroups:
     """Return the channel groups of a network, found by running a copy of it once.
 
-    Only what the network does with this example is seen: a path that another input would take is
+    Only what the network does with this example is traced; a path that another input would take is
     not. Inputs and outputs of the network keep their channels.
 
     Args:
         model: any module of convolutions, linear layers and batch norms; it is not changed.
-        example: its arguments; small ones do.
+        example: its arguments; small ones are enough.
 
     Raises:
         PruningError: no group can be pruned; the message has the most frequent reason.
@@ -211,7 +211,7 @@ def remaining_groups(
 def _renumbered(
     group: ChannelGroup, removed: set[int], gone: Mapping[tuple[str, Side], set[int]]
 ) -> ChannelGroup:
-    """Return what is left of a group, its indexes moved up to where they lie after the cut."""
+    """Return the rest of a group, with the indexes that it has after the cut."""
     slices = []
     for part in group.slices:
         cut = sorted(gone.get((part.layer, part.side), ()))

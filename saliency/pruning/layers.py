@@ -32,5 +32,5 @@ def count_channels(layer: nn.Module) -> tuple[int, int]:
 
 
 def count_groups(layer: nn.Module) -> int:
-    """Return the groups of a grouped convolution, which go whole; 1 for every other layer."""
+    """Return the groups of a grouped convolution, which are removed whole; 1 for other layers."""
     return layer.groups if isinstance(layer, CONVOLUTIONS) else 1

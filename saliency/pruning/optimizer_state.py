@@ -1,4 +1,4 @@
-"""An optimizer's memory, cut together with the network that it trains."""
+"""An optimizer's state, cut together with the network that it trains."""
 
 import copy
 from collections.abc import Collection, Mapping
@@ -23,7 +23,7 @@ def remove_moments(
     network holds the moments in place of the parameters, and loses its channels.
 
     Args:
-        states: by the name of a parameter, what an optimizer keeps for it; parameters that never
+        states: by the name of a parameter, the optimizer's state for it; parameters that never
             had a gradient have none.
         model: the network before its channels are removed; it is not changed.
         groups: its channel groups.

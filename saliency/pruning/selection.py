@@ -35,7 +35,7 @@ class Cost(Protocol):
 
 @dataclass(frozen=True)
 class Decision:
-    """Channels of one group that are to go together.
+    """Channels of one group that are removed together.
 
     Attributes:
         group: its name.
@@ -51,11 +51,11 @@ class Decision:
 
 
 class Selection:
-    """Decides one after the other, by the signals of one moment.
+    """Makes one decision after another, by the signals of one moment.
 
     Attributes:
         sizes: how many channels each group has after the decisions so far.
-        removals: by group, the channels that go, in the order of the decisions.
+        removals: by group, the channels to remove, in the order of the decisions.
     """
 
     def __init__(
@@ -98,14 +98,14 @@ class Selection:
 
     @property
     def removals(self) -> dict[str, list[int]]:
-        """By group, the channels that go, in the order of the decisions."""
+        """By group, the channels to remove, in the order of the decisions."""
         gone = {name: len(order) - self.sizes[name] for name, order in self._order.items()}
         return {name: self._order[name][:count].tolist() for name, count in gone.items() if count}
 
     def decide(self) -> Decision | None:
         """Return the next decision and carry it out; None when nothing is worth removing.
 
-        On ties the earlier group, and fewer of its channels, go.
+        On ties the earlier group is taken, and fewer of its channels.
         """
         for name in self._order:
             if name not in self._best:

@@ -3,10 +3,10 @@
 The Fisher signal (Theis et al. 2018) of channel k is Δ_k = 1/(2N) Σ_n g_nk², where g_nk is the
 gradient of example n's loss in a gate on the channel: Σ activation × gradient over all positions
 and over all layers that read the channel, so the members of a group are summed before squaring.
-Nothing is multiplied by gates to find it: what a reader reads and the gradient that comes back
-are at hand while training goes backwards.
+No gates are needed to find it: the input of each reader and its gradient are available in the
+backward pass.
 
-The other signals are there to be compared with: `taylor`, the mean of |g_nk| (Molchanov et al.
+The other signals are for comparison: `taylor`, the mean of |g_nk| (Molchanov et al.
 2017, without their scaling by layer); `magnitude`, the mean size of the weights that make the
 channel, and `activation`, its mean size where it is read, both in shares of their group's mean;
 `random`.
@@ -31,15 +31,15 @@ Signals = dict[str, Float64[ndarray, " channels"]]
 
 
 class SignalCollector:
-    """Sums up, example by example, what the signals of a network's channels follow from.
+    """Sums up, example by example, the quantities from which the signals follow.
 
     Attributes:
-        examples: how many were seen, less those forgotten.
+        examples: number seen, less those forgotten.
         sums: by group name, the sum over the examples, float64 on the CPU.
     """
 
     def __init__(self, groups: ChannelGroups, kind: Signal, *, seed: int = 0) -> None:
-        """Start with nothing seen; `seed` is for the random signal."""
+        """Start without examples; `seed` is for the random signal."""
         self.kind, self.groups, self.seed = kind, groups, seed
         self.examples = 0.0
         self.sums = {group.name: np.zeros(group.size) for group in groups.prunable}
@@ -87,12 +87,12 @@ class SignalCollector:
         }
 
     def forget(self, share: float) -> None:
-        """Let what was seen so far count less, as the network has moved on."""
+        """Reduce the weight of what was seen so far, as the network has changed since."""
         self.examples *= 1 - share
         self.sums = {name: (1 - share) * total for name, total in self.sums.items()}
 
     def remove(self, groups: ChannelGroups, removals: Mapping[str, Collection[int]]) -> None:
-        """Go on with a network without some channels, whose groups are now `groups`."""
+        """Continue with a network without some channels, whose groups are now `groups`."""
         kept = {group.name for group in groups.prunable}
         self.sums = {
             name: np.delete(total, list(removals.get(name, ())))
@@ -133,7 +133,7 @@ class _Reads:
         self.values: dict[str, Tensor] = {}
 
     def hook(self, layer: str) -> Callable[[nn.Module, tuple[Tensor, ...]], tuple[Any, ...]]:
-        """Return a forward pre-hook that looks at what a layer reads, or at its gradient."""
+        """Return a forward pre-hook that records what a layer reads, or its gradient."""
 
         def look(module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Any, ...]:
             is_linear, read = isinstance(module, nn.Linear), args[0]
@@ -152,7 +152,7 @@ class _Reads:
 
 
 class _Probe(torch.autograd.Function):
-    """Hands a tensor on, and on the way back multiplies it by its gradient."""
+    """Returns a tensor unchanged; in the backward pass, multiplies it by its gradient."""
 
     @staticmethod
     def forward(ctx: Any, read: Tensor, reads: _Reads, layer: str, is_linear: bool) -> Tensor:

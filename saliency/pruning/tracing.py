@@ -1,10 +1,10 @@
-"""Which channels of which layers belong together, found by running a network once.
+"""The channels of a network's layers that belong together, found by running it once.
 
 Every operation of one forward pass is seen as the engine sees it, below modules, functions and
 autograd. Each tensor that comes out of a convolution or linear layer carries one number per
-channel; operations hand the numbers on, couple them (a sum) or string them together (a
-concatenation). An operation without a rule bars the channels that it reads from being removed, so
-what is not understood stays whole.
+channel; operations pass the numbers on, couple them (a sum) or join them (a concatenation). An
+operation without a rule bars the channels that it reads from being removed, so whatever is not
+understood stays whole.
 """
 
 from collections.abc import Iterable
@@ -73,7 +73,7 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        """Run an operation and hand the channels of its operands on to its result."""
+        """Run an operation and pass the channels of its operands on to its result."""
         del types
         result = func(*args, **(kwargs or {}))
         operands = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
@@ -222,7 +222,7 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self.bar(out, "it is added to or multiplied by a tensor that is not cut with it")
 
     def _move(self, packet: Any, args: tuple[Any, ...], out: Any) -> None:
-        """Hand channels on through pooling, resizing, padding, and changes of shape."""
+        """Pass channels on through pooling, resizing, padding, and changes of shape."""
         tracked = self._of(args[0])
         tensor = out[0] if isinstance(out, tuple) else out
         moved = None

@@ -1,4 +1,4 @@
-"""The engines whose time is measured."""
+"""The engines in which networks are timed."""
 
 import importlib
 import platform
@@ -38,8 +38,8 @@ class Engine(Protocol):
 class OnnxRuntimeEngine:
     """ONNX Runtime on the processor.
 
-    With one thread the clock counts the time that this thread had the processor, not what other
-    programs took in between: the same on an idle machine, and far steadier on a busy one.
+    With one thread the clock counts the processor time of this thread, without that of other
+    programs: it is the same on an idle machine, and far steadier on a busy one.
     """
 
     name = "onnxruntime"

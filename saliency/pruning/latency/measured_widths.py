@@ -1,11 +1,11 @@
-"""At which numbers of channels a layer is measured.
+"""The numbers of channels at which a layer is measured.
 
 Engines compute channels in blocks, so time is a staircase: 8 and 16 channels are the usual steps,
 and counts off the blocks take slower ways. A count therefore belongs to one of three classes: a
 multiple of 8, of 4 only, or neither. Each class is measured by itself and never mixed with another.
 Multiples of 8 are measured finely, as these are what a pruned network keeps; the other classes at
-their first count, a quarter, half and all of the width, which is enough to know that they do not
-pay.
+their first count, a quarter, half and all of the width, which is enough to show that they do not
+save time.
 """
 
 from collections.abc import Collection
@@ -32,7 +32,7 @@ def coarse_counts(full: int, *, step: int) -> tuple[int, ...]:
     """Return the counts of one class at which a layer of `full` channels is measured, ascending.
 
     They are the first one of the class, and the last ones up to a quarter, half and all of the
-    width; below 8 channels every one. Empty where the class has none.
+    width; below 8 channels every one. Empty if the class has none.
     """
     of_class = [count for count in range(1, full + 1) if alignment(count) == step]
     if full < 8:

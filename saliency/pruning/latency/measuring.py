@@ -1,4 +1,4 @@
-"""Measure what the operations of a network cost in an engine, at many numbers of channels.
+"""Measure the time of a network's operations in an engine, at many numbers of channels.
 
 Rounds go over all rows, each in another order, so that a slow minute of the machine falls on all
 of them alike, and a session is started anew in every round, so that no row keeps a lucky or an
@@ -46,7 +46,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Key:
-    """What is timed: a row, or what rows are compared with.
+    """What is timed: a row, or a reference for rows.
 
     Attributes:
         signature: of the operation; or `bread`, `call` or `whole`.
@@ -83,7 +83,7 @@ def export_copy(module: nn.Module, example: Tensor, *, opset: int = 17) -> onnx.
 
 
 def conditions_of(engine: Engine, *, input_size: tuple[int, int]) -> Conditions:
-    """Return what a table measured in an engine at a height and width holds for."""
+    """Return the conditions under which a table measured in an engine is valid."""
     return Conditions(
         engine=engine.name,
         engine_version=engine.version,
@@ -117,7 +117,7 @@ def measure_table(
         budget_seconds: no round is begun that would likely end later; the first always is.
         seed: of the order.
         progress: called after every visit with visits done and visits planned.
-        after_round: called after every round; to measure something else in the same minutes.
+        after_round: called after every round, to measure something else in the same minutes.
 
     Raises:
         PruningError: the graph cannot be run at that shape.
@@ -199,7 +199,7 @@ def _measure(
     progress: Progress | None,
     after_round: Callable[[], None] | None,
 ) -> dict[Key, list[float]]:
-    """Return all times of each row, in times of the reference."""
+    """Return all times of each row, as multiples of the reference's time."""
     keys = list(builders)
     samples: dict[Key, list[float]] = {key: [] for key in keys}
     start = time.monotonic()
@@ -226,7 +226,7 @@ def _visit(graph: RowGraph, watch: Stopwatch) -> list[float]:
 
 
 def _rows(ends: dict[Key, tuple[Shape, ...]], samples_ms: dict[Key, np.ndarray]) -> Iterator[Row]:
-    """Yield the rows, each freed of a call, of its bread and of what its ends cost.
+    """Yield the rows, without the time of the call, of the bread and of the ends.
 
     Two slices of bread have both ends and one call, so half of what they take beyond a call is
     what a sandwich pays at one end.

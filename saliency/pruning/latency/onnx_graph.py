@@ -1,9 +1,9 @@
-"""What a network spends its time on: its operations, read from its ONNX graph.
+"""The operations on which a network spends its time, read from its ONNX graph.
 
 The graph is first put through ONNX Runtime's basic optimisation at the given input size: constants
 are folded, batch norms disappear in the convolutions before them, and only operators of the ONNX
-standard are left, whose shapes onnx infers. A convolution takes the activation behind it along,
-as engines do. Layout changes and the fusion of sums are left to the engine that is measured.
+standard are left, whose shapes onnx infers. A convolution includes the activation behind it, as in
+engines. Layout changes and the fusion of sums are left to the engine that is measured.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ def find_operations(model: onnx.ModelProto, *, input_shape: Shape) -> tuple[Oper
 
 
 def find_templates(model: onnx.ModelProto, *, input_shape: Shape) -> tuple[Template, ...]:
-    """Return the operations of a network (`find_operations`) with what it takes to build them."""
+    """Return the operations of a network, each with the parts to build it again."""
     simple = shape_inference.infer_shapes(simplify(model, input_shape=input_shape), data_prop=True)
     reader = _GraphReader(simple)
     return tuple(reader.templates())

@@ -1,4 +1,4 @@
-"""The operations that a network spends its time on, and what it takes to build them anew."""
+"""The operations on which a network spends its time, and the parts to build them again."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class Operation:
         kind: `convolution`, or the ONNX operator: `Add`, `Concat`, `Resize`, `Pad`, `ReduceMean`, …
         layer: dotted name of the module it belongs to; empty for the outermost one.
         in_channels: channels read (all inputs of a `Concat` together); 0 where nothing depends on
-            channels, as in turning bytes into numbers.
+            channels, for example when bytes are turned into numbers.
         out_channels: channels written.
         input_size: height and width read; (0, 0) without channels.
         kernel: height and width of a convolution's kernel, else empty, as are the next three.
@@ -62,13 +62,13 @@ class Operation:
 
     @property
     def has_two_widths(self) -> bool:
-        """Whether channels read and written can be chosen apart: a convolution across them."""
+        """Whether channels read and written can differ: true of a convolution across channels."""
         return bool(self.kernel) and not self.is_depthwise
 
 
 @dataclass(frozen=True)
 class Template:
-    """What it takes to build an operation anew, at any number of channels.
+    """The parts to build an operation again, at any number of channels.
 
     Attributes:
         operation: as it is in the network.

@@ -1,8 +1,8 @@
-"""Times in an engine, at one steady pace of a machine that is not steady.
+"""Times in an engine, brought to one steady pace.
 
 A shared or throttled machine computes a third faster in one minute than in the next. So a fixed
-piece of work, the reference, is timed beside everything that is measured, and times are counted in
-it: they can be brought to the pace that the machine had at any other moment.
+piece of work, the reference, is timed beside everything that is measured, and times are multiples
+of it: so they can be converted to the pace that the machine had at any other moment.
 """
 
 from collections import deque
@@ -97,8 +97,8 @@ class NetworkTimes:
         """Return the median time of each network.
 
         Args:
-            reference_ms: bring the times to the pace at which the reference takes so long;
-                without it to the median pace of the visits.
+            reference_ms: convert the times to the pace at which the reference takes this long;
+                None for the median pace of the visits.
         """
         unit_ms = self.watch.usual_pace_ms if reference_ms is None else reference_ms
         return [float(np.median(times)) * unit_ms for times in self._times]

@@ -1,12 +1,12 @@
 """Tiny ONNX graphs, one for each row of a latency table.
 
-A layer measured alone pays for turning its input and output into the engine's own order of
-channels, which inside a network happens at the ends only, and reads its input from far away
-memory. So an operation is measured in a sandwich: a 1×1 convolution makes its input out of a few
-channels, as layers of a network do, and another one makes a few channels out of its output; the
-time of this "bread" is subtracted. What an operation forces upon its neighbours stays: a padding
-that needs the plain order is charged with both changes of order, a sum that the engine fuses into
-a convolution with the little it adds there.
+A layer measured alone includes the conversion of its input and output to the engine's own order of
+channels, which inside a network happens at the ends only, and reads its input from distant memory.
+So an operation is measured in a sandwich: a 1×1 convolution makes its input out of a few channels,
+as layers of a network do, and another one makes a few channels out of its output; the time of this
+"bread" is subtracted. What an operation costs its neighbours stays included: a padding that needs
+the plain order is charged with both conversions, and a sum that the engine fuses into a convolution
+with the little that it adds there.
 """
 
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ def bread_graph(shape: Shape) -> RowGraph:
 
 
 def call_graph() -> RowGraph:
-    """Return a graph that does next to nothing: what a call costs."""
+    """Return a graph that does almost nothing, to time a call."""
     inputs = {"input": _fill((1, 1, 1, 1))}
     nodes = [helper.make_node("Neg", ["input"], ["output"])]
     return RowGraph(_model(nodes, inputs, ("output", (1, 1, 1, 1)), {}, opset=OPSET), inputs)
@@ -79,8 +79,8 @@ def whole_graph(model: onnx.ModelProto) -> RowGraph:
 def reference_graph() -> RowGraph:
     """Return a small network of two milliseconds, whose time measures the machine's pace.
 
-    It has layers of all kinds and sizes that count, as a busy neighbour slows those that wait for
-    memory more than those that compute. Times are counted in it, so it must never change.
+    It has layers of all kinds and sizes that matter, as another busy program slows layers that wait
+    for memory more than those that compute. Times are multiples of it, so it must never change.
     """
     nodes: list[onnx.NodeProto] = []
     constants: Tensors = {}
@@ -192,7 +192,7 @@ def _lower(source: str, shape: Shape, constants: Tensors) -> onnx.NodeProto:
 
 
 def _fill(shape: Shape) -> np.ndarray:
-    """Return small numbers without a pattern that an engine could use."""
+    """Return small numbers without a pattern that an engine could exploit."""
     return np.resize(_WEIGHTS, shape)
 
 

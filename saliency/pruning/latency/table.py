@@ -1,7 +1,7 @@
-"""What an operation costs at any number of channels, from measured times.
+"""The time of an operation at any number of channels, from measured times.
 
-A table is good for one engine, device, number of threads, type of numbers and input size, and says
-no to any other. Between the measured counts of channels:
+A table is valid for one engine, device, number of threads, type of numbers and input size, and is
+refused for any other. Between the measured counts of channels:
 
 - Each class of counts (`channel_grid`) has times of its own, so slow odd counts are not hidden by
   even neighbours.
@@ -26,7 +26,7 @@ from saliency.pruning.latency.operations import Operation
 
 @dataclasses.dataclass(frozen=True)
 class Conditions:
-    """Where and how times were, or are to be, measured.
+    """The conditions under which times are measured.
 
     Attributes:
         engine: `onnxruntime`, `torch` or `openvino`.
@@ -68,13 +68,13 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class LatencyTable:
-    """Measured times, and what follows from them for a network.
+    """Measured times, and the time of a network that follows from them.
 
     Attributes:
-        conditions: what they hold for.
+        conditions: under which they are valid.
         reference_ms: time of the fixed work by which the speed of the machine is measured
             (`timing`).
-        call_ms: what a call of the engine costs whatever the network.
+        call_ms: time of a call of the engine, independent of the network.
         rows: one for each operation and number of channels.
     """
 
@@ -119,7 +119,7 @@ class LatencyTable:
         """Refuse a table that was measured elsewhere or otherwise.
 
         Raises:
-            LatencyTableError: a part of the conditions is another one.
+            LatencyTableError: one of the conditions differs.
         """
         for field in dataclasses.fields(Conditions):
             expected, actual = getattr(conditions, field.name), getattr(self.conditions, field.name)

@@ -1,12 +1,12 @@
 """Keep what a network has learned while it learns something else.
 
-Elastic weight consolidation (Kirkpatrick et al. 2017) holds every parameter to where it was, the
-harder the more the old task depends on it: λ/2 Σ F (θ − θ*)², with the diagonal F of the Fisher
-information on the old data. Without F this is the plain L2 penalty towards the old weights, λ/2 Σ
-(θ − θ*)². The Fisher information of several tasks in a row adds up; the weights of the last one are
-the anchor of all.
+Elastic weight consolidation (Kirkpatrick et al. 2017) keeps every parameter near its old value, the
+more strongly the more the old task depends on it: λ/2 Σ F (θ − θ*)², with the diagonal F of the
+Fisher information on the old data. Without F this is the plain L2 penalty towards the old weights,
+λ/2 Σ (θ − θ*)². The Fisher information of several tasks in a row adds up; the weights of the last
+one are the anchor of all.
 
-F is stored beside a model in 8 bits for each value, on a logarithmic scale, right to about 7 %.
+F is stored beside a model in 8 bits for each value, on a logarithmic scale, accurate to about 7 %.
 """
 
 import json
@@ -38,10 +38,10 @@ class AnchorPenalty:
         """Remember the parameters.
 
         Args:
-            model: the network, as it is to be kept.
+            model: the network whose present parameters are the anchor.
             strength: λ; at 1 the old examples weigh as much as the new ones, with Fisher values
                 that are means over the old examples.
-            fisher: by name, how much each parameter counts; None for all alike.
+            fisher: by name, the weight of each parameter; None for 1 each.
 
         Raises:
             ValueError: `strength` is below 0, or the Fisher values are of another network.
@@ -93,7 +93,7 @@ def write_fisher(fisher: Mapping[str, Tensor], path: Path, *, overwrite: bool = 
     """Write Fisher values, a byte for each.
 
     Raises:
-        OutputError: the file cannot be written, or is there already and is not to be replaced.
+        OutputError: the file cannot be written, or exists and may not be replaced.
     """
     tensors, ranges = {}, {}
     for name, value in fisher.items():
