@@ -21,7 +21,20 @@ PAGES = (
     *("data/README.md", "data/photos/README.md"),
     *sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md")),
 )
-OTHER_TOOLS_OPTIONS = {"--check", "--logdir", "--show", "--rounds", "--shell", "--folder"}
+OTHER_TOOLS_OPTIONS = {
+    "--check",
+    "--logdir",
+    "--show",
+    "--rounds",
+    "--shell",
+    "--folder",
+    "--left-out",
+    "--seeds",
+    "--first",
+    "--then",
+    "--portraits",
+    "--methods",
+}
 OTHER_TOOLS_OPTIONS |= {
     "--smartcrop",
     "--strict",
