@@ -6,6 +6,7 @@
     ├── DecisionsError      a file of decisions is damaged, or does not fit its photos
     ├── DatasetError        a data set on disk does not follow its layout
     ├── CheckpointError     a model or a training state cannot be loaded
+    ├── DeviceError         a device is not there, or a process of a run was lost
     ├── PruningError        a network cannot be pruned as asked
     └── LatencyTableError   a table of measured times is damaged, or is for something else
 
@@ -37,6 +38,10 @@ class DatasetError(SaliencyError):
 
 class CheckpointError(SaliencyError):
     """A model or a training state cannot be loaded."""
+
+
+class DeviceError(SaliencyError):
+    """A device is not there, or a process of a run was lost."""
 
 
 class PruningError(SaliencyError):

@@ -21,6 +21,7 @@ FLOORS = (
     ("saliency.cropping", "saliency.model"),
     ("saliency.batch", "saliency.evaluation"),
     ("saliency.evaluation.report", "saliency.evaluation.calibration", "saliency.training.inputs"),
+    ("saliency.training.processes",),
     ("saliency.training",),
     ("saliency.compression.methods",),
     ("saliency.compression",),

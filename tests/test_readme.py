@@ -42,8 +42,9 @@ OTHER_TOOLS_OPTIONS |= {
     "--sheet",
     "--data-binary",
     "--read-only",
+    *("--no-python", "--nnodes", "--nproc-per-node", "--rdzv-backend", "--rdzv-endpoint"),
 }
-"""Of ruff, tensorboard, .ci/run, benchmarks, vipsthumbnail, zensical, curl and podman."""
+"""Of ruff, tensorboard, .ci/run, benchmarks, vipsthumbnail, zensical, curl, podman and torchrun."""
 
 
 def read(page):

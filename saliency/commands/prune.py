@@ -322,7 +322,7 @@ def _start(folder: RunFolder, options: PruneRunOptions) -> None:
 
 def _options_of_command_line(arguments: argparse.Namespace) -> PruneRunOptions:
     training = dataclasses.replace(TUNING, **given_fields(arguments, TrainingOptions))
-    if training.devices > 1:
+    if training.devices > 1 or training.nodes > 1:
         raise ValueError("expected one device to prune on; train on several afterwards")
     if training.precision == "16-mixed":
         raise ValueError("the signal needs gradients as they are: expected another --precision")

@@ -38,6 +38,7 @@ from saliency.errors import CheckpointError
 from saliency.model.config import NEW_INPUT_PIXELS
 from saliency.prediction.shipped_models import fisher_path, trainable_model
 from saliency.training.options import CHOICES, TrainingOptions
+from saliency.training.processes.environment import is_first_process
 from saliency.training.run_folder import RunFolder
 
 
@@ -162,8 +163,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             asked = _options_of_command_line(arguments, fold)
         except ValueError as error:
             parser.error(str(error))
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    logging.getLogger("saliency").setLevel(logging.INFO)
+    _log_to_terminal(is_first=is_first_process())
     return run_reporting("train", lambda: _train(asked, RunFolder(arguments.out)))
 
 
@@ -181,23 +181,45 @@ def _train(asked: TrainRunOptions | None, folder: RunFolder) -> int:
         rehearse=options.rehearse,
         examples=options.examples,
     )
-    if asked:
+    if asked and is_first_process():
         folder.start(asked)
     wait_passively("train", options.training.torch_threads)
-    from saliency.model.checkpoint import load_model  # noqa: PLC0415  torch and timm take many seconds
-    from saliency.pruning.penalties.ewc import read_fisher  # noqa: PLC0415  as above
-    from saliency.training.run import train  # noqa: PLC0415  as above
+    from saliency.training.processes.launch import launch  # noqa: PLC0415  torch takes seconds
+    from saliency.training.session import devices_of  # noqa: PLC0415  as above
 
-    start = None if options.start is None else load_model(options.start)
-    fisher = None
-    if options.start is not None and options.training.keep == "ewc":
-        fisher = read_fisher(fisher_path(Path(options.start)))
-    figures = train(data, options.training, folder, start=start, fisher=fisher)
+    figures = launch(devices_of(options.training), _learn, options, data, folder)
+    if not is_first_process():
+        return 0
     if options.saves_fisher:
-        _save_fisher(folder, data.train, fisher)
+        _save_fisher(folder, data.train, _fisher_of_start(options))
     shown = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
     print(f"best epoch: {shown}\nwritten: {folder.model}, {folder.onnx}")
     return 0
+
+
+def _learn(fabric: Any, options: TrainRunOptions, data: Any, folder: RunFolder) -> Any:
+    """Train, as one of the processes of a run; return the best figures."""
+    from saliency.model.checkpoint import load_model  # noqa: PLC0415  torch and timm take many seconds
+    from saliency.training.run import train  # noqa: PLC0415  as above
+
+    _log_to_terminal(is_first=fabric.is_global_zero)  # a process that was started has no log yet
+    start = None if options.start is None else load_model(options.start)
+    fisher = _fisher_of_start(options)
+    return train(data, options.training, folder, start=start, fisher=fisher, fabric=fabric)
+
+
+def _fisher_of_start(options: TrainRunOptions) -> Any:
+    from saliency.pruning.penalties.ewc import read_fisher  # noqa: PLC0415  torch takes seconds
+
+    if options.start is None or options.training.keep != "ewc":
+        return None
+    return read_fisher(fisher_path(Path(options.start)))
+
+
+def _log_to_terminal(*, is_first: bool) -> None:
+    """Log what the run does, on one of its processes alone."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("saliency").setLevel(logging.INFO if is_first else logging.WARNING)
 
 
 def _save_fisher(folder: RunFolder, scenes: Sequence[Any], old: Any) -> None:

@@ -23,6 +23,7 @@ from saliency.model.network import SaliencyModel
 from saliency.training.area_resize import shrink_densities
 from saliency.training.inputs.batch import Batch
 from saliency.training.losses import cross_entropy, mixed_target
+from saliency.training.processes.statistics import channel_statistics
 
 LEAST_VARIANCE = 1e-6
 
@@ -173,7 +174,7 @@ def _error(made: Tensor, wanted: Tensor) -> Tensor:
     Both are (batch, channels, rows, columns); what is wanted may have more rows and columns.
     """
     wanted = functional.adaptive_avg_pool2d(wanted, (made.shape[2], made.shape[3]))
-    variance = wanted.var(dim=(0, 2, 3), correction=0) + LEAST_VARIANCE
+    variance = channel_statistics(wanted)[1] + LEAST_VARIANCE
     return ((made - wanted).square().mean(dim=(0, 2, 3)) / variance).mean()
 
 

@@ -20,7 +20,7 @@ PARTS = ("hashed", "published")
 
 
 _COUNTS = (
-    *("input_pixels", "teacher_pixels", "epochs", "batch_size", "patience", "devices"),
+    *("input_pixels", "teacher_pixels", "epochs", "batch_size", "patience", "devices", "nodes"),
     "torch_threads",
 )
 _INTERVALS = ("save_steps", "picture_epochs")
@@ -97,10 +97,11 @@ class TrainingOptions:
         strength: of the changes in colour, 0 to 2.
         precision: of Fabric: `32-true`, `bf16-mixed`, `16-mixed`; `auto` for the device's best.
         device: `auto`, `cpu`, `cuda`, `mps`.
-        devices: how many of them.
+        devices: how many of them on a node, with a process for each.
+        nodes: machines that train together.
         torch_threads: threads of the network on a CPU; None for one per core. Two that share a
             busy core wait for each other at every layer.
-        workers: processes that load images.
+        workers: processes that load images, for each device.
         save_steps: steps between two saved states.
         picture_epochs: epochs between two pictures.
         set_bias: `own` to learn a bias and a smoothing for each data set beside the model, so that
@@ -136,6 +137,7 @@ class TrainingOptions:
     precision: str = "auto"
     device: str = "auto"
     devices: int = 1
+    nodes: int = 1
     torch_threads: int | None = None
     workers: int = 2
     save_steps: int = 25
@@ -150,9 +152,16 @@ class TrainingOptions:
         """Refuse values with which no run could end.
 
         Raises:
-            ValueError: a number is out of its range, a word is none of `CHOICES`, or the levels
-                are not in rising order.
+            ValueError: a number is out of its range, a word is none of `CHOICES`, the levels are
+                not in rising order, or the processes cannot share a batch evenly.
         """
         check_values(self, _RANGES, CHOICES)
+        processes = self.devices * self.nodes
+        if self.batch_size % processes:
+            lower = self.batch_size // processes * processes
+            raise ValueError(
+                f"expected a batch_size that {processes} processes can share evenly, such as "
+                f"{lower or processes} or {lower + processes}, got {self.batch_size}"
+            )
         if not self.levels or self.levels[0] < 0 or list(self.levels) != sorted(set(self.levels)):
             raise ValueError(f"expected levels of at least 0 in rising order, got {self.levels}")

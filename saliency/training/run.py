@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
@@ -45,6 +46,7 @@ def train(
     *,
     start: SaliencyModel | None = None,
     fisher: Mapping[str, Tensor] | None = None,
+    fabric: Fabric | None = None,
 ) -> dict[str, float]:
     """Train to the end, from the folder's last state if there is one; return the best figures.
 
@@ -58,6 +60,8 @@ def train(
         start: a trained model to start from, with its center bias, and its input size unless the
             options name another; it is changed.
         fisher: how much each parameter of `start` counts, for `keep="ewc"`.
+        fabric: launched devices; None for those of the options, in this process. Where there are
+            several processes, all of them call this with the same, and the first one writes.
 
     Raises:
         SaliencyError: the Fisher values are of another model, an image, a teacher or the state
@@ -82,7 +86,7 @@ def train(
         )
     reuse_large_blocks()
     keep_kernels()
-    run = _Run(data, options, folder, start, fisher)
+    run = _Run(data, options, folder, start, fisher, fabric=fabric)
     for epoch in range(run.first_epoch, options.epochs):
         if run.has_stopped_gaining():
             break
@@ -101,6 +105,8 @@ class _Run:
         folder: RunFolder,
         start: SaliencyModel | None,
         fisher: Mapping[str, Tensor] | None,
+        *,
+        fabric: Fabric | None,
     ) -> None:
         torch.manual_seed(options.seed)
         self.data, self.folder, self.options = data, folder, options
@@ -111,7 +117,7 @@ class _Run:
             self.model.config = config
         self.model.to(memory_format=torch.channels_last)
         self.ema = moving_average(self.model, options.ema_decay)
-        self.session = LearningSession(self.model, data, options, folder)
+        self.session = LearningSession(self.model, data, options, folder, fabric=fabric)
         self.fabric = self.session.fabric
         self.steps_per_epoch = self.session.steps_per_epoch
         optimizer = create_optimizer(self.model, options)
@@ -147,7 +153,9 @@ class _Run:
                     f"({first_line(error)}); use the version that began the run, or start anew in "
                     "another folder"
                 ) from error
-        self.writer = SummaryWriter(str(folder.path), purge_step=self.step)
+        self.writer: SummaryWriter | None = None
+        if self.fabric.is_global_zero:
+            self.writer = SummaryWriter(str(folder.path), purge_step=self.step)
         self.batches = self.load_batches()
 
     def _penalty(self, fisher: Mapping[str, Tensor] | None) -> AnchorPenalty:
@@ -185,9 +193,10 @@ class _Run:
             bar.update()
             if self.step % LOGGED_STEPS == 0:  # reading the loss makes a GPU wait
                 speed = shown / (time.perf_counter() - started)
-                bar.set_postfix_str(f"loss {loss.item():.3f}, {speed:.1f} images/s", refresh=False)
-                self.writer.add_scalar("loss/train", loss.item(), self.step)
-                self.writer.add_scalar("images_per_second", speed, self.step)
+                mean: Any = self.fabric.all_reduce(loss)
+                bar.set_postfix_str(f"loss {mean.item():.3f}, {speed:.1f} images/s", refresh=False)
+                self._plot("loss/train", mean.item())
+                self._plot("images_per_second", speed)
             if self.step % self.options.save_steps == 0 and self.step < last:
                 self._save()
         bar.close()
@@ -221,7 +230,9 @@ class _Run:
     def finish_epoch(self, epoch: int) -> None:
         """Validate, keep the model if it is the best, save."""
         averaged = self._averaged()
-        figures = validate(averaged, self.data.validation, baseline=self.center_bias)
+        figures = validate(
+            averaged, self.data.validation, baseline=self.center_bias, fabric=self.fabric
+        )
         gains = [entry["information_gain_bits"] for entry in self.history]
         if self.fabric.is_global_zero:
             if figures["information_gain_bits"] > max(gains, default=-np.inf):
@@ -238,17 +249,23 @@ class _Run:
         best = max(self.history, key=lambda figures: figures["information_gain_bits"])
         if self.fabric.is_global_zero:
             export_onnx(load_model(self.folder.model), self.folder.onnx, scores=best)
-        self.writer.close()
+        if self.writer is not None:
+            self.writer.close()
         return best
+
+    def _plot(self, name: str, value: float) -> None:
+        if self.writer is not None:
+            self.writer.add_scalar(name, value, self.step)
 
     def _report(self, epoch: int, model: SaliencyModel, figures: dict[str, float]) -> None:
         shown = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
         log.info("epoch %d: %s", epoch + 1, shown)
         for name, value in figures.items():
-            self.writer.add_scalar(f"validation/{name}", value, self.step)
+            self._plot(f"validation/{name}", value)
         if epoch % self.options.picture_epochs == 0 or epoch + 1 == self.options.epochs:
             picture = draw_comparison(model, self.data.validation[:PICTURED_SCENES])
-            self.writer.add_image("validation", picture, self.step, dataformats="HWC")
+            if self.writer is not None:
+                self.writer.add_image("validation", picture, self.step, dataformats="HWC")
             file = self.folder.pictures / f"epoch-{epoch + 1:03d}.png"
             cv2.imwrite(str(file), picture[..., ::-1])
 

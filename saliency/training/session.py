@@ -1,6 +1,7 @@
 """A learning session, which training and pruning share: devices, examples, teacher, steps."""
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -15,6 +16,8 @@ from saliency.training.distillation import TeacherModel, example_pixels
 from saliency.training.inputs.batch import Batch
 from saliency.training.losses import cross_entropy
 from saliency.training.options import TrainingOptions
+from saliency.training.processes.launch import create_fabric
+from saliency.training.processes.statistics import SharedBatchNorm
 from saliency.training.run_folder import RunFolder
 
 
@@ -30,7 +33,13 @@ class LearningSession:
     """
 
     def __init__(
-        self, start: SaliencyModel, data: TrainingData, options: TrainingOptions, run: RunFolder
+        self,
+        start: SaliencyModel,
+        data: TrainingData,
+        options: TrainingOptions,
+        run: RunFolder,
+        *,
+        fabric: Fabric | None = None,
     ) -> None:
         """Load the teachers and gather the photos.
 
@@ -39,6 +48,7 @@ class LearningSession:
             data: what to learn from.
             options: how to train.
             run: where teachers' densities and cached batches are kept.
+            fabric: launched devices; None for those of the options, in this process.
 
         Raises:
             SaliencyError: a photo, a map or a teacher cannot be read, or a file not be written.
@@ -46,8 +56,9 @@ class LearningSession:
         self.options = options
         if options.torch_threads is not None:
             torch.set_num_threads(options.torch_threads)
-        self.fabric = launch_fabric(options)
-        self.sources = gather_sources(data, cache=run.teacher)
+        self.fabric = launch_fabric(options) if fabric is None else fabric
+        with self.fabric.rank_zero_first():  # the others read what it has computed
+            self.sources = gather_sources(data, cache=run.teacher)
         self.dataset_names, self._dataset_of_source = dataset_numbers(data)
         self._examples = data.examples or run.examples
         self._teacher_model = TeacherModel.load(
@@ -113,7 +124,8 @@ class LearningSession:
             penalty: added to the loss; None without.
         """
         optimizer.zero_grad(set_to_none=True)
-        loss = self.loss(wrapped, batch, dataset_bias=dataset_bias)
+        with SharedBatchNorm() if self.fabric.world_size > 1 else nullcontext():
+            loss = self.loss(wrapped, batch, dataset_bias=dataset_bias)
         self.fabric.backward(loss if penalty is None else loss + penalty())
         self.descend(wrapped, optimizer)
         return loss.detach()
@@ -153,13 +165,27 @@ class LearningSession:
         return shrink_photos(photos, share=share, size_multiple=model.size_multiple)
 
 
-def launch_fabric(options: TrainingOptions) -> Fabric:
-    """Return the devices to train on, at their precision."""
-    fabric = Fabric(
-        accelerator=options.device,
+def devices_of(options: TrainingOptions) -> Fabric:
+    """Return the devices to train on, at their precision, not yet launched.
+
+    Raises:
+        DeviceError: they are not there.
+    """
+    return create_fabric(
+        device=options.device,
         devices=options.devices,
-        precision=_precision(options),  # type: ignore[arg-type]
+        nodes=options.nodes,
+        precision=_precision(options),
     )
+
+
+def launch_fabric(options: TrainingOptions) -> Fabric:
+    """Return the devices to train on, launched in this process.
+
+    Raises:
+        DeviceError: they are not there.
+    """
+    fabric = devices_of(options)
     fabric.launch()
     return fabric
 

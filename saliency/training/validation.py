@@ -1,10 +1,12 @@
 """Quick figures and pictures on validation images while a model trains."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float64, UInt8
+from lightning_fabric import Fabric
 from numpy import ndarray
 
 from saliency.colour_map import colours_of, density_levels
@@ -30,7 +32,11 @@ def working_photo(scene: Scene, model: SaliencyModel) -> UInt8[ndarray, "height 
 
 
 def validate(
-    model: SaliencyModel, scenes: Sequence[Scene], *, baseline: CenterBias
+    model: SaliencyModel,
+    scenes: Sequence[Scene],
+    *,
+    baseline: CenterBias,
+    fabric: Fabric | None = None,
 ) -> dict[str, float]:
     """Return the mean information gain (bits), NSS and AUC over scenes, at the model's own size.
 
@@ -41,9 +47,13 @@ def validate(
         model: in evaluation mode.
         scenes: each with fixations, at least one scene.
         baseline: the center bias of the training images.
+        fabric: whose processes, all of which call this, share the scenes; each returns the figures
+            of all, the same that one process would. None to score them all here.
     """
-    totals = np.zeros(3)
-    for scene in scenes:
+    rank, processes = (0, 1) if fabric is None else (fabric.global_rank, fabric.world_size)
+    figures = np.zeros((len(scenes), 3))
+    for index in range(rank, len(scenes), processes):
+        scene = scenes[index]
         photo = working_photo(scene, model)
         log_density = predict(model, photo)
         height, width = log_density.shape
@@ -51,12 +61,15 @@ def validate(
             scene.fixations, from_size=(scene.width, scene.height), to_size=(width, height)
         )
         bias = baseline.log_density((height, width))
-        totals += (
+        figures[index] = (
             information_gain_bits(log_density, fixations, baseline=bias),
             nss(np.exp(log_density), fixations),
             auc(log_density, fixations),
         )
-    means = totals / len(scenes)
+    if fabric is not None and processes > 1:  # zero but where they were scored
+        shared: Any = fabric.all_reduce(torch.from_numpy(figures), reduce_op="sum")
+        figures = shared.cpu().numpy()
+    means = figures.mean(axis=0)
     names = ("information_gain_bits", "nss", "auc")
     return {name: float(mean) for name, mean in zip(names, means, strict=True)}
 

@@ -158,7 +158,13 @@ def add_fitting_options(parser: argparse.ArgumentParser, defaults: Any = Trainin
     add(fit, "seed", "of everything random", "N")
     machine = parser.add_argument_group("machine")
     add(machine, "device", "where to train")
-    add(machine, "devices", "how many of them", "N")
+    add(
+        machine,
+        "devices",
+        "how many of them; each gets a process and its share of the batch",
+        "N",
+    )
+    add(machine, "nodes", "machines, each with so many devices; see docs/scale.md", "N")
     add(machine, "precision", "of the arithmetic; auto: bfloat16 on CUDA")
     add(
         machine,
