@@ -54,6 +54,7 @@ def create_fabric(*, device: str, devices: int = 1, nodes: int = 1, precision: s
         strategy = DDPStrategy(
             start_method="popen" if is_started else START_METHOD,
             timeout=PATIENCE,
+            static_graph=True,  # with few --levels some of a backbone's weights learn nothing
         )
     try:
         return Fabric(
