@@ -22,11 +22,12 @@ from saliency.pruning.signals import SignalCollector
 def main() -> None:
     """Prune until the predicted time is the share that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name, value in (("share", 0.7), ("side", 96), ("seconds", 60.0)):  # of time, pixels, table
+    for name, value in (("share", 0.7), ("side", 96), ("width", 1.0), ("seconds", 60.0)):
         parser.add_argument(f"--{name}", type=type(value), default=value)
     wanted = parser.parse_args()
     shape = (1, 3, wanted.side, wanted.side)
-    network = mobilenet_v3_small(num_classes=10).eval()  # batch norm stays as it is
+    # In evaluation mode: batch norm stays as it is.
+    network = mobilenet_v3_small(num_classes=10, width_mult=wanted.width).eval()
     batches = [(torch.randn(8, *shape[1:]), torch.randint(10, (8,))) for _ in range(4)]
     example = torch.zeros(shape)
     groups, graph = find_groups(network, example), export_copy(network, example)

@@ -15,6 +15,20 @@ def pytest_addoption(parser):
         default=1000,
         help="damaged photos that tests/test_faults.py tries (default: %(default)s)",
     )
+    parser.addoption(
+        "--thorough",
+        action="store_true",
+        help="run the further cases that prove in minutes what others show in seconds",
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("thorough"):
+        return
+    skipped = pytest.mark.skip(reason="a further case, with --thorough only")
+    for item in items:
+        if "thorough" in item.keywords:
+            item.add_marker(skipped)
 
 
 @pytest.fixture(scope="module")

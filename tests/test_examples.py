@@ -91,7 +91,9 @@ def test_model_is_trained_on_own_data(tmp_path):
 
 def test_network_of_torchvision_is_pruned(tmp_path):
     pytest.importorskip("torchvision")
-    printed = run("prune_your_network.py", "--side", 64, "--seconds", 5, cwd=tmp_path)
+    printed = run(
+        "prune_your_network.py", "--side", 64, "--width", 0.3, "--seconds", 1, cwd=tmp_path
+    )
     before, after = (float(words.split()[0]) for words in printed.splitlines()[0].split(",")[:2])
     assert 0 < after < 0.8 * before
     assert "(8, 10)" in printed

@@ -133,7 +133,7 @@ def test_pruned_model_can_be_trained_again(run, dataset, tmp_path):
     assert trained == pruned
 
 
-@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.thorough)])
 def test_run_killed_while_pruning_ends_as_the_uninterrupted_one(given, run, tmp_path, workers):
     path = tmp_path / "killed"
     script = KILLED.format(tests=str(Path(__file__).parents[1]), step=4)
@@ -175,7 +175,7 @@ def test_run_stopped_later_ends_as_the_uninterrupted_one(given, run, tmp_path, f
         ("--speedup=1.2", "--cost=params", "--signal=taylor"),
         ("--speedup=1.2", "--cost=none", "--signal=random"),
         ("--speedup=1.2", "--signal=magnitude"),
-        ("--speedup=1.2", "--signal=activation"),
+        pytest.param(("--speedup=1.2", "--signal=activation"), marks=pytest.mark.thorough),
     ],
     ids=" ".join,
 )
@@ -226,7 +226,7 @@ def test_beta_of_zero_removes_nothing(model, dataset, table, tmp_path):
 
 def test_beta_weighs_time_against_loss(model, dataset, table, tmp_path):
     given = arguments(
-        model, dataset, table, tmp_path / "run", "--beta=1e-4", "--epochs=1", "--time-share=0.3"
+        model, dataset, table, tmp_path / "run", "--beta=3e-5", "--epochs=1", "--time-share=0.3"
     )
     assert main(given) == 0
     assert report_of(tmp_path / "run")["result"]["speedup"] > 1.02
