@@ -26,7 +26,6 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=type(value), default=value)
     wanted = parser.parse_args()
     shape = (1, 3, wanted.side, wanted.side)
-    # In evaluation mode: batch norm stays as it is.
     network = mobilenet_v3_small(num_classes=10, width_mult=wanted.width).eval()
     batches = [(torch.randn(8, *shape[1:]), torch.randint(10, (8,))) for _ in range(4)]
     example = torch.zeros(shape)

@@ -41,6 +41,7 @@ OTHER_TOOLS_OPTIONS |= {
     "--judge",
     "--sheet",
     "--data-binary",
+    "--thorough",
     "--read-only",
     *("--no-python", "--nnodes", "--nproc-per-node", "--rdzv-backend", "--rdzv-endpoint"),
 }
