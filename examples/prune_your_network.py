@@ -37,7 +37,7 @@ def main() -> None:
     for photos, labels in batches:
         with collector.watch(network):
             functional.cross_entropy(network(photos), labels).backward()
-    selection = Selection(collector.signals(network), cost)
+    selection = Selection(collector.signals(network), cost, sizes=groups.sizes())
     before_ms = after_ms = cost.total(selection.sizes)
     while after_ms > wanted.share * before_ms and selection.decide():
         after_ms = cost.total(selection.sizes)

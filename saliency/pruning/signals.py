@@ -36,6 +36,8 @@ class SignalCollector:
     Attributes:
         examples: number seen, less those forgotten.
         sums: by group name, the sum over the examples, float64 on the CPU.
+        unseen: names of the groups of which no gradient came back: their layers are frozen, or did
+            not run. They have no signal of data, and keep their channels.
     """
 
     def __init__(self, groups: ChannelGroups, kind: Signal, *, seed: int = 0) -> None:
@@ -43,6 +45,7 @@ class SignalCollector:
         self.kind, self.groups, self.seed = kind, groups, seed
         self.examples = 0.0
         self.sums = {group.name: np.zeros(group.size) for group in groups.prunable}
+        self.unseen = set(self.sums)
 
     @contextmanager
     def watch(self, model: nn.Module) -> Iterator[None]:
@@ -67,7 +70,7 @@ class SignalCollector:
         self._add(reads)
 
     def signals(self, model: nn.Module) -> Signals:
-        """Return the signal of every channel, from all examples seen.
+        """Return the signal of every channel of the groups seen, from all examples.
 
         Raises:
             ValueError: nothing has been seen, and the signal is one of data.
@@ -79,7 +82,11 @@ class SignalCollector:
             return _magnitudes(model, self.groups)
         if not self.examples:
             raise ValueError("expected examples to have been seen, got none")
-        means = {name: total / self.examples for name, total in self.sums.items()}
+        means = {
+            name: total / self.examples
+            for name, total in self.sums.items()
+            if name not in self.unseen
+        }
         if self.kind == "activation":
             return {name: _by_mean(values) for name, values in means.items()}
         return {
@@ -104,13 +111,20 @@ class SignalCollector:
     def _add(self, reads: "_Reads") -> None:
         values = {layer: value.cpu().double() for layer, value in reads.values.items()}
         if not values:
-            raise ValueError("expected a forward and a backward pass while watching, got none")
+            raise ValueError(
+                "expected a forward and a backward pass while watching, got none; if all are "
+                "frozen, no gradient comes back: take the signal magnitude or activation"
+            )
         batch = len(next(iter(values.values())))
         for group in self.groups.prunable:
-            total: Any = 0
+            total: Any = None
             for part in group.slices:
-                if part.side == "in":
-                    total = total + _gathered(values[part.layer], part.channels)
+                if part.side == "in" and part.layer in values:
+                    read = _gathered(values[part.layer], part.channels)
+                    total = read if total is None else total + read
+            if total is None:  # a branch that did not run adds nothing
+                continue
+            self.unseen.discard(group.name)
             if self.kind == "activation":
                 seen = total
             else:

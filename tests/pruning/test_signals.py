@@ -5,8 +5,10 @@ from pruning_fixtures import PHOTO, Concatenation, Residual, Toy
 from torch import nn
 from training_fixtures import random_model
 
+from saliency.pruning.costs import ChannelCount
 from saliency.pruning.gates import gated, ones
 from saliency.pruning.groups import find_groups, remaining_groups
+from saliency.pruning.selection import Selection
 from saliency.pruning.signals import SignalCollector
 from saliency.pruning.surgery import remove_channels
 
@@ -217,6 +219,57 @@ def test_random_signal_follows_from_its_seed_and_changes_with_removals():
     (later,) = one.signals(model).values()
     assert first.tolist() == same.tolist()
     assert not set(later.tolist()) <= set(first.tolist())
+
+
+class FrozenStem(nn.Module):
+    """Two layers that learn nothing, and two that learn."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.stem, self.second = nn.Conv2d(3, 6, 3), nn.Conv2d(6, 5, 1)
+        self.third, self.last = nn.Conv2d(5, 4, 1), nn.Conv2d(4, 2, 3)
+        for layer in (self.stem, self.second):
+            layer.requires_grad_(False)
+
+    def forward(self, images):
+        return self.last(self.third(self.second(self.stem(images)).relu()).relu())
+
+
+@pytest.mark.parametrize("kind", ["fisher", "taylor"])
+def test_groups_of_frozen_layers_have_no_signal_and_keep_their_channels(kind):
+    model = FrozenStem()
+    groups = find_groups(model, PHOTO[:1])
+    collector = SignalCollector(groups, kind)
+    with collector.watch(model):
+        losses(model(PHOTO)).mean().backward()
+    assert collector.unseen == {"stem", "second"}
+    selection = Selection(collector.signals(model), ChannelCount(), sizes=groups.sizes())
+    while selection.decide():
+        pass
+    assert selection.sizes == {"stem": 6, "second": 5, "third": 1}
+    assert set(selection.removals) == {"third"}
+
+
+def test_branch_that_does_not_run_counts_as_without_effect():
+    class Branch(Toy):
+        runs = True
+
+        def forward(self, images):
+            read = self.first(images)
+            return self.last(self.other(read)) if self.runs else self.last(read[..., 1:-1, 1:-1])
+
+    convolutions = {"first": (3, 4, 3), "other": (4, 4, 3), "last": (4, 2, 1)}
+    model = Branch(**{name: nn.Conv2d(*sizes) for name, sizes in convolutions.items()})
+    collector = SignalCollector(find_groups(model, PHOTO[:1]), "fisher")
+    for model.runs in (True, False):
+        with collector.watch(model):
+            losses(model(PHOTO)).mean().backward()
+        if model.runs:
+            alone = collector.signals(model)["first"].copy()
+    assert collector.unseen == set()
+    assert collector.examples == 2 * len(PHOTO)
+    assert (collector.signals(model)["first"] >= alone / 2 - 1e-12).all()
 
 
 def test_signals_without_examples_are_refused():
