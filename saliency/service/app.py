@@ -96,8 +96,9 @@ def create_app(options: ServiceOptions | None = None) -> FastAPI:
             urls = [value for name, value in pairs if name == "url"]
             if len(urls) != 1:
                 raise RequestError(400, "url: expected one address of a photo")
-            data = await work.run(lambda: fetch_photo(urls[0], options))
             rest = [pair for pair in pairs if pair[0] != "url"]
+            read_query(rest)  # refused before anything is fetched
+            data = await work.run(lambda: fetch_photo(urls[0], options))
             return await _answer(request, data, rest, work, max_age=options.max_age)
 
         return await _reported(request, answer, metrics)

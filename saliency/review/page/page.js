@@ -68,7 +68,7 @@ class Dropped {
     const density = report.density ? `data:image/png;base64,${report.density.png}` : null;
     return {
       is_ready: true, width: report.width, height: report.height, faces: report.faces, windows,
-      images: { image: URL.createObjectURL(file), density },
+      images: { image: URL.createObjectURL(file), density, area: report.content },
     };
   }
   async decide(photo, aspect, window) {
@@ -163,6 +163,8 @@ function show(at) {
       $("density").removeAttribute("src");
     }
     if ($("show-density").checked && images.density) $("density").src = images.density;
+    $("density").classList.toggle("grey", Boolean(images.area));
+    place($("density"), images.area ?? { x: 0, y: 0, width: one.width, height: one.height });
     $("image").alt = `Photo ${one.name}`;
     drawFaces(one);
     fit();
@@ -240,7 +242,8 @@ function drawWindow() {
 function tell(one, isOff) {
   const { x, y, width, height } = state.window;
   const sure = one.model.confidence;
-  const why = one.model.reason + (sure === null ? "" : `, confidence ${Math.round(100 * sure)} %`);
+  const isSaid = sure === null || one.model.reason.includes("confidence");
+  const why = one.model.reason + (isSaid ? "" : `, confidence ${Math.round(100 * sure)} %`);
   const who = one.person ? (isOff ? "You want no crop. " : "You decided this window. ") : "";
   $("about").textContent = `${who}${width} × ${height} at ${x}, ${y}. Model: ${why}.`;
   $("window").setAttribute("aria-label", `Crop window ${state.aspect}, ${width} by ${height} at ${x}, ${y}`);
