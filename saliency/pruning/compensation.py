@@ -15,14 +15,19 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from saliency.pruning.groups import ChannelGroups, removed_indexes
 from saliency.pruning.layers import NORMS, channel_layers
+from saliency.pruning.rows import first_input
 from saliency.pruning.surgery import remaining_outputs, remove_channels
 
 RIDGE = 0.01  # of a channel's mean variance, added to each
 POSITIONS = 600  # of each photo, at which channels are looked at
 LARGEST_RESCALE = 3.0  # of a channel's spread: one that hardly varies is no evidence
+
+Batch = Any
+"""A network's argument; or a tuple of its arguments; or a mapping of them by keyword."""
 
 
 @torch.no_grad()
@@ -30,7 +35,7 @@ def remove_and_compensate(
     model: nn.Module,
     groups: ChannelGroups,
     removals: Mapping[str, Collection[int]],
-    batches: Sequence[Tensor],
+    batches: Sequence[Batch],
 ) -> nn.Module:
     """Return a copy of a network without some channels, for which the others compensate.
 
@@ -38,7 +43,8 @@ def remove_and_compensate(
         model: the network that the groups were found in; it is not changed.
         groups: its channel groups.
         removals: by group name, which channels go, numbered from 0 to the group's size − 1.
-        batches: what the network is to be shown, at least one batch of several examples.
+        batches: what the network is to be shown, at least one batch of several examples: a tensor,
+            or a tuple of arguments, or a mapping of arguments by keyword.
 
     Returns:
         The network, in evaluation mode.
@@ -55,14 +61,29 @@ def remove_and_compensate(
     for name, covariance in covariances.items():
         _absorb(absorbing.get_submodule(name), covariance, read[name])
     pruned = remove_channels(absorbing, groups, removals)
-    largest = max(batches, key=lambda batch: batch.numel())
+    largest = max(batches, key=_numel)
     left = remaining_outputs(model, groups, removals)
     _match_moments(copy.deepcopy(model).eval(), pruned, left, largest)
     return pruned
 
 
+def _run(model: nn.Module, batch: Batch) -> None:
+    """Show a network a batch."""
+    if isinstance(batch, Mapping):
+        model(**batch)
+    elif isinstance(batch, tuple):
+        model(*batch)
+    else:
+        model(batch)
+
+
+def _numel(batch: Batch) -> int:
+    values = dict(batch) if isinstance(batch, Mapping) else batch
+    return sum(leaf.numel() for leaf in tree_leaves(values) if isinstance(leaf, Tensor))
+
+
 def _covariances(
-    model: nn.Module, names: Sequence[str], batches: Sequence[Tensor]
+    model: nn.Module, names: Sequence[str], batches: Sequence[Batch]
 ) -> dict[str, Tensor]:
     """Return the covariance of the channels that layers read, in float64 on the CPU.
 
@@ -73,8 +94,9 @@ def _covariances(
     generator = torch.Generator().manual_seed(0)
 
     def look(name: str) -> Callable[..., None]:
-        def hook(layer: nn.Module, args: tuple[Tensor, ...]) -> None:
-            rows = _rows(args[0].float(), isinstance(layer, nn.Linear), generator)
+        def hook(layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            read = first_input(args, kwargs)
+            rows = _rows(read.float(), isinstance(layer, nn.Linear), generator)
             added = len(rows), rows.sum(dim=0).cpu().double(), (rows.T @ rows).cpu().double()
             count, total, squares = sums.get(name, (0, 0, 0))
             calls[name] += 1
@@ -82,9 +104,12 @@ def _covariances(
 
         return hook
 
-    handles = [model.get_submodule(n).register_forward_pre_hook(look(n)) for n in names]
+    handles = [
+        model.get_submodule(name).register_forward_pre_hook(look(name), with_kwargs=True)
+        for name in names
+    ]
     for batch in batches:
-        model(batch)
+        _run(model, batch)
     for handle in handles:
         handle.remove()
     return {
@@ -120,7 +145,7 @@ def _absorb(layer: nn.Module, covariance: Tensor, removed: Sequence[int]) -> Non
 
 
 def _match_moments(
-    model: nn.Module, pruned: nn.Module, left: Mapping[str, list[int]], batch: Tensor
+    model: nn.Module, pruned: nn.Module, left: Mapping[str, list[int]], batch: Batch
 ) -> None:
     """Restore the mean and spread that the remaining channels had before, in place.
 
@@ -133,15 +158,15 @@ def _match_moments(
         layer = pruned.get_submodule(name)
         wanted = tuple(values[left[name]] for values in moments[name])
         if isinstance(layer, NORMS):
-            handles.append(layer.register_forward_pre_hook(_renorm(*wanted)))
+            handles.append(layer.register_forward_pre_hook(_renorm(*wanted), with_kwargs=True))
         elif layer.bias is not None:
             handles.append(layer.register_forward_hook(_recenter(wanted[0])))
-    pruned(batch)
+    _run(pruned, batch)
     for handle in handles:
         handle.remove()
 
 
-def _moments(model: nn.Module, batch: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+def _moments(model: nn.Module, batch: Batch) -> dict[str, tuple[Tensor, Tensor]]:
     """Return mean and variance of what batch norms read and of what other layers make.
 
     Layers that are called twice are left out, as they have two means.
@@ -150,17 +175,21 @@ def _moments(model: nn.Module, batch: Tensor) -> dict[str, tuple[Tensor, Tensor]
     twice: set[str] = set()
 
     def look(name: str) -> Callable[..., None]:
-        def hook(layer: nn.Module, args: tuple[Tensor, ...], made: Tensor) -> None:
+        def hook(
+            layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], made: Tensor
+        ) -> None:
             if name in found:
                 twice.add(name)
-            found[name] = _mean_and_variance(args[0] if isinstance(layer, NORMS) else made, layer)
+            looked_at = first_input(args, kwargs) if isinstance(layer, NORMS) else made
+            found[name] = _mean_and_variance(looked_at, layer)
 
         return hook
 
     handles = [
-        layer.register_forward_hook(look(name)) for name, layer in channel_layers(model).items()
+        layer.register_forward_hook(look(name), with_kwargs=True)
+        for name, layer in channel_layers(model).items()
     ]
-    model(batch)
+    _run(model, batch)
     for handle in handles:
         handle.remove()
     return {name: values for name, values in found.items() if name not in twice}
@@ -176,10 +205,10 @@ def _mean_and_variance(values: Tensor, layer: nn.Module) -> tuple[Tensor, Tensor
 def _renorm(mean: Tensor, variance: Tensor) -> Callable[..., None]:
     """Return a pre-hook that makes a batch norm's output keep these moments."""
 
-    def hook(layer: Any, args: tuple[Tensor, ...]) -> None:
+    def hook(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if layer.running_mean is None or not layer.affine:
             return
-        present, spread = _mean_and_variance(args[0], layer)
+        present, spread = _mean_and_variance(first_input(args, kwargs), layer)
         factor = (variance / spread.clamp_min(1e-8)).sqrt()
         factor = factor.clamp(1 / LARGEST_RESCALE, LARGEST_RESCALE)
         layer.running_mean.copy_(present - (mean - layer.running_mean) / factor)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from saliency.pruning.groups import ChannelGroup, ChannelGroups, choose
 from saliency.pruning.layers import count_channels
+from saliency.pruning.rows import first_input
 
 
 @contextmanager
@@ -27,7 +28,8 @@ def gated(
     Args:
         model: the network that the groups were found in.
         groups: its channel groups.
-        gates: by group name, of shape (channels), or (batch, channels) for a gate per example.
+        gates: by group name, of shape (channels), or (batch, channels) for a gate per example,
+            which is for networks that keep their examples apart, a row each.
 
     Yields:
         The same model; the gates are gone when the context ends.
@@ -43,8 +45,8 @@ def gated(
                 f"for {name}, got {tuple(gate.shape)}"
             )
     handles = [
-        layer.register_forward_pre_hook(_Gate(layer, readers, gates))
-        for layer, readers in _readers(model, chosen)
+        layer.register_forward_pre_hook(_Gate(layer, name, readers, gates), with_kwargs=True)
+        for name, layer, readers in _readers(model, chosen)
     ]
     try:
         yield model
@@ -94,21 +96,24 @@ Readers = dict[str, tuple[tuple[int, ...], ...]]
 
 def _readers(
     model: nn.Module, groups: Mapping[str, ChannelGroup]
-) -> list[tuple[nn.Module, Readers]]:
+) -> list[tuple[str, nn.Module, Readers]]:
     """Return the layers that read channels of these groups, and where."""
     readers: dict[str, Readers] = {}
     for name, group in groups.items():
         for part in group.slices:
             if part.side == "in":
                 readers.setdefault(part.layer, {})[name] = part.channels
-    return [(model.get_submodule(layer), found) for layer, found in readers.items()]
+    return [(layer, model.get_submodule(layer), found) for layer, found in readers.items()]
 
 
 class _Gate:
     """A hook that multiplies what a layer reads by the gates of the groups it reads."""
 
-    def __init__(self, layer: nn.Module, readers: Readers, gates: Mapping[str, Tensor]) -> None:
+    def __init__(
+        self, layer: nn.Module, name: str, readers: Readers, gates: Mapping[str, Tensor]
+    ) -> None:
         """Find the gate of each channel that `layer` reads."""
+        self.name = name
         self.gates = [gates[name] for name in readers]
         sizes = [gate.shape[-1] for gate in self.gates]
         order = [sum(sizes)] * count_channels(layer)[0]  # for channels of no group: always open
@@ -119,11 +124,26 @@ class _Gate:
         self.order = torch.tensor(order, device=self.gates[0].device)
         self.batch = max((gate.shape[0] for gate in self.gates if gate.ndim == 2), default=1)
 
-    def __call__(self, layer: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Return the layer's arguments, its channels multiplied."""
-        read = args[0]
+    def __call__(
+        self, layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the layer's arguments, its channels multiplied.
+
+        Raises:
+            ValueError: there is a gate for each example, and the layer reads other rows.
+        """
+        read = first_input(args, kwargs)
+        if self.batch not in (1, len(read)):
+            raise ValueError(
+                f"expected {self.name} to read {self.batch} rows, as there are gates for, got "
+                f"{len(read)}: examples are folded into the batch; give one gate for all, of shape "
+                "(channels), and run them one by one"
+            )
         parts = [gate.expand(self.batch, -1) for gate in self.gates]
         joined = torch.cat([*parts, parts[0].new_ones(self.batch, 1)], dim=1)
         shape = [1] * read.ndim
         shape[0], shape[-1 if isinstance(layer, nn.Linear) else 1] = self.batch, len(self.order)
-        return (read * joined[:, self.order].view(shape), *args[1:])
+        multiplied = read * joined[:, self.order].view(shape)
+        if args:
+            return (multiplied, *args[1:]), kwargs
+        return args, {**kwargs, next(iter(kwargs)): multiplied}

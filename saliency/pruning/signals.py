@@ -6,13 +6,17 @@ and over all layers that read the channel, so the members of a group are summed 
 No gates are needed to find it: the input of each reader and its gradient are available in the
 backward pass.
 
+Networks that fold examples into the batch (frames, windows, pairs of photos) have several rows for
+each example, which are summed before squaring too (`rows`).
+
 The other signals are for comparison: `taylor`, the mean of |g_nk| (Molchanov et al.
 2017, without their scaling by layer); `magnitude`, the mean size of the weights that make the
 channel, and `activation`, its mean size where it is read, both in shares of their group's mean;
 `random`.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+import warnings
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -23,6 +27,7 @@ from numpy import ndarray
 from torch import Tensor, nn
 
 from saliency.pruning.groups import ChannelGroups
+from saliency.pruning.rows import Owners, Place, Reads, find_owners, in_blocks
 
 Signal = Literal["fisher", "taylor", "magnitude", "activation", "random"]
 
@@ -38,6 +43,7 @@ class SignalCollector:
         sums: by group name, the sum over the examples, float64 on the CPU.
         unseen: names of the groups of which no gradient came back: their layers are frozen, or did
             not run. They have no signal of data, and keep their channels.
+        unattributed: names of the layers that read rows of which the example is unknown.
     """
 
     def __init__(self, groups: ChannelGroups, kind: Signal, *, seed: int = 0) -> None:
@@ -46,28 +52,47 @@ class SignalCollector:
         self.examples = 0.0
         self.sums = {group.name: np.zeros(group.size) for group in groups.prunable}
         self.unseen = set(self.sums)
+        self.unattributed: set[str] = set()
+        self._owners: dict[tuple[Place, int, int], Owners] = {}
 
     @contextmanager
-    def watch(self, model: nn.Module) -> Iterator[None]:
+    def watch(
+        self, model: nn.Module, *, examples: int | None = None, batch_axis: int = 0
+    ) -> Iterator[None]:
         """Add the examples of one forward and backward pass, made while the context is entered.
 
-        The loss that is differentiated must be the *mean* over the batch, as is usual, and each
+        The loss that is differentiated must be the *mean* over the examples, as is usual, and each
         example's loss must not depend on the others: batch norm in evaluation mode.
+
+        Where a layer reads other rows than examples, the example of each row is found by running a
+        copy of the network a few times, once for each shape. If it cannot be found (regions whose
+        number depends on the photo), a warning names the layers, and the rows are taken to lie
+        example by example.
+
+        Args:
+            model: the network that the groups were found in.
+            examples: in the batch; None for the length of the network's first input. Give it where
+                inputs are folded already, example by example.
+            batch_axis: of the network's inputs; 1 where the positions of a sequence come first.
         """
         if self.kind not in ("fisher", "taylor", "activation"):
             yield
             return
-        reads = _Reads(with_gradients=self.kind != "activation")
+        reads = Reads(with_gradients=self.kind != "activation", examples=examples, axis=batch_axis)
         handles = [
-            model.get_submodule(layer).register_forward_pre_hook(reads.hook(layer))
+            model.get_submodule(layer).register_forward_pre_hook(
+                reads.hook(layer), with_kwargs=True
+            )
             for layer in _readers(self.groups)
         ]
+        # First of all hooks: the network may itself be a layer that reads.
+        handles.append(model.register_forward_pre_hook(reads.enter, with_kwargs=True, prepend=True))
         try:
             yield
         finally:
             for handle in handles:
                 handle.remove()
-        self._add(reads)
+        self._add(reads, self._by_example(model, reads))
 
     def signals(self, model: nn.Module) -> Signals:
         """Return the signal of every channel of the groups seen, from all examples.
@@ -108,14 +133,7 @@ class SignalCollector:
         }
         self.groups, self.seed = groups, self.seed + 1
 
-    def _add(self, reads: "_Reads") -> None:
-        values = {layer: value.cpu().double() for layer, value in reads.values.items()}
-        if not values:
-            raise ValueError(
-                "expected a forward and a backward pass while watching, got none; if all are "
-                "frozen, no gradient comes back: take the signal magnitude or activation"
-            )
-        batch = len(next(iter(values.values())))
+    def _add(self, reads: Reads, values: Mapping[str, Tensor]) -> None:
         for group in self.groups.prunable:
             total: Any = None
             for part in group.slices:
@@ -129,63 +147,67 @@ class SignalCollector:
                 seen = total
             else:
                 # The gradient was that of the batch's mean.
-                seen = (batch * total).square() if self.kind == "fisher" else (batch * total).abs()
+                scaled = reads.count * total
+                seen = scaled.square() if self.kind == "fisher" else scaled.abs()
             self.sums[group.name] += seen.sum(dim=0).numpy()
-        self.examples += batch
+        self.examples += reads.count
 
+    def _by_example(self, model: nn.Module, reads: Reads) -> dict[str, Tensor]:
+        """Return, by layer, (examples, channels): the sum over the rows of each example.
 
-class _Reads:
-    """What layers read in one pass.
+        Raises:
+            ValueError: nothing was read.
+        """
+        if not reads.values:
+            raise ValueError(
+                "expected a forward and a backward pass while watching, got none; if all are "
+                "frozen, no gradient comes back: take the signal magnitude or activation"
+            )
+        count = reads.count
+        self._attribute(model, reads)
+        found: dict[str, Tensor] = {}
+        for place, rows in reads.values.items():
+            values = rows.cpu().double()
+            if place in reads.folded:
+                if self.kind == "activation":  # a mean: it is the same whoever owns the rows
+                    values = values.mean(dim=0).expand(count, -1)
+                else:
+                    owners = self._owners[place, len(rows), count]
+                    values = values.new_zeros(count, values.shape[1]).index_add_(0, owners, values)
+            found[place[0]] = found[place[0]] + values if place[0] in found else values
+        return found
 
-    Attributes:
-        values: by layer, (batch, channels): Σ activation × gradient over the positions, or without
-            gradients the mean of |activation|.
-    """
-
-    def __init__(self, *, with_gradients: bool) -> None:
-        self.with_gradients = with_gradients
-        self.values: dict[str, Tensor] = {}
-
-    def hook(self, layer: str) -> Callable[[nn.Module, tuple[Tensor, ...]], tuple[Any, ...]]:
-        """Return a forward pre-hook that records what a layer reads, or its gradient."""
-
-        def look(module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Any, ...]:
-            is_linear, read = isinstance(module, nn.Linear), args[0]
-            if self.with_gradients and read.requires_grad:
-                return (_Probe.apply(read, self, layer, is_linear), *args[1:])
-            if not self.with_gradients:
-                count = read.numel() // (len(read) * read.shape[-1 if is_linear else 1])
-                self.add(layer, _over_positions(read.detach().abs(), is_linear) / count)
-            return args
-
-        return look
-
-    def add(self, layer: str, values: Tensor) -> None:
-        """Add to the values of a layer, which may be called several times in a pass."""
-        self.values[layer] = self.values[layer] + values if layer in self.values else values
-
-
-class _Probe(torch.autograd.Function):
-    """Returns a tensor unchanged; in the backward pass, multiplies it by its gradient."""
-
-    @staticmethod
-    def forward(ctx: Any, read: Tensor, reads: _Reads, layer: str, is_linear: bool) -> Tensor:
-        ctx.save_for_backward(read)
-        ctx.reads, ctx.layer, ctx.is_linear = reads, layer, is_linear
-        return read.view_as(read)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-        (read,) = ctx.saved_tensors
-        product = read.float() * gradient.float() if read.dtype.itemsize < 4 else read * gradient
-        ctx.reads.add(ctx.layer, _over_positions(product, ctx.is_linear))
-        return gradient, None, None, None
-
-
-def _over_positions(values: Tensor, is_linear: bool) -> Tensor:
-    """Sum over the positions: (batch, channels, …), of a linear layer (batch, …, channels)."""
-    axes = tuple(range(1, values.ndim - 1)) if is_linear else tuple(range(2, values.ndim))
-    return values.sum(dim=axes) if axes else values
+    def _attribute(self, model: nn.Module, reads: Reads) -> None:
+        """Find the owners of rows of shapes that were not met before."""
+        if self.kind == "activation":
+            return
+        count = reads.count
+        folded = {place: len(reads.values[place]) for place in reads.folded & set(reads.values)}
+        new = {(place, n, count) for place, n in folded.items()} - set(self._owners)
+        tried: dict[Place, Owners | None] = {}
+        asked = {place[0] for place, *_ in new} - self.unattributed
+        if asked and count > 1:
+            try:
+                tried = find_owners(
+                    model, reads.calls, sorted(asked), examples=count, axis=reads.axis
+                )
+            except Exception:  # whatever a network may raise on altered examples
+                tried = {}
+        unknown = set()
+        for place, rows, _ in new:
+            owners = tried.get(place)
+            if owners is None or len(owners) != rows:
+                owners = in_blocks(rows, count)
+                unknown |= {place[0]} if count > 1 else set()
+            self._owners[place, rows, count] = owners
+        if unknown - self.unattributed:
+            warnings.warn(
+                f"{', '.join(sorted(unknown - self.unattributed))} read rows of which the example "
+                "is unknown; they are taken to lie example by example, in equal shares, so the "
+                "signal of their channels is an estimate",
+                stacklevel=5,
+            )
+        self.unattributed |= unknown
 
 
 def _readers(groups: ChannelGroups) -> list[str]:

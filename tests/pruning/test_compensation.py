@@ -111,3 +111,32 @@ def test_no_batch_is_refused():
     model = Plain()
     with pytest.raises(ValueError, match="at least one batch"):
         remove_and_compensate(model, find_groups(model, PHOTO), {"stem": [0]}, [])
+
+
+class TwoInputs(Plain):
+    """Takes a photo and, by keyword, an offset; its first layer gets its argument by keyword."""
+
+    def forward(self, photo, *, offset):
+        read = self.norm(self.stem(input=photo + offset))
+        return self.score(functional.relu(self.again(input=self.middle(read))))
+
+
+class Doubled(Plain):
+    def forward(self, left, right):
+        return super().forward(left + right)
+
+
+@pytest.mark.parametrize(
+    ("model", "as_batch"),
+    [
+        (TwoInputs(), lambda photo: {"photo": photo / 2, "offset": photo / 2}),
+        (Doubled(), lambda photo: (photo / 2, photo / 2)),
+    ],
+)
+def test_networks_of_several_inputs_are_compensated_as_those_of_one(model, as_batch):
+    plain = Plain()
+    groups, removals = find_groups(plain, PHOTO), {"stem": [1, 4]}
+    expected = remove_and_compensate(plain, groups, removals, PHOTOS)
+    found = remove_and_compensate(model, groups, removals, [as_batch(photo) for photo in PHOTOS])
+    for name, value in expected.state_dict().items():
+        torch.testing.assert_close(found.state_dict()[name], value)
