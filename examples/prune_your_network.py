@@ -13,7 +13,8 @@ from saliency.pruning.compensation import remove_and_compensate
 from saliency.pruning.costs import latency_cost
 from saliency.pruning.groups import find_groups
 from saliency.pruning.latency.engines import OnnxRuntimeEngine
-from saliency.pruning.latency.measuring import export_copy, measure_table
+from saliency.pruning.latency.exporting import export_copy
+from saliency.pruning.latency.measuring import measure_table
 from saliency.pruning.latency.onnx_graph import find_templates
 from saliency.pruning.selection import Selection
 from saliency.pruning.signals import SignalCollector
@@ -25,10 +26,9 @@ def main() -> None:
     for name, value in (("share", 0.7), ("side", 96), ("width", 1.0), ("seconds", 60.0)):
         parser.add_argument(f"--{name}", type=type(value), default=value)
     wanted = parser.parse_args()
-    shape = (1, 3, wanted.side, wanted.side)
+    shape = (example := torch.zeros(1, 3, wanted.side, wanted.side)).shape
     network = mobilenet_v3_small(num_classes=10, width_mult=wanted.width).eval()
     batches = [(torch.randn(8, *shape[1:]), torch.randint(10, (8,))) for _ in range(4)]
-    example = torch.zeros(shape)
     groups, graph = find_groups(network, example), export_copy(network, example)
     sizes = {"input_shape": shape, "input_size": shape[2:], "budget_seconds": wanted.seconds}
     table = measure_table(graph, OnnxRuntimeEngine(threads=1), **sizes)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from saliency.pruning.latency.measuring import export_copy
+from saliency.pruning.latency.exporting import export_copy
 
 
 class Toy(nn.Module):

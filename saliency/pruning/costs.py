@@ -10,7 +10,7 @@ from jaxtyping import Float64
 from numpy import ndarray
 
 from saliency.pruning.groups import ChannelGroups
-from saliency.pruning.latency.operations import Operation, Template
+from saliency.pruning.latency.operations import CONVOLUTIONS, Operation, Template
 from saliency.pruning.latency.table import LatencyTable
 
 Cost = Literal["latency", "flops", "params", "none"]
@@ -143,7 +143,7 @@ def latency_cost(
     table: LatencyTable, templates: Sequence[Template], groups: ChannelGroups
 ) -> NetworkCost:
     """Return the cost of a network in milliseconds, as measured in a table."""
-    return NetworkCost(templates, groups, table.latency_ms, fixed=table.call_ms)
+    return NetworkCost(templates, groups, table.latency_ms, fixed=table.call_ms + table.rest_ms)
 
 
 def create_cost(
@@ -158,20 +158,26 @@ def create_cost(
 
 
 def flops(operation: Operation) -> float:
-    """Return the multiplications and additions of a convolution, an addition for other values."""
-    height, width = operation.input_size
-    if not operation.kernel:
-        return float(height * width * operation.out_channels)
-    top, left, bottom, right = operation.padding
-    reach = [1 + (k - 1) * d for k, d in zip(operation.kernel, operation.dilation, strict=True)]
-    rows = (height + top + bottom - reach[0]) // operation.stride[0] + 1
-    columns = (width + left + right - reach[1]) // operation.stride[1] + 1
-    return 2.0 * rows * columns * _weights(operation)
+    """Return the multiplications and additions by weights; for other values one addition each."""
+    positions = math.prod(operation.input_size)
+    if not operation.has_weights:
+        return float(positions * operation.out_channels)
+    if operation.kind == CONVOLUTIONS["Conv"]:  # the others use each weight at each input
+        axes = len(operation.kernel)
+        before, after = operation.padding[:axes], operation.padding[axes:]
+        reach = [1 + (k - 1) * d for k, d in zip(operation.kernel, operation.dilation, strict=True)]
+        positions = math.prod(
+            (size + pad + pad_after - reached) // stride + 1
+            for size, pad, pad_after, reached, stride in zip(
+                operation.input_size, before, after, reach, operation.stride, strict=True
+            )
+        )
+    return 2.0 * positions * _weights(operation)
 
 
 def parameters(operation: Operation) -> float:
-    """Return the weights and offsets of a convolution; 0 for other operations."""
-    return _weights(operation) + operation.out_channels if operation.kernel else 0.0
+    """Return the weights and offsets of a convolution or linear layer; 0 for other operations."""
+    return _weights(operation) + operation.out_channels if operation.has_weights else 0.0
 
 
 def _weights(operation: Operation) -> float:
@@ -186,8 +192,8 @@ def _widths(
 ) -> Iterable[tuple[Operation, Width, Width]]:
     """Yield the operations with channels, each with the channels that it reads and writes.
 
-    A convolution's follow from the groups of its layer. The others have those of the maps that
-    they read, which flow on from operation to operation.
+    Those of a convolution or linear layer follow from the groups of its layer. The others have
+    those of the maps that they read, which flow on from operation to operation.
     """
     sizes = {group.name: group.size for group in groups.prunable}
     sides = _sides(groups)
@@ -198,7 +204,7 @@ def _widths(
         if operation.kernel and (grouped := sides.get((operation.layer, "depthwise"))):
             units = operation.groups or operation.in_channels
             reads, writes = (_completed(grouped, count, sizes, count // units) for count in counts)
-        elif operation.kernel:
+        elif operation.has_weights:
             covered = (sides.get((operation.layer, side), {}) for side in ("in", "out"))
             reads, writes = (
                 _completed(one, count, sizes) for one, count in zip(covered, counts, strict=True)

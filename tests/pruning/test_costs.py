@@ -9,7 +9,8 @@ from saliency.model.export import saliency_graph
 from saliency.pruning.costs import ChannelCount, NetworkCost, create_cost, flops, parameters
 from saliency.pruning.groups import find_groups
 from saliency.pruning.latency.engines import OnnxRuntimeEngine
-from saliency.pruning.latency.measuring import conditions_of, export_copy
+from saliency.pruning.latency.exporting import export_copy
+from saliency.pruning.latency.measuring import conditions_of
 from saliency.pruning.latency.onnx_graph import find_operations, find_templates
 from saliency.pruning.latency.table import LatencyTable, Row
 from saliency.pruning.surgery import remove_channels

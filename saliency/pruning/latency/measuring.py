@@ -7,11 +7,11 @@ unlucky place in memory. A row's time is the median over all rounds, at the mach
 
 A layer by itself takes a little longer than in its place between others, by about the same share
 for all. So the unpruned network is timed among the rows, and all rows are scaled by one factor
-with which they add up to it.
+with which they add up to it. Where some operations cannot be measured by themselves, the factor is
+one, and what the network takes beyond the others is the time of the rest.
 """
 
-import copy
-import io
+import dataclasses
 import time
 import warnings
 from collections import defaultdict
@@ -21,12 +21,11 @@ from functools import partial
 
 import numpy as np
 import onnx
-import torch
-from torch import Tensor, nn
 
+from saliency.errors import PruningError
 from saliency.pruning.latency.engines import Engine
 from saliency.pruning.latency.measured_widths import width_pairs, widths
-from saliency.pruning.latency.onnx_graph import find_templates, simplify
+from saliency.pruning.latency.onnx_graph import Shapes, read_graph, simplify
 from saliency.pruning.latency.operations import Operation, Shape, Template
 from saliency.pruning.latency.pace import Stopwatch
 from saliency.pruning.latency.sandwich import (
@@ -36,9 +35,10 @@ from saliency.pruning.latency.sandwich import (
     row_graph,
     whole_graph,
 )
-from saliency.pruning.latency.table import Conditions, LatencyTable, Row
+from saliency.pruning.latency.table import REST, Conditions, LatencyTable, Row
 
 FEWEST_RUNS, MOST_RUNS, VISIT_MS = 3, 20, 1.0
+RECURRENT = {"LSTM", "GRU", "RNN"}  # their numbers of channels are fixed in their weights
 LEAST_MS = 1e-4  # of a row whose sandwich was no slower than its bread
 
 Progress = Callable[[int, int], None]
@@ -61,25 +61,9 @@ class Key:
     shape: Shape = ()
 
 
-CALL, WHOLE = Key("call"), Key("whole")
+CALL, WHOLE, BREAD = Key("call"), Key("whole"), "bread"
 
 Builders = dict[Key, Callable[[], RowGraph]]
-
-
-def export_copy(module: nn.Module, example: Tensor, *, opset: int = 17) -> onnx.ModelProto:
-    """Return the ONNX graph of a copy of a network in inference mode, at the example's size."""
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's own, of its exporter
-        torch.onnx.export(
-            copy.deepcopy(module).eval(),
-            (example,),
-            buffer,  # type: ignore[arg-type]  # the typed stub knows only paths
-            input_names=["input"],
-            opset_version=opset,
-            dynamo=False,
-        )
-    return onnx.load_from_string(buffer.getvalue())
 
 
 def conditions_of(engine: Engine, *, input_size: tuple[int, int]) -> Conditions:
@@ -98,7 +82,7 @@ def measure_table(
     model: onnx.ModelProto,
     engine: Engine,
     *,
-    input_shape: Shape,
+    input_shape: Shapes,
     input_size: tuple[int, int],
     rounds: int = 7,
     budget_seconds: float = 540.0,
@@ -111,7 +95,8 @@ def measure_table(
     Args:
         model: the unpruned network, exported as it will be served.
         engine: what will run it.
-        input_shape: shape of the network's input, the batch included.
+        input_shape: shape of the network's input, the batch included; of several inputs a tuple of
+            shapes.
         input_size: the height and width in it.
         rounds: how often every row is visited.
         budget_seconds: no round is begun that would likely end later; the first always is.
@@ -120,14 +105,14 @@ def measure_table(
         after_round: called after every round, to measure something else in the same minutes.
 
     Raises:
-        PruningError: the graph cannot be run at that shape.
+        PruningError: the graph cannot be run at that shape, or not in the engine.
     """
     static = simplify(model, input_shape=input_shape)
-    templates = find_templates(static, input_shape=input_shape)
+    templates, left_out = read_graph(static)
     builders = _builders(templates)
-    ends = {key: build().ends for key, build in builders.items()}
+    ends = {key: _ends(build) for key, build in builders.items()}
     for shape in sorted({shape for shapes in ends.values() for shape in shapes}):
-        builders[Key("bread", shape=shape)] = partial(bread_graph, shape)
+        builders[Key(BREAD, shape=shape)] = partial(bread_graph, shape)
     builders[CALL] = call_graph
     builders[WHOLE] = partial(whole_graph, static)
     watch = Stopwatch(engine)
@@ -148,8 +133,39 @@ def measure_table(
         call_ms=float(np.median(samples_ms[CALL])),
         rows=tuple(_rows(ends, samples_ms)),
     )
-    sum_ms = table.network_latency_ms(template.operation for template in templates)
-    return table.scaled(float(np.median(samples_ms[WHOLE])) / sum_ms)
+    return _completed(table, templates, left_out, samples_ms[WHOLE])
+
+
+def _completed(
+    table: LatencyTable,
+    templates: Iterable[Template],
+    left_out: Iterable[str],
+    whole_ms: np.ndarray,
+) -> LatencyTable:
+    """Return the table scaled to the time of the whole network, or with a row for the rest."""
+    network_ms = float(np.median(whole_ms))
+    operations = [template.operation for template in templates]
+    sum_ms = table.network_latency_ms(operations)
+    in_rest = {row.signature for row in table.rows if not row.runs}
+    kinds = {operation.kind for operation in operations if operation.signature in in_rest}
+    kinds.update(left_out)
+    if kinds:
+        quartiles = np.quantile(whole_ms, (0.25, 0.75))
+        spread_ms = float(quartiles[1] - quartiles[0])
+        rest = Row(REST, 0, 0, max(network_ms - sum_ms, 0.0), spread_ms, len(whole_ms))
+        table = table.scaled(min(1.0, network_ms / sum_ms))
+        table = dataclasses.replace(table, rows=(*table.rows, rest))
+    else:
+        table = table.scaled(network_ms / sum_ms)
+    recurrent = [operation for operation in operations if operation.kind in RECURRENT]
+    if kinds := kinds | {operation.kind for operation in recurrent}:
+        fixed_ms = table.rest_ms + sum(map(table.latency_ms, recurrent))
+        warnings.warn(
+            f"{', '.join(sorted(kinds))} cannot be measured at other numbers of channels: "
+            f"{fixed_ms / network_ms:.0%} of the network's time is taken to stay as it is",
+            stacklevel=3,
+        )
+    return table
 
 
 def visiting_order(count: int, *, rounds: int, seed: int) -> Iterator[list[int]]:
@@ -176,6 +192,14 @@ def _builders(templates: Iterable[Template]) -> Builders:
     }
 
 
+def _ends(build: Callable[[], RowGraph]) -> tuple[Shape, ...]:
+    """Return where a row has bread; nowhere if it cannot be built, which its visit will show."""
+    try:
+        return build().ends
+    except ValueError:  # the sizes of its constants do not go with those of its channels
+        return ()
+
+
 def _counts(alike: list[Operation]) -> Iterable[tuple[int, int]]:
     """Return the channels read and written at which operations of a signature are measured."""
     reads = {operation.in_channels for operation in alike}
@@ -199,9 +223,16 @@ def _measure(
     progress: Progress | None,
     after_round: Callable[[], None] | None,
 ) -> dict[Key, list[float]]:
-    """Return all times of each row, as multiples of the reference's time."""
+    """Return all times of each row, as multiples of the reference's time.
+
+    Rows that the engine does not run have none, and neither have the others of their operation.
+
+    Raises:
+        PruningError: it does not run the whole network.
+    """
     keys = list(builders)
     samples: dict[Key, list[float]] = {key: [] for key in keys}
+    failed: set[str] = set()
     start = time.monotonic()
     for done, order in enumerate(visiting_order(len(keys), rounds=rounds, seed=seed)):
         elapsed = time.monotonic() - start
@@ -209,12 +240,29 @@ def _measure(
             break
         for visit, index in enumerate(order):
             key = keys[index]
-            samples[key] += _visit(builders[key](), watch)
+            if key.signature not in failed and (times := _tried(builders[key], watch, key)):
+                samples[key] += times
+            else:
+                failed.add(key.signature)
             if progress is not None:
                 progress(done * len(keys) + visit + 1, rounds * len(keys))
         if after_round is not None:
             after_round()
-    return samples
+    return {key: [] if key.signature in failed else times for key, times in samples.items()}
+
+
+def _tried(build: Callable[[], RowGraph], watch: Stopwatch, key: Key) -> list[float]:
+    """Return the times of a few runs of a graph; none if an operation cannot run by itself."""
+    try:
+        return _visit(build(), watch)
+    except Exception as error:  # engines have exceptions of their own
+        if key == WHOLE:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            name = watch.engine.name
+            raise PruningError(f"the engine {name} cannot run the network: {reason}") from error
+        if key.signature in (CALL.signature, BREAD):
+            raise
+        return []
 
 
 def _visit(graph: RowGraph, watch: Stopwatch) -> list[float]:
@@ -231,10 +279,13 @@ def _rows(ends: dict[Key, tuple[Shape, ...]], samples_ms: dict[Key, np.ndarray])
     Two slices of bread have both ends and one call, so half of what they take beyond a call is
     what a sandwich pays at one end.
     """
-    medians = {key: float(np.median(times)) for key, times in samples_ms.items()}
+    medians = {key: float(np.median(times)) for key, times in samples_ms.items() if len(times)}
     call_ms = medians[CALL]
     for key, shapes in ends.items():
-        bread_ms = sum((medians[Key("bread", shape=shape)] - call_ms) / 2 for shape in shapes)
+        if key not in medians:
+            yield Row(key.signature, key.in_channels, key.out_channels, 0.0, 0.0, 0)
+            continue
+        bread_ms = sum((medians[Key(BREAD, shape=shape)] - call_ms) / 2 for shape in shapes)
         quartiles = np.quantile(samples_ms[key], (0.25, 0.75))
         yield Row(
             signature=key.signature,

@@ -7,18 +7,23 @@ import onnx
 
 Shape = tuple[int, ...]
 
+CONVOLUTIONS = {"Conv": "convolution", "ConvTranspose": "transposed convolution"}
+LINEAR = "linear"
+
 
 @dataclass(frozen=True)
 class Operation:
     """One step of a network at one input size.
 
     Attributes:
-        kind: `convolution`, or the ONNX operator: `Add`, `Concat`, `Resize`, `Pad`, `ReduceMean`, …
+        kind: `convolution`, `transposed convolution`, `linear`, or the ONNX operator: `Add`,
+            `Concat` (of channels), `Resize`, `Pad`, `ReduceMean`, …
         layer: dotted name of the module it belongs to; empty for the outermost one.
         in_channels: channels read (all inputs of a `Concat` together); 0 where nothing depends on
             channels, for example when bytes are turned into numbers.
         out_channels: channels written.
-        input_size: height and width read; (0, 0) without channels.
+        input_size: height and width read, or the lengths of other numbers of axes; the rows that a
+            linear layer reads; (0, 0) without channels.
         kernel: height and width of a convolution's kernel, else empty, as are the next three.
         stride: down and across.
         padding: top, left, bottom, right.
@@ -33,7 +38,7 @@ class Operation:
     layer: str
     in_channels: int
     out_channels: int
-    input_size: tuple[int, int]
+    input_size: Shape
     kernel: Shape = ()
     stride: Shape = ()
     padding: Shape = ()
@@ -62,8 +67,13 @@ class Operation:
 
     @property
     def has_two_widths(self) -> bool:
-        """Whether channels read and written can differ: true of a convolution across channels."""
-        return bool(self.kernel) and not self.is_depthwise
+        """Whether channels read and written can differ: not of one for each channel by itself."""
+        return self.has_weights and not self.is_depthwise
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether it is a convolution or a linear layer."""
+        return bool(self.kernel) or self.kind == LINEAR
 
 
 @dataclass(frozen=True)
@@ -75,7 +85,8 @@ class Template:
         nodes: its nodes in order: a convolution and its activation, else a single one.
         inputs: name, shape and ONNX element type of each tensor read.
         output: name, shape and element type of the tensor written.
-        constants: the constants read, by name; without the weights of convolutions.
+        constants: the constants read, by name; without the weights of convolutions and linear
+            layers.
         opset: version of the operators.
     """
 

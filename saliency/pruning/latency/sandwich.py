@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from saliency.pruning.latency.operations import Shape, Template
+from saliency.pruning.latency.operations import CONVOLUTIONS, LINEAR, Shape, Template
 
 IR_VERSION = 8
 OPSET = 17
@@ -72,7 +72,7 @@ def whole_graph(model: onnx.ModelProto) -> RowGraph:
     for value in model.graph.input:
         kind = value.type.tensor_type
         shape = tuple(dimension.dim_value for dimension in kind.shape.dim)
-        inputs[value.name] = _fill(shape).astype(helper.tensor_dtype_to_np_dtype(kind.elem_type))
+        inputs[value.name] = _fill(shape).astype(_dtype(kind.elem_type))
     return RowGraph(model, inputs)
 
 
@@ -110,14 +110,20 @@ def reference_graph() -> RowGraph:
 def row_graph(template: Template, *, in_channels: int, out_channels: int) -> RowGraph:
     """Return an operation at some number of channels, in its sandwich.
 
-    An operation without channels comes without bread.
+    An operation without channels comes without bread, and so does a linear layer, which engines
+    compute in the plain order.
     """
     nodes, constants = resized_nodes(template, in_channels, out_channels)
     name, shape, kind = template.output
+    if template.operation.kind == LINEAR:
+        ((key, size, element),) = template.inputs
+        inputs = {key: _fill((*size[:-1], in_channels)).astype(_dtype(element))}
+        output = (name, (*shape[:-1], out_channels))
+        model = _model(nodes, inputs, output, constants, opset=template.opset, kind=kind)
+        return RowGraph(model, inputs)
     if not template.operation.in_channels:
         inputs = {
-            key: _fill(size).astype(helper.tensor_dtype_to_np_dtype(element))
-            for key, size, element in template.inputs
+            key: _fill(size).astype(_dtype(element)) for key, size, element in template.inputs
         }
         output = (name, shape)
         model = _model(nodes, inputs, output, constants, opset=template.opset, kind=kind)
@@ -127,12 +133,13 @@ def row_graph(template: Template, *, in_channels: int, out_channels: int) -> Row
         template.inputs, _input_channels(template, in_channels), strict=True
     ):
         end = (size[0], channels, *size[2:])
-        inputs[f"{key}.end"] = _fill(_thin(end))
-        sandwich.append(_upper(f"{key}.end", key, end, constants))
+        inputs[f"{key}.end"] = _fill(_thin(end)).astype(_dtype(kind))
+        sandwich.append(_upper(f"{key}.end", key, end, constants, kind=kind))
         ends.append(end)
     end = (shape[0], out_channels, *shape[2:])
-    sandwich += [*nodes, _lower(name, end, constants)]
-    model = _model(sandwich, inputs, ("output", _thin(end)), constants, opset=template.opset)
+    sandwich += [*nodes, _lower(name, end, constants, kind=kind)]
+    output = ("output", _thin(end))
+    model = _model(sandwich, inputs, output, constants, opset=template.opset, kind=kind)
     return RowGraph(model, inputs, (*ends, end))
 
 
@@ -147,18 +154,26 @@ def resized_nodes(
         copy.CopyFrom(node)
         nodes.append(copy)
     constants = dict(template.constants)
-    if operation.kernel:
-        groups = in_channels if operation.is_depthwise else operation.groups
-        for attribute in nodes[0].attribute:
-            if attribute.name == "group":
-                attribute.i = groups
+    kind = _dtype(template.output[2])
+    if operation.has_weights:
         names = nodes[0].input
-        constants[names[1]] = _fill((out_channels, in_channels // groups, *operation.kernel))
+        if operation.kind == LINEAR:
+            is_transposed = "transposed" in operation.details
+            pair = (out_channels, in_channels) if is_transposed else (in_channels, out_channels)
+        else:
+            groups = in_channels if operation.is_depthwise else operation.groups
+            for attribute in nodes[0].attribute:
+                if attribute.name == "group":
+                    attribute.i = groups
+            is_transposed = operation.kind == CONVOLUTIONS["ConvTranspose"]
+            pair = (out_channels, in_channels // groups)
+            pair = (in_channels, out_channels // groups) if is_transposed else pair
+        constants[names[1]] = _fill((*pair, *operation.kernel)).astype(kind)
         if len(names) > 2:
-            constants[names[2]] = _fill((out_channels,))
+            constants[names[2]] = _fill((out_channels,)).astype(kind)
     elif operation.in_channels > 1:
         for name, value in template.constants.items():
-            if value.size == operation.in_channels:  # one for each channel
+            if value.size == operation.in_channels and value.dtype == kind:  # one for each channel
                 shape = [out_channels if size > 1 else 1 for size in value.shape]
                 constants[name] = np.resize(value, shape)
     return nodes, constants
@@ -179,16 +194,28 @@ def _thin(shape: Shape) -> Shape:
     return (shape[0], BREAD_CHANNELS, *shape[2:])
 
 
-def _upper(source: str, target: str, shape: Shape, constants: Tensors) -> onnx.NodeProto:
+def _upper(
+    source: str, target: str, shape: Shape, constants: Tensors, *, kind: int = TensorProto.FLOAT
+) -> onnx.NodeProto:
     """Return the slice that makes a map of a shape, its weights added to the constants."""
-    constants[f"{target}.weight"] = _fill((shape[1], BREAD_CHANNELS, 1, 1))
-    return helper.make_node("Conv", [source, f"{target}.weight"], [target], kernel_shape=[1, 1])
+    ones = [1] * len(shape[2:])
+    weight = _fill((shape[1], BREAD_CHANNELS, *ones)).astype(_dtype(kind))
+    constants[f"{target}.weight"] = weight
+    return helper.make_node("Conv", [source, f"{target}.weight"], [target], kernel_shape=ones)
 
 
-def _lower(source: str, shape: Shape, constants: Tensors) -> onnx.NodeProto:
+def _lower(
+    source: str, shape: Shape, constants: Tensors, *, kind: int = TensorProto.FLOAT
+) -> onnx.NodeProto:
     """Return the slice that reads a map of a shape, its weights added to the constants."""
-    constants["output.weight"] = _fill((BREAD_CHANNELS, shape[1], 1, 1))
-    return helper.make_node("Conv", [source, "output.weight"], ["output"], kernel_shape=[1, 1])
+    ones = [1] * len(shape[2:])
+    constants["output.weight"] = _fill((BREAD_CHANNELS, shape[1], *ones)).astype(_dtype(kind))
+    return helper.make_node("Conv", [source, "output.weight"], ["output"], kernel_shape=ones)
+
+
+def _dtype(kind: int) -> np.dtype:
+    """Return the NumPy type of an ONNX element type."""
+    return np.dtype(helper.tensor_dtype_to_np_dtype(kind))
 
 
 def _fill(shape: Shape) -> np.ndarray:

@@ -23,6 +23,8 @@ from saliency.errors import LatencyTableError
 from saliency.pruning.latency.measured_widths import alignment
 from saliency.pruning.latency.operations import Operation
 
+REST = "rest"
+
 
 @dataclasses.dataclass(frozen=True)
 class Conditions:
@@ -50,12 +52,13 @@ class Row:
     """The measured time of one operation at one number of channels.
 
     Attributes:
-        signature: of the operation (`Operation.signature`).
+        signature: of the operation (`Operation.signature`); `rest` for all together that cannot be
+            measured one by one.
         in_channels: channels read.
         out_channels: channels written.
         median_ms: over all runs.
         spread_ms: distance between the quartiles of the runs.
-        runs: how often it ran.
+        runs: how often it ran; 0 for an operation that is part of the rest.
     """
 
     signature: str
@@ -83,16 +86,24 @@ class LatencyTable:
     call_ms: float
     rows: tuple[Row, ...]
 
+    @property
+    def rest_ms(self) -> float:
+        """The time of what could not be measured by itself: the same at any number of channels."""
+        return math.fsum(row.median_ms for row in self.rows if row.signature == REST)
+
     def network_latency_ms(self, operations: Iterable[Operation]) -> float:
-        """Return the time of a network: that of its operations and of one call."""
-        return self.call_ms + math.fsum(self.latency_ms(operation) for operation in operations)
+        """Return the time of a network: that of its operations, of the rest and of one call."""
+        times_ms = (self.latency_ms(operation) for operation in operations)
+        return self.call_ms + self.rest_ms + math.fsum(times_ms)
 
     def latency_ms(self, operation: Operation) -> float:
-        """Return the time of an operation at its numbers of channels.
+        """Return the time of an operation at its numbers of channels; 0 if it is in the rest.
 
         Raises:
             LatencyTableError: no such operation was measured, or only with fewer channels.
         """
+        if operation.signature in self._in_rest:
+            return 0.0
         grids = next(filter(None, map(self.grids.get, _signatures(operation))), None)
         counts = (operation.in_channels, operation.out_channels)
         classes = (alignment(counts[0]), alignment(counts[1]))
@@ -131,11 +142,17 @@ class LatencyTable:
                 )
 
     @cached_property
+    def _in_rest(self) -> set[str]:
+        return {row.signature for row in self.rows if not row.runs}
+
+    @cached_property
     def grids(self) -> dict[str, dict[tuple[int, int], "Grid"]]:
         """The rows by signature and by the classes of the channels read and written."""
         times: dict[str, dict[tuple[int, int], dict[tuple[int, int], float]]]
         times = defaultdict(lambda: defaultdict(dict))
         for row in self.rows:
+            if not row.runs or row.signature == REST:
+                continue
             counts = (row.in_channels, row.out_channels)
             classes = (alignment(counts[0]), alignment(counts[1]))
             times[row.signature][classes][counts] = row.median_ms

@@ -6,7 +6,8 @@ from latency_fixtures import CountingEngine, Toy, toy_graph
 
 from saliency.errors import LatencyTableError
 from saliency.pruning.latency.engines import OnnxRuntimeEngine, OpenVinoEngine
-from saliency.pruning.latency.measuring import export_copy, measure_table, visiting_order
+from saliency.pruning.latency.exporting import export_copy
+from saliency.pruning.latency.measuring import measure_table, visiting_order
 from saliency.pruning.latency.onnx_graph import find_operations, simplify
 
 SHAPE = (1, 3, 16, 24)

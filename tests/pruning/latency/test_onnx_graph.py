@@ -5,7 +5,7 @@ from latency_fixtures import Toy, toy_graph
 from torch import nn
 
 from saliency.errors import PruningError
-from saliency.pruning.latency.measuring import export_copy
+from saliency.pruning.latency.exporting import export_copy
 from saliency.pruning.latency.onnx_graph import (
     find_operations,
     find_templates,
