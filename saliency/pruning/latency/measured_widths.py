@@ -8,7 +8,7 @@ their first count, a quarter, half and all of the width, which is enough to show
 save time.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from itertools import chain, product
 
 ALIGNMENTS = (8, 4, 1)
@@ -42,7 +42,13 @@ def coarse_counts(full: int, *, step: int) -> tuple[int, ...]:
     return tuple(sorted({counts[-1] for counts in below if counts} | set(of_class[:1])))
 
 
-def width_pairs(full_in: Collection[int], full_out: Collection[int]) -> tuple[tuple[int, int], ...]:
+def width_pairs(
+    full_in: Collection[int],
+    full_out: Collection[int],
+    *,
+    multiple: int = 1,
+    level: int | None = None,
+) -> tuple[tuple[int, int], ...]:
     """Return the channels read and written at which convolutions across channels are measured.
 
     For each class of channels read and each of channels written it is a full grid.
@@ -50,28 +56,50 @@ def width_pairs(full_in: Collection[int], full_out: Collection[int]) -> tuple[tu
     Args:
         full_in: the channels that the convolutions of a signature read before any is removed.
         full_out: those that they write.
+        multiple: of which all counts must be, as of the groups of a convolution.
+        level: how fine the grid is (`thinned`); None for all counts.
     """
     pairs: set[tuple[int, int]] = set()
     for step_in, step_out in product(ALIGNMENTS, ALIGNMENTS):
         is_fine_in = step_in == 8 and (step_out == 8 or max(full_out) < 8)
         is_fine_out = step_out == 8 and (step_in == 8 or max(full_in) < 8)
-        ins = _axis(full_in, step=step_in, is_fine=is_fine_in)
-        outs = _axis(full_out, step=step_out, is_fine=is_fine_out)
+        all_in = _axis(full_in, step=step_in, is_fine=is_fine_in, least=multiple)
+        all_out = _axis(full_out, step=step_out, is_fine=is_fine_out, least=multiple)
+        ins = thinned((n for n in all_in if n % multiple == 0), level, is_fine=is_fine_in)
+        outs = thinned((n for n in all_out if n % multiple == 0), level, is_fine=is_fine_out)
         pairs.update(product(ins, outs))
     return tuple(sorted(pairs))
 
 
-def widths(full: Collection[int]) -> tuple[int, ...]:
+def widths(full: Collection[int], *, least: int = 1, level: int | None = None) -> tuple[int, ...]:
     """Return the channels at which an operation that keeps their number is measured, ascending.
 
     Args:
         full: the channels of the operations of a signature before any is removed.
+        least: below which it has no meaning.
+        level: how fine the grid is (`thinned`); None for all counts.
     """
-    axes = (_axis(full, step=step, is_fine=step == 8) for step in ALIGNMENTS)
+    axes = (
+        thinned(_axis(full, step=step, is_fine=step == 8, least=least), level, is_fine=step == 8)
+        for step in ALIGNMENTS
+    )
     return tuple(sorted(chain.from_iterable(axes)))
 
 
-def _axis(full: Collection[int], *, step: int, is_fine: bool) -> set[int]:
+def thinned(counts: Iterable[int], level: int | None, *, is_fine: bool) -> list[int]:
+    """Return some of the counts, ascending: those of each level are among those of the next.
+
+    At level 0 they are the ends, and where the counts are fine, the middle; each further level
+    adds those halfway. None for all.
+    """
+    ordered = sorted(counts)
+    if level is None or len(ordered) < 3:
+        return ordered
+    parts = 2 ** (level + is_fine)
+    return sorted({ordered[round(k * (len(ordered) - 1) / parts)] for k in range(parts + 1)})
+
+
+def _axis(full: Collection[int], *, step: int, is_fine: bool, least: int) -> set[int]:
     """Return the counts of one class for layers of these widths."""
     counts = (fine_counts(one) if is_fine else coarse_counts(one, step=step) for one in full)
-    return set(chain.from_iterable(counts))
+    return {count for count in chain.from_iterable(counts) if count >= least}

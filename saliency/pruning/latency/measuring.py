@@ -12,58 +12,30 @@ one, and what the network takes beyond the others is the time of the rest.
 """
 
 import dataclasses
+import logging
 import time
 import warnings
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
 import onnx
 
-from saliency.errors import PruningError
 from saliency.pruning.latency.engines import Engine
-from saliency.pruning.latency.measured_widths import width_pairs, widths
 from saliency.pruning.latency.onnx_graph import Shapes, read_graph, simplify
-from saliency.pruning.latency.operations import Operation, Shape, Template
+from saliency.pruning.latency.operations import Template
 from saliency.pruning.latency.pace import Stopwatch
-from saliency.pruning.latency.sandwich import (
-    RowGraph,
-    bread_graph,
-    call_graph,
-    row_graph,
-    whole_graph,
-)
+from saliency.pruning.latency.row_plan import Ladder, choose_levels, find_ladders
+from saliency.pruning.latency.sandwich import call_graph, row_graph, whole_graph
 from saliency.pruning.latency.table import REST, Conditions, LatencyTable, Row
+from saliency.pruning.latency.visits import BREAD, CALL, LEAST_MS, WHOLE, Key, Visits
 
-FEWEST_RUNS, MOST_RUNS, VISIT_MS = 3, 20, 1.0
+log = logging.getLogger(__name__)
+
+LEAST_ROUNDS = 3  # for which the budget is to be enough
 RECURRENT = {"LSTM", "GRU", "RNN"}  # their numbers of channels are fixed in their weights
-LEAST_MS = 1e-4  # of a row whose sandwich was no slower than its bread
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Key:
-    """What is timed: a row, or a reference for rows.
-
-    Attributes:
-        signature: of the operation; or `bread`, `call` or `whole`.
-        in_channels: channels read.
-        out_channels: channels written.
-        shape: of the map, for bread.
-    """
-
-    signature: str
-    in_channels: int = 0
-    out_channels: int = 0
-    shape: Shape = ()
-
-
-CALL, WHOLE, BREAD = Key("call"), Key("whole"), "bread"
-
-Builders = dict[Key, Callable[[], RowGraph]]
 
 
 def conditions_of(engine: Engine, *, input_size: tuple[int, int]) -> Conditions:
@@ -86,11 +58,15 @@ def measure_table(
     input_size: tuple[int, int],
     rounds: int = 7,
     budget_seconds: float = 540.0,
+    most_rows: int = 8000,
     seed: int = 0,
     progress: Progress | None = None,
     after_round: Callable[[], None] | None = None,
 ) -> LatencyTable:
     """Return the times of a network's operations at their grids of channels.
+
+    Where there is not time for all rows, those are measured that count most (`row_plan`), and the
+    others are interpolated; `LatencyTable.interpolation_error` says how far off that may be.
 
     Args:
         model: the unpruned network, exported as it will be served.
@@ -99,7 +75,9 @@ def measure_table(
             shapes.
         input_size: the height and width in it.
         rounds: how often every row is visited.
-        budget_seconds: no round is begun that would likely end later; the first always is.
+        budget_seconds: rows are chosen such that three rounds end within it, and no further round
+            is begun that would likely end later. The coarsest grids are always measured once.
+        most_rows: how many rows there may be.
         seed: of the order.
         progress: called after every visit with visits done and visits planned.
         after_round: called after every round, to measure something else in the same minutes.
@@ -109,31 +87,112 @@ def measure_table(
     """
     static = simplify(model, input_shape=input_shape)
     templates, left_out = read_graph(static)
-    builders = _builders(templates)
-    ends = {key: _ends(build) for key, build in builders.items()}
-    for shape in sorted({shape for shapes in ends.values() for shape in shapes}):
-        builders[Key(BREAD, shape=shape)] = partial(bread_graph, shape)
-    builders[CALL] = call_graph
-    builders[WHOLE] = partial(whole_graph, static)
+    ladders = find_ladders(templates)
     watch = Stopwatch(engine)
-    relative = _measure(
-        builders,
-        watch,
-        rounds=rounds,
-        budget_seconds=budget_seconds,
-        seed=seed,
-        progress=progress,
-        after_round=after_round,
-    )
+    visits = Visits(watch)
+    visits.add(CALL, call_graph)
+    visits.add(WHOLE, partial(whole_graph, static))
+    report = _Report(progress, after_round, rounds)
+    start = time.monotonic()
+    _add_rows(visits, ladders, [0] * len(ladders))
+    _visit_all(visits, list(visits.samples), report, seed=seed)
+    first = len(visits.samples)
+    levels = _affordable_levels(visits, ladders, budget_seconds / LEAST_ROUNDS, most_rows)
+    _add_rows(visits, ladders, levels)
+    _visit_all(visits, list(visits.samples)[first:], report, seed=seed + 1)
+    report.end_round()
+    for done, order in enumerate(
+        visiting_order(len(visits.samples), rounds=rounds - 1, seed=seed + 2), start=1
+    ):
+        if (time.monotonic() - start) * (done + 1) / done > budget_seconds:
+            break
+        _visit_all(visits, list(visits.samples), report, order=order)
+        report.end_round()
     unit_ms = watch.usual_pace_ms
-    samples_ms = {key: unit_ms * np.array(times) for key, times in relative.items()}
+    samples_ms = {key: unit_ms * np.array(times) for key, times in visits.samples.items()}
     table = LatencyTable(
         conditions=conditions_of(engine, input_size=input_size),
         reference_ms=unit_ms,
         call_ms=float(np.median(samples_ms[CALL])),
-        rows=tuple(_rows(ends, samples_ms)),
+        rows=tuple(_rows(visits, samples_ms)),
     )
-    return _completed(table, templates, left_out, samples_ms[WHOLE])
+    table = _completed(table, templates, left_out, samples_ms[WHOLE])
+    _log_extent(table, templates, all_rows=sum(len(ladder.grids[-1]) for ladder in ladders))
+    return table
+
+
+class _Report:
+    """Counts visits, and tells a caller how many there were and will be."""
+
+    def __init__(
+        self, progress: Progress | None, after_round: Callable[[], None] | None, rounds: int
+    ) -> None:
+        self._progress, self._after_round, self._rounds = progress, after_round, rounds
+        self._done = self.keys = 0
+
+    def count(self) -> None:
+        self._done += 1
+        if self._progress is not None:
+            self._progress(self._done, self._rounds * self.keys)
+
+    def end_round(self) -> None:
+        if self._after_round is not None:
+            self._after_round()
+
+
+def _add_rows(visits: Visits, ladders: Iterable[Ladder], levels: Iterable[int]) -> None:
+    for ladder, level in zip(ladders, levels, strict=True):
+        for reads, writes in ladder.grids[level]:
+            key = Key(ladder.signature, reads, writes)
+            build = partial(row_graph, ladder.template, in_channels=reads, out_channels=writes)
+            visits.add(key, build)
+
+
+def _visit_all(
+    visits: Visits,
+    keys: Sequence[Key],
+    report: _Report,
+    *,
+    seed: int = 0,
+    order: Sequence[int] | None = None,
+) -> None:
+    """Visit things once each, in an order or in one that follows from a seed."""
+    report.keys = len(visits.samples)
+    if order is None:
+        order = next(visiting_order(len(keys), rounds=1, seed=seed))
+    visits.visit((keys[index] for index in order), report.count)
+
+
+def _affordable_levels(
+    visits: Visits, ladders: Sequence[Ladder], seconds: float, most_rows: int
+) -> list[int]:
+    """Return how fine each grid can be, by what the coarsest ones took."""
+    weights, row_seconds = [], []
+    for ladder in ladders:
+        times = visits.samples[Key(ladder.signature, *ladder.grids[0][-1])]
+        weights.append(0.0 if ladder.signature in visits.failed else ladder.uses * max(times))
+        spent, count = visits.seconds[ladder.signature]
+        row_seconds.append(spent / count)
+    others = sum(
+        spent
+        for signature, (spent, _) in visits.seconds.items()
+        if signature in (CALL.signature, WHOLE.signature, BREAD)
+    )
+    return choose_levels(
+        ladders, weights, row_seconds, seconds=seconds - others, most_rows=most_rows
+    )
+
+
+def _log_extent(table: LatencyTable, templates: Iterable[Template], *, all_rows: int) -> None:
+    """Say how many rows were measured, and what the error of the others may be."""
+    error = table.interpolation_error(template.operation for template in templates)
+    measured = sum(row.signature != REST for row in table.rows)
+    log.info(
+        "%d of %d rows measured; times between them may be off by %.1f%%",
+        measured,
+        all_rows,
+        100 * error,
+    )
 
 
 def _completed(
@@ -175,105 +234,7 @@ def visiting_order(count: int, *, rounds: int, seed: int) -> Iterator[list[int]]
         yield random.permutation(count).tolist()
 
 
-def _builders(templates: Iterable[Template]) -> Builders:
-    """Return how to build each row: the distinct operations at their grids of channels.
-
-    Operations that differ in their channels only share a grid.
-    """
-    alike: dict[str, list[Template]] = defaultdict(list)
-    for template in templates:
-        alike[template.operation.signature].append(template)
-    return {
-        Key(signature, reads, writes): partial(
-            row_graph, group[0], in_channels=reads, out_channels=writes
-        )
-        for signature, group in alike.items()
-        for reads, writes in _counts([template.operation for template in group])
-    }
-
-
-def _ends(build: Callable[[], RowGraph]) -> tuple[Shape, ...]:
-    """Return where a row has bread; nowhere if it cannot be built, which its visit will show."""
-    try:
-        return build().ends
-    except ValueError:  # the sizes of its constants do not go with those of its channels
-        return ()
-
-
-def _counts(alike: list[Operation]) -> Iterable[tuple[int, int]]:
-    """Return the channels read and written at which operations of a signature are measured."""
-    reads = {operation.in_channels for operation in alike}
-    first = alike[0]
-    if reads == {0}:
-        return [(0, 0)]
-    if not first.has_two_widths:
-        least = first.input_count if first.kind == "Concat" else 1
-        return [(count, count) for count in widths(reads) if count >= least]
-    pairs = width_pairs(reads, {operation.out_channels for operation in alike})
-    return [pair for pair in pairs if pair[0] % first.groups == pair[1] % first.groups == 0]
-
-
-def _measure(
-    builders: Builders,
-    watch: Stopwatch,
-    *,
-    rounds: int,
-    budget_seconds: float,
-    seed: int,
-    progress: Progress | None,
-    after_round: Callable[[], None] | None,
-) -> dict[Key, list[float]]:
-    """Return all times of each row, as multiples of the reference's time.
-
-    Rows that the engine does not run have none, and neither have the others of their operation.
-
-    Raises:
-        PruningError: it does not run the whole network.
-    """
-    keys = list(builders)
-    samples: dict[Key, list[float]] = {key: [] for key in keys}
-    failed: set[str] = set()
-    start = time.monotonic()
-    for done, order in enumerate(visiting_order(len(keys), rounds=rounds, seed=seed)):
-        elapsed = time.monotonic() - start
-        if done and elapsed * (done + 1) / done > budget_seconds:
-            break
-        for visit, index in enumerate(order):
-            key = keys[index]
-            if key.signature not in failed and (times := _tried(builders[key], watch, key)):
-                samples[key] += times
-            else:
-                failed.add(key.signature)
-            if progress is not None:
-                progress(done * len(keys) + visit + 1, rounds * len(keys))
-        if after_round is not None:
-            after_round()
-    return {key: [] if key.signature in failed else times for key, times in samples.items()}
-
-
-def _tried(build: Callable[[], RowGraph], watch: Stopwatch, key: Key) -> list[float]:
-    """Return the times of a few runs of a graph; none if an operation cannot run by itself."""
-    try:
-        return _visit(build(), watch)
-    except Exception as error:  # engines have exceptions of their own
-        if key == WHOLE:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            name = watch.engine.name
-            raise PruningError(f"the engine {name} cannot run the network: {reason}") from error
-        if key.signature in (CALL.signature, BREAD):
-            raise
-        return []
-
-
-def _visit(graph: RowGraph, watch: Stopwatch) -> list[float]:
-    """Return the times of a few runs of a graph."""
-    run = watch.engine.prepare(graph.model, graph.inputs)
-    warm_ms = watch.warm_up(run)
-    runs = min(max(FEWEST_RUNS, int(VISIT_MS / max(warm_ms, LEAST_MS))), MOST_RUNS)
-    return watch.relative_times(run, runs=runs)
-
-
-def _rows(ends: dict[Key, tuple[Shape, ...]], samples_ms: dict[Key, np.ndarray]) -> Iterator[Row]:
+def _rows(visits: Visits, samples_ms: Mapping[Key, np.ndarray]) -> Iterator[Row]:
     """Yield the rows, without the time of the call, of the bread and of the ends.
 
     Two slices of bread have both ends and one call, so half of what they take beyond a call is
@@ -281,8 +242,8 @@ def _rows(ends: dict[Key, tuple[Shape, ...]], samples_ms: dict[Key, np.ndarray])
     """
     medians = {key: float(np.median(times)) for key, times in samples_ms.items() if len(times)}
     call_ms = medians[CALL]
-    for key, shapes in ends.items():
-        if key not in medians:
+    for key, shapes in visits.ends.items():
+        if key.signature in visits.failed:
             yield Row(key.signature, key.in_channels, key.out_channels, 0.0, 0.0, 0)
             continue
         bread_ms = sum((medians[Key(BREAD, shape=shape)] - call_ms) / 2 for shape in shapes)

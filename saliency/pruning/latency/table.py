@@ -6,7 +6,7 @@ refused for any other. Between the measured counts of channels:
 - Each class of counts (`channel_grid`) has times of its own, so slow odd counts are not hidden by
   even neighbours.
 - Multiples of 8 that a layer *writes* follow the staircase: a count that was not measured costs
-  what the next measured one costs.
+  what the next measured one costs, where these are near enough to show the stairs.
 - What a layer *reads* costs time linearly, block by block (the blocks are summed up; at 15×20
   positions, 32 to 672 to 112 channels, a line through the ends misses the measured by 4 to 10 % in
   the middle), and so do the counts off the blocks, which engines compute without blocks.
@@ -18,12 +18,14 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from statistics import median
 
 from saliency.errors import LatencyTableError
 from saliency.pruning.latency.measured_widths import alignment
 from saliency.pruning.latency.operations import Operation
 
 REST = "rest"
+LARGEST_STEP = 32  # between neighbours of the finest grids (`measured_widths.fine_counts`)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,6 +118,23 @@ class LatencyTable:
             )
         return grid.latency_ms(operation)
 
+    def interpolation_error(self, operations: Iterable[Operation]) -> float:
+        """Return how far off the times between the rows may be, as a share of the time.
+
+        Each row within a grid is predicted from its neighbours, twice as far apart as a count that
+        was not measured has them, and compared; the medians of the operations are weighted by
+        their time. That includes the noise of the measurements.
+        """
+        weighed_ms = total_ms = 0.0
+        for operation in operations:
+            time_ms = self.latency_ms(operation)
+            classes = (alignment(operation.in_channels), alignment(operation.out_channels))
+            grid = self.grids.get(operation.signature, {}).get(classes)
+            deviations = list(grid.deviations()) if grid is not None else []
+            total_ms += time_ms
+            weighed_ms += time_ms * median(deviations) if deviations else 0.0
+        return weighed_ms / total_ms if total_ms else 0.0
+
     def scaled(self, factor: float) -> "LatencyTable":
         """Return the table with all its times multiplied."""
         rows = (
@@ -188,6 +207,26 @@ class Grid:
             for out_count, out_share in _weighed(self.out_counts, writes, steps=True)
         )
 
+    def deviations(self) -> Iterator[float]:
+        """Yield by what share each inner row deviates from the line between its neighbours."""
+        times_ms = self.times_ms
+        if all(reads == writes for reads, writes in times_ms):
+            lines = [(self.in_counts, [times_ms[count, count] for count in self.in_counts])]
+        else:
+            lines = [
+                (self.in_counts, [times_ms[count, out] for count in self.in_counts])
+                for out in self.out_counts
+            ]
+            lines += [
+                (self.out_counts, [times_ms[reads, count] for count in self.out_counts])
+                for reads in self.in_counts
+            ]
+        for counts, along in lines:
+            for k in range(1, len(counts) - 1):
+                share = (counts[k] - counts[k - 1]) / (counts[k + 1] - counts[k - 1])
+                line = (1 - share) * along[k - 1] + share * along[k + 1]
+                yield abs(line / along[k] - 1)
+
 
 def _signatures(operation: Operation) -> Iterator[str]:
     """Yield the signatures under which an operation may have been measured.
@@ -202,11 +241,13 @@ def _signatures(operation: Operation) -> Iterator[str]:
 def _weighed(counts: tuple[int, ...], count: int, *, steps: bool) -> list[tuple[int, float]]:
     """Return the measured counts from which a count is interpolated, each with its share.
 
-    Multiples of 8 climb in steps where `steps` is true: the next one is measured in their place.
+    Multiples of 8 climb in steps where `steps` is true: the next one is measured in their place,
+    unless it is further off than a step.
     """
     position = bisect_left(counts, count)
     above, below = counts[position], counts[max(position - 1, 0)]
-    if above in (count, below) or (steps and alignment(count) == 8):
+    is_step = steps and alignment(count) == 8 and above - below <= LARGEST_STEP
+    if above in (count, below) or is_step:
         return [(above, 1.0)]
     share = (count - below) / (above - below)
     return [(below, 1 - share), (above, share)]

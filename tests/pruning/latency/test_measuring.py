@@ -76,10 +76,21 @@ def test_rounds_are_not_run_row_by_row():
 
 
 def test_no_round_is_begun_that_would_end_after_the_budget():
-    once, engine = CountingEngine(), CountingEngine()
-    measured(once, rounds=1)
-    measured(engine, rounds=1000, budget_seconds=0.0)
-    assert len(engine.graphs) == len(once.graphs)
+    """Without time the coarsest grids are measured once: of 8 channels the first and the last."""
+    engine = CountingEngine()
+    table = measured(engine, rounds=1000, budget_seconds=0.0)
+    graphs = [model.SerializeToString() for model, _ in engine.graphs]
+    assert len(graphs) == len(set(graphs))
+    depthwise = next(one for one in find_operations(toy_graph(), input_shape=SHAPE) if one.kernel)
+    grid = table.grids[depthwise.signature][1, 8]
+    assert (grid.in_counts, grid.out_counts) == ((1, 3), (8,))
+
+
+def test_extent_of_the_table_is_logged(caplog):
+    with caplog.at_level("INFO"):
+        table = measured(CountingEngine(), most_rows=0)
+    (message,) = [one.message for one in caplog.records if "rows measured" in one.message]
+    assert message.startswith(f"{len(table.rows)} of ")
 
 
 def test_progress_ends_at_the_number_of_visits_planned():

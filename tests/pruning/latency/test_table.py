@@ -118,3 +118,23 @@ def test_another_setting_is_refused_in_one_line(written, name, value):
 
 def test_same_setting_is_accepted(written):
     assert written.require(dataclasses.replace(CONDITIONS)) is None
+
+
+def test_counts_written_further_apart_than_a_step_lie_on_a_line():
+    measured = table({(SINGLE, 8, 8): 1.0, (SINGLE, 40, 40): 3.0, (SINGLE, 80, 80): 13.0})
+    assert measured.latency_ms(relu(16)) == 3.0
+    assert measured.latency_ms(relu(60 + 4)) == pytest.approx(3 + 10 * 24 / 40)
+
+
+def test_error_between_rows_is_that_of_each_row_from_its_neighbours_weighted_by_time():
+    """The convolution's middle row lies on the line; the activation's is 4, where the line is 2."""
+    measured = table(
+        {
+            **{(DENSE, reads, 8): time for reads, time in ((8, 1.0), (16, 8.0), (24, 15.0))},
+            **{(SINGLE, count, count): time for count, time in ((8, 1.0), (16, 4.0), (24, 3.0))},
+        }
+    )
+    assert measured.interpolation_error([convolution(24, 8)]) == 0
+    assert measured.interpolation_error([relu(24)]) == pytest.approx(0.5)
+    both = measured.interpolation_error([convolution(24, 8), relu(24)])
+    assert both == pytest.approx(0.5 * 3 / (3 + 15))
