@@ -114,7 +114,7 @@ class Cropper:
         with clock.part("window"):
             choices = self._cropper.choose(seen)
             if self._decisions is not None:
-                choices = tuple(self._decisions.apply(data, path.name, seen, choices))
+                choices = tuple(self._decisions.apply(data, path, seen, choices))
         return seen, choices, self._cropper.cutter(seen, choices, clock)
 
     def _write_crops(
