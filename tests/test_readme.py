@@ -45,7 +45,7 @@ OTHER_TOOLS_OPTIONS |= {
     "--read-only",
     *("--head", "--no-python", "--nnodes", "--nproc-per-node", "--rdzv-backend", "--rdzv-endpoint"),
 }
-"""Of ruff, tensorboard, .ci/run, benchmarks, vipsthumbnail, zensical, curl, podman, ray and torchrun."""
+"""Of ruff, tensorboard, .ci/run, benchmarks, ray, vipsthumbnail, zensical, curl, podman, …"""
 
 
 def read(page):
