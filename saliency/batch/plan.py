@@ -39,7 +39,8 @@ class Planner:
     ) -> None:
         """Take the options, and all photos of this run, which are never written to."""
         self._crops, self._options = crops, options
-        self._taken: dict[Path, Path] = {photo.path.resolve(): photo.path for photo in photos}
+        # Texts, as a million paths would take gigabytes.
+        self._taken: dict[str, Path] = {str(photo.path.resolve()): photo.path for photo in photos}
 
     def plan(self, photo: ListedPhoto, *, photo_format: str | None = None) -> Plan:
         """Return which files are to be made of a photo, and keep them from other photos.
@@ -67,9 +68,9 @@ class Planner:
 
     def _take(self, file: Path, photo: Path) -> None:
         """Reserve a file for a photo, unless another photo has it or it must not be replaced."""
-        place = file.resolve()
+        place = str(file.resolve())
         other = self._taken.get(place)
-        if other is not None and place == other.resolve():
+        if other is not None and place == str(other.resolve()):
             raise PhotoError(f"the crop of {photo} would replace the photo {other}")
         if other == photo:
             raise PhotoError(f"two crops of {photo} would be {file}; put {{aspect}} in their names")
