@@ -95,8 +95,8 @@ class Start:
         return model
 
 
-def run_method(start: Start, given: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
-    """Prune by one method to every target; return the figures there, or why there are none."""
+def begin(start: Start, given: dict[str, Any], folder: Path) -> PruningRun:
+    """Return a run, at its beginning or where its folder's last state left off."""
     size, table = timed_size(load_model(start.model)), read_table(start.table)
     model = start.load()
     comparison = PredictedComparison(
@@ -115,7 +115,7 @@ def run_method(start: Start, given: dict[str, Any], folder: Path) -> list[dict[s
         size=size,
         **given,
     )
-    run = PruningRun(
+    return PruningRun(
         model,
         start.data,
         options=options,
@@ -125,11 +125,16 @@ def run_method(start: Start, given: dict[str, Any], folder: Path) -> list[dict[s
         table=table,
         comparison=comparison,
     )
+
+
+def run_method(start: Start, given: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
+    """Prune by one method to every target; return the figures there, or why there are none."""
+    run = begin(start, given, folder)
     figures = []
     for speedup in start.speedups:
         kept = folder / f"{speedup:g}.json"
         if not kept.exists():
-            run.options, run.passes = dataclasses.replace(options, speedup=speedup), 0
+            run.options, run.passes = dataclasses.replace(run.options, speedup=speedup), 0
             figure = _reached(start, run, folder / f"{speedup:g}")
             write_whole(json.dumps(figure).encode(), kept, overwrite=True)
         figures.append(json.loads(kept.read_text()))

@@ -19,20 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pruning_methods import PredictedComparison, Start, tuning_options
+from pruning_methods import Start, begin, tuning_options
 from torch import Tensor
 
-from saliency.compression.comparison import timed_size
-from saliency.compression.methods.options import PruningOptions
-from saliency.compression.pruning_run import PruningRun
 from saliency.datasets.layouts.registry import read_dataset
 from saliency.files import write_whole
 from saliency.fixations.center_bias import CenterBias, fit_center_bias
 from saliency.fixations.scene import Scene
 from saliency.model.checkpoint import load_model
 from saliency.model.network import SaliencyModel
-from saliency.pruning.latency.engines import OnnxRuntimeEngine
-from saliency.pruning.latency.table_file import read_table
 from saliency.pruning.penalties.fisher_rao import diagonal_fisher_rao_norm, fisher_rao_norm
 from saliency.training.data import read_training_data
 from saliency.training.fisher import (
@@ -88,26 +83,7 @@ def figures_of(
 
 def walk(start: Start, left_out: tuple[Sequence[Scene], CenterBias], out: Path) -> list[Any]:
     """Return the figures of every point of the path, computing those that are missing."""
-    size, table, model = timed_size(load_model(start.model)), read_table(start.table), start.load()
-    (out / "pruning").mkdir(parents=True, exist_ok=True)
-    options = PruningOptions(speedup=2.0, steps=start.steps, time_share=start.time_share, size=size)
-    run = PruningRun(
-        model,
-        start.data,
-        options=options,
-        training=start.training,
-        folder=RunFolder(out / "pruning"),
-        run=RunFolder(out),
-        table=table,
-        comparison=PredictedComparison(
-            start.load(),
-            start.data,
-            OnnxRuntimeEngine(),
-            size=size,
-            input_pixels=model.config.input_pixels,
-            table=table,
-        ),
-    )
+    run = begin(start, {}, out)
     baseline = fit_center_bias(start.data.train, is_symmetric=True)
     found = []
 

@@ -2,8 +2,7 @@
 
 python examples/focal_points.py data/photos site
 
-Writes site/crops.json (by file name, for the data folder of Hugo, Eleventy or Jekyll) and
-site/index.html, in which CSS alone shows each photo cropped to a square.
+Writes site/crops.json (for the data folder of Hugo, Eleventy or Jekyll) and site/index.html.
 """
 
 import argparse
@@ -43,8 +42,7 @@ def main() -> None:
         figures.append(f'<img src="{escape(path.name)}" alt="" style="{style}">')
     arguments.site.mkdir(parents=True, exist_ok=True)
     (arguments.site / "crops.json").write_text(json.dumps(crops, indent=2))
-    page = ["<!doctype html><title>Crops</title>", *figures]
-    (arguments.site / "index.html").write_text("\n".join(page))
+    (arguments.site / "index.html").write_text("\n".join(["<!doctype html>", *figures]))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ Run it with `python examples/prune_your_network.py`. Random photos and labels st
 import argparse
 
 import torch
-from torch.nn import functional
 from torchvision.models import mobilenet_v3_small
 
 from saliency.pruning.compensation import remove_and_compensate
@@ -36,7 +35,7 @@ def main() -> None:
     collector = SignalCollector(groups, "fisher")
     for photos, labels in batches:
         with collector.watch(network):
-            functional.cross_entropy(network(photos), labels).backward()
+            torch.nn.functional.cross_entropy(network(photos), labels).backward()
     selection = Selection(collector.signals(network), cost, sizes=groups.sizes())
     before_ms = after_ms = cost.total(selection.sizes)
     while after_ms > wanted.share * before_ms and selection.decide():

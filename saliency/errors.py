@@ -4,6 +4,7 @@
     ├── PhotoError          a photo cannot be read, or cannot be cropped as asked
     ├── OutputError         a file or a folder cannot be written
     ├── DecisionsError      a file of decisions is damaged, or does not fit its photos
+    ├── ClusterError        a cluster is not there, or its nodes are not alike
     ├── DatasetError        a data set on disk does not follow its layout
     ├── CheckpointError     a model or a training state cannot be loaded
     ├── DeviceError         a device is not there, or a process of a run was lost
@@ -30,6 +31,10 @@ class OutputError(SaliencyError):
 
 class DecisionsError(SaliencyError):
     """A file of decisions is damaged, or does not fit its photos."""
+
+
+class ClusterError(SaliencyError):
+    """A cluster is not there, its nodes are not alike, or it was lost."""
 
 
 class DatasetError(SaliencyError):

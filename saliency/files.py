@@ -1,11 +1,14 @@
-"""Write files whole or not at all, whenever the program is stopped."""
+"""Write files whole or not at all, whenever the program is stopped; name them."""
 
 import hashlib
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 
 from saliency.errors import OutputError
+
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+")
 
 
 def write_whole(
@@ -111,3 +114,13 @@ def content_hash(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, in hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_url(name: str | Path) -> bool:
+    """Return whether a name is that of a file in an object store: `s3://bucket/photo.jpg`."""
+    return _URL.match(str(name)) is not None
+
+
+def url_of(path: Path) -> str:
+    """Return a name as it was given: a `Path` turns `s3://bucket` into `s3:/bucket`."""
+    return _URL.sub(lambda match: f"{match[1]}://" + "/" * (match[1] == "file"), str(path), count=1)

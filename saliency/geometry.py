@@ -93,6 +93,11 @@ class Window:
     width: int
     height: int
 
+    @classmethod
+    def between(cls, left: int, top: int, right: int, bottom: int) -> "Window":
+        """Return the window between these edges, as `box` gives them."""
+        return cls(left, top, right - left, bottom - top)
+
     @property
     def size(self) -> Size:
         """Width and height."""
@@ -113,7 +118,7 @@ class Window:
         right, bottom = min(self.box[2], other.box[2]), min(self.box[3], other.box[3])
         if left >= right or top >= bottom:
             return None
-        return Window(left, top, right - left, bottom - top)
+        return Window.between(left, top, right, bottom)
 
 
 @dataclass(frozen=True)

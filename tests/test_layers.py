@@ -47,7 +47,7 @@ RUNTIME = {
 RUNTIME_COMMANDS = {
     *("saliency.commands", "saliency.commands.crop", "saliency.commands.crop_job"),
     *("saliency.commands.arguments.choice", "saliency.commands.arguments.cropping"),
-    "saliency.commands.arguments.aspects",
+    *("saliency.commands.arguments.aspects", "saliency.commands.arguments.cluster"),
     "saliency.commands.arguments.fields",
 }
 
@@ -55,6 +55,12 @@ SERVICE = {"saliency.review", "saliency.service"}
 """Folders of the service, which need the runtime ring and the extra `serve`; and these commands:"""
 
 SERVICE_COMMANDS = {"saliency.commands.serve", "saliency.commands.review"}
+
+CLUSTER = {
+    *(f"saliency.batch.{name}" for name in ("cluster", "ray_nodes", "results", "shards")),
+    *("saliency.object_store", "saliency.commands.crop_cluster"),
+}
+"""Modules of cropping on a cluster, which need the runtime ring and the extra `ray`."""
 
 MOST_FILES = 13
 
@@ -78,7 +84,8 @@ def folder_of(module: str) -> str:
 
 
 def is_runtime(module: str) -> bool:
-    return folder_of(module) in RUNTIME or module in RUNTIME_COMMANDS
+    is_near = folder_of(module) in RUNTIME or module in RUNTIME_COMMANDS
+    return is_near and module not in CLUSTER
 
 
 def is_service(module: str) -> bool:
@@ -100,6 +107,13 @@ def imports(path: Path) -> Iterator[str]:
 def own_imports(module: str) -> set[str]:
     """Return the modules of this package that a module imports."""
     return {name for name in imports(FILES[module]) if name.partition(".")[0] == "saliency"}
+
+
+def lazy_imports(module: str) -> set[str]:
+    """Return the modules of this package that a module imports inside of functions only."""
+    tree = ast.parse(FILES[module].read_text(encoding="utf-8"))
+    early = {f"{node.module}" for node in tree.body if isinstance(node, ast.ImportFrom)}
+    return own_imports(module) - early
 
 
 def distributions(module: str) -> Iterator[set[str]]:
@@ -155,7 +169,9 @@ def test_a_folder_imports_nothing_by_itself(module):
 
 @pytest.mark.parametrize("module", sorted(filter(is_runtime, FILES)))
 def test_runtime_ring_imports_nothing_of_the_training_ring(module):
-    assert {name for name in own_imports(module) if not is_runtime(name)} == set()
+    entered_late = CLUSTER & lazy_imports(module)  # with --cluster
+    others = {name for name in own_imports(module) if not is_runtime(name)}
+    assert others - entered_late == set()
 
 
 @pytest.mark.parametrize("module", sorted(filter(is_runtime, FILES)))
@@ -171,7 +187,16 @@ def test_service_needs_the_runtime_ring_and_its_own_extra(module):
     assert [homes for homes in distributions(module) if not homes & declared("serve")] == []
 
 
-TRAINING = {module for module in FILES if not (is_runtime(module) or is_service(module))}
+@pytest.mark.parametrize("module", sorted(CLUSTER))
+def test_cluster_needs_the_runtime_ring_and_its_own_extra(module):
+    pytest.importorskip("ray", reason="needs the extra ray")
+    own = {name for name in own_imports(module) if not (is_runtime(name) or name in CLUSTER)}
+    assert own == set()
+    allowed = declared("ray")
+    assert [homes for homes in distributions(module) if not homes & allowed] == []
+
+
+TRAINING = {module for module in FILES if not (is_runtime(module) or is_service(module))} - CLUSTER
 
 
 @pytest.mark.parametrize("module", sorted(TRAINING))

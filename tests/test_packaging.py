@@ -124,7 +124,8 @@ def test_metadata_of_the_wheel_is_what_pyproject_says(wheel):
     assert metadata["License-Expression"] == "MIT AND Apache-2.0"
     base = {line for line in metadata.get_all("Requires-Dist") if "extra ==" not in line}
     assert base == set(project()["dependencies"])
-    assert set(metadata.get_all("Provides-Extra")) == {"train", "dev", "heic", "lossless", "serve"}
+    extras = {"train", "dev", "heic", "lossless", "ray", "serve"}
+    assert set(metadata.get_all("Provides-Extra")) == extras
 
 
 def test_requirements_pin_no_exact_version():

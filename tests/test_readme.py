@@ -43,9 +43,9 @@ OTHER_TOOLS_OPTIONS |= {
     "--data-binary",
     "--thorough",
     "--read-only",
-    *("--no-python", "--nnodes", "--nproc-per-node", "--rdzv-backend", "--rdzv-endpoint"),
+    *("--head", "--no-python", "--nnodes", "--nproc-per-node", "--rdzv-backend", "--rdzv-endpoint"),
 }
-"""Of ruff, tensorboard, .ci/run, benchmarks, vipsthumbnail, zensical, curl, podman and torchrun."""
+"""Of ruff, tensorboard, .ci/run, benchmarks, ray, vipsthumbnail, zensical, curl, podman, …"""
 
 
 def read(page):

@@ -10,7 +10,7 @@ from PIL import Image
 from saliency.batch.decisions import Decisions
 from saliency.batch.listing import ListedPhoto
 from saliency.batch.options import BatchOptions
-from saliency.batch.plan import Plan, Planner, is_empty, is_made
+from saliency.batch.plan import Plan, Planner, is_empty, is_made, name_files
 from saliency.crop_windows.choice import Choice, candidates_of
 from saliency.cropping.analysis import Analysis
 from saliency.cropping.options import CropOptions
@@ -20,6 +20,7 @@ from saliency.cropping.report import CropReport
 from saliency.cropping.stopwatch import Stopwatch
 from saliency.files import create_folder, write_whole
 from saliency.memory import keep_freed_memory
+from saliency.photo.formats import HEAD_BYTES, photo_format
 from saliency.photo.reading import read_bytes
 from saliency.prediction.predictor import Predictor
 
@@ -49,7 +50,7 @@ class Cropper:
         """
         self._cropper = PhotoCropper(predictor, crops)
         self._decode_ahead, self._decisions = decode_ahead, decisions
-        self._options = options
+        self._crops, self._options = crops, options
         self._planner = Planner(crops, options, photos)
         self._folders = threading.Lock()
         keep_freed_memory()
@@ -58,8 +59,22 @@ class Cropper:
         """Return the files that will be made of a photo (`Planner.plan`)."""
         return self._planner.plan(photo)
 
-    def crop(self, plan: Plan) -> CropReport:
+    def name_files(self, photo: ListedPhoto, data: bytes | None = None) -> Plan:
+        """Return the files of a photo, which nothing else may have (`plan.name_files`).
+
+        Args:
+            photo: the photo.
+            data: content of its file; None to look into it.
+        """
+        known = None if data is None else photo_format(data[:HEAD_BYTES])
+        return name_files(photo, self._crops, self._options, photo_format=known)
+
+    def crop(self, plan: Plan, data: bytes | None = None) -> CropReport:
         """Crop one photo and write the crops; several threads may do so at once.
+
+        Args:
+            plan: the files that are made of it.
+            data: content of the photo's file; None to read it.
 
         Raises:
             PhotoError: the photo cannot be read, or cannot be cropped as asked.
@@ -67,7 +82,7 @@ class Cropper:
         """
         clock = Stopwatch()
         with clock.part("decode"):
-            data = read_bytes(plan.photo.path)
+            data = read_bytes(plan.photo.path) if data is None else data
         seen, choices, cutter = self._looked(data, plan.photo.path, clock)
         files = tuple(
             self._write_crops(cutter, choice, wanted, clock)
@@ -114,7 +129,7 @@ class Cropper:
         with clock.part("window"):
             choices = self._cropper.choose(seen)
             if self._decisions is not None:
-                choices = tuple(self._decisions.apply(data, path.name, seen, choices))
+                choices = tuple(self._decisions.apply(data, path, seen, choices))
         return seen, choices, self._cropper.cutter(seen, choices, clock)
 
     def _write_crops(

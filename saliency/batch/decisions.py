@@ -14,6 +14,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -114,26 +115,26 @@ class Decisions:
         self.photos.get(digest, {}).get("person", {}).pop(aspect, None)
 
     def apply(
-        self, data: bytes, name: str, seen: Analysis, choices: Sequence[Choice]
+        self, data: bytes, path: Path, seen: Analysis, choices: Sequence[Choice]
     ) -> list[Choice]:
         """Return the choices for a photo as they were decided; `reason` says where by a person.
 
         Args:
             data: the photo's file.
-            name: of the file, without folders.
+            path: of that file.
             seen: the photo.
             choices: of the model; they stay where nothing is decided.
 
         Raises:
-            DecisionsError: a photo of this name was decided, but its file has changed since.
+            DecisionsError: a person decided on the photo, but its file has changed since.
         """
         photo = self.photos.get(digest_of(data))
+        if not (photo and photo["person"]) and self._was_decided(path):
+            raise DecisionsError(
+                f"{path} has changed since its crop was decided; review it again, or crop it "
+                "without --decisions"
+            )
         if photo is None:
-            if name in self.names:
-                raise DecisionsError(
-                    f"{name} has changed since its crop was decided; review it again, or crop it "
-                    "without --decisions"
-                )
             return list(choices)
         decided = {
             aspect_name(aspect): (by, entry)
@@ -151,6 +152,27 @@ class Decisions:
     def names(self) -> set[str]:
         """The names of the photos' files, without folders."""
         return {Path(photo["photo"]).name for photo in self.photos.values()}
+
+    def _was_decided(self, path: Path) -> bool:
+        """Return whether a person decided on what was in this place."""
+        for name in self._decided.get(path.name, ()):
+            place = self.path.parent / name
+            if place.exists():  # the file of decisions lies in the folder that was reviewed
+                if place.resolve() == path.resolve():
+                    return True
+            elif path.parts[-len(name.parts) :] == name.parts:
+                return True
+        return False
+
+    @cached_property
+    def _decided(self) -> dict[str, list[Path]]:
+        """The photos on which a person decided, by the bare names of their files."""
+        found: dict[str, list[Path]] = {}
+        for photo in self.photos.values():
+            if photo["person"]:
+                name = Path(photo["photo"])
+                found.setdefault(name.name, []).append(name)
+        return found
 
     def persons_windows(self) -> Iterator[tuple[str, list[Window]]]:
         """Yield each photo that a person decided, by its name, with the windows chosen for it."""

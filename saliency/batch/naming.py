@@ -59,7 +59,7 @@ def crop_name(
         "stem": photo.stem,
         "aspect": aspect_name(label),
         "ext": ext,
-        "parent": photo.resolve().parent.name,
+        "parent": photo.resolve().parent.name if "{parent}" in pattern else "",
         "candidate": candidate,
     }
     return Path(pattern.format_map(fields))

@@ -1,7 +1,7 @@
 """Which files will be made of each photo, so that no two photos get the same one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from saliency.batch.listing import ListedPhoto
@@ -9,7 +9,8 @@ from saliency.batch.naming import crop_name, names_candidates
 from saliency.batch.options import BatchOptions
 from saliency.cropping.options import CropOptions
 from saliency.errors import PhotoError
-from saliency.photo.formats import HEAD_BYTES, SUFFIXES, crop_format, photo_format
+from saliency.photo import formats
+from saliency.photo.formats import HEAD_BYTES, SUFFIXES, crop_format
 
 
 @dataclass(frozen=True)
@@ -38,44 +39,38 @@ class Planner:
     ) -> None:
         """Take the options, and all photos of this run, which are never written to."""
         self._crops, self._options = crops, options
-        self._taken: dict[Path, Path] = {photo.path.resolve(): photo.path for photo in photos}
+        # Texts, as a million paths would take gigabytes.
+        self._taken: dict[str, Path] = {str(photo.path.resolve()): photo.path for photo in photos}
 
-    def plan(self, photo: ListedPhoto) -> Plan:
+    def plan(self, photo: ListedPhoto, *, photo_format: str | None = None) -> Plan:
         """Return which files are to be made of a photo, and keep them from other photos.
 
         Not safe to call from several threads at once.
 
+        Args:
+            photo: the photo.
+            photo_format: its format as Pillow calls it; None to look into its file.
+
         Raises:
             PhotoError: a file belongs to another photo, or exists and must not be replaced.
         """
-        crops, options, path = self._crops, self._options, photo.path
-        as_format = crops.as_format or crop_format(_format_of(path))
-        folder = path.parent if options.output_dir is None else options.output_dir / photo.folder
-        own = path.suffix
-        suffix = own if own.lower() in SUFFIXES[as_format] else SUFFIXES[as_format][0]
-        count = crops.choice.candidates if names_candidates(options.pattern) else 1
-        files = tuple(
-            tuple(
-                folder / crop_name(path, label, suffix[1:], options.pattern, candidate=number)
-                for number in range(1, count + 1)
-            )
-            for label in crops.aspects
-        )
-        overlay = folder / f"{path.stem}-overlay.png" if options.overlay else None
+        options, path = self._options, photo.path
+        plan = name_files(photo, self._crops, options, photo_format=photo_format)
         if options.is_dry:
-            return Plan(photo, files, overlay)
+            return plan
+        files, overlay = plan.files, plan.overlay
         outputs = [file for some in files for file in some] + ([overlay] if overlay else [])
         for file in outputs:
             self._take(file, path)
         told_by = [some[0] for some in files] + ([overlay] if overlay else [])
         is_done = options.resume and all(is_made(file) for file in told_by)
-        return Plan(photo, files, overlay, is_done)
+        return replace(plan, is_done=is_done)
 
     def _take(self, file: Path, photo: Path) -> None:
         """Reserve a file for a photo, unless another photo has it or it must not be replaced."""
-        place = file.resolve()
+        place = str(file.resolve())
         other = self._taken.get(place)
-        if other is not None and place == other.resolve():
+        if other is not None and place == str(other.resolve()):
             raise PhotoError(f"the crop of {photo} would replace the photo {other}")
         if other == photo:
             raise PhotoError(f"two crops of {photo} would be {file}; put {{aspect}} in their names")
@@ -86,6 +81,37 @@ class Planner:
         if _is_there(file) and not (self._options.overwrite or self._options.resume):
             raise PhotoError(f"{file} exists already; overwrite it, or resume to keep it")
         self._taken[place] = photo
+
+
+def name_files(
+    photo: ListedPhoto,
+    crops: CropOptions,
+    options: BatchOptions,
+    *,
+    photo_format: str | None = None,
+) -> Plan:
+    """Return which files belong to a photo, by its name and format alone.
+
+    Args:
+        photo: the photo.
+        crops: how photos are cropped.
+        options: which files are written.
+        photo_format: its format as Pillow calls it; None to look into its file.
+    """
+    path = photo.path
+    as_format = crops.as_format or crop_format(photo_format or _format_of(path))
+    folder = path.parent if options.output_dir is None else options.output_dir / photo.folder
+    own = path.suffix
+    suffix = own if own.lower() in SUFFIXES[as_format] else SUFFIXES[as_format][0]
+    count = crops.choice.candidates if names_candidates(options.pattern) else 1
+    files = tuple(
+        tuple(
+            folder / crop_name(path, label, suffix[1:], options.pattern, candidate=number)
+            for number in range(1, count + 1)
+        )
+        for label in crops.aspects
+    )
+    return Plan(photo, files, folder / f"{path.stem}-overlay.png" if options.overlay else None)
 
 
 def is_made(file: Path) -> bool:
@@ -109,6 +135,6 @@ def _format_of(path: Path) -> str | None:
         if not path.is_file():
             return None
         with path.open("rb") as file:
-            return photo_format(file.read(HEAD_BYTES))
+            return formats.photo_format(file.read(HEAD_BYTES))
     except (OSError, ValueError):
         return None

@@ -6,19 +6,28 @@ from dataclasses import dataclass
 
 from saliency.batch.cropper import Cropper
 from saliency.batch.listing import ListedPhoto
+from saliency.batch.plan import Plan
 from saliency.cropping.report import CropReport
-from saliency.errors import SaliencyError, first_line
+from saliency.errors import OutputError, SaliencyError, first_line
 
 _AHEAD = 2  # photos given to each worker before the oldest one is waited for
 
 
 @dataclass(frozen=True)
 class PhotoOutcome:
-    """The result for a photo: a report, an error, or neither if all its crops existed."""
+    """The result for a photo: a report, an error, or neither if all its crops existed.
+
+    Attributes:
+        photo: the photo.
+        report: what was done.
+        error: why nothing was done.
+        is_local: the error may be of this machine, not of the photo: its disk or memory was full.
+    """
 
     photo: ListedPhoto
     report: CropReport | None = None
     error: str | None = None
+    is_local: bool = False
 
 
 def crop_all(
@@ -55,12 +64,23 @@ def _named(cropper: Cropper, photo: ListedPhoto) -> Callable[[], PhotoOutcome]:
         failed = PhotoOutcome(photo, error=str(error))
         return lambda: failed
 
-    def crop() -> PhotoOutcome:
-        try:
-            return PhotoOutcome(photo, None if plan.is_done else cropper.crop(plan))
-        except SaliencyError as error:
-            return PhotoOutcome(photo, error=str(error))
-        except (OSError, MemoryError) as error:  # a fault of one photo must not end the others
-            return PhotoOutcome(photo, error=f"cannot crop {photo.path}: {first_line(error)}")
+    return lambda: crop_planned(cropper, plan)
 
-    return crop
+
+def crop_planned(cropper: Cropper, plan: Plan, data: bytes | None = None) -> PhotoOutcome:
+    """Crop a photo, unless that is done; return its report, or its fault.
+
+    Args:
+        cropper: crops it.
+        plan: of the photo.
+        data: content of its file; None to read it.
+    """
+    photo = plan.photo
+    try:
+        return PhotoOutcome(photo, None if plan.is_done else cropper.crop(plan, data))
+    except SaliencyError as error:
+        is_local = isinstance(error, OutputError)
+        return PhotoOutcome(photo, error=str(error), is_local=is_local)
+    except (OSError, MemoryError) as error:  # a fault of one photo must not end the others
+        reason = f"cannot crop {photo.path}: {first_line(error)}"
+        return PhotoOutcome(photo, error=reason, is_local=True)

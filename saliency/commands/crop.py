@@ -24,6 +24,7 @@ from saliency.commands.arguments.aspects import (
     read_aspects,
 )
 from saliency.commands.arguments.choice import add_choice_options
+from saliency.commands.arguments.cluster import add_cluster_options, check_cluster_options
 from saliency.commands.arguments.cropping import (
     add_encoding_options,
     add_file_options,
@@ -68,6 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_encoding_options(parser)
     add_report_options(parser)
     add_run_options(parser)
+    add_cluster_options(parser)
     return parser
 
 
@@ -80,6 +82,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = build_parser()
     options = parser.parse_intermixed_args(argv)
     _move_files(options)
+    check_cluster_options(parser, options)
     read_aspects(parser, options)
     if not options.photos and options.from_file is None:
         parser.error("the following arguments are required: PHOTO")
@@ -124,6 +127,10 @@ def _crop_photos(options: argparse.Namespace) -> int:
     # Here and not above, so that --help and a wrong command line answer at once.
     from saliency.commands.crop_job import crop_files, crop_stream  # noqa: PLC0415
 
+    if options.cluster is not None:
+        from saliency.commands.crop_cluster import crop_on_cluster  # noqa: PLC0415
+
+        return crop_on_cluster(options)
     if options.photos == [Path(STREAM)]:
         return crop_stream(options)
     return crop_files(options)

@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,7 +35,7 @@ def crop_stream(options: argparse.Namespace) -> int:
         data = sys.stdin.buffer.read()
         if not data:
             raise PhotoError("expected a photo on standard input, got nothing")
-        wanted = _read(options)
+        wanted = read_options(options)
         ahead = _decodes_ahead(options, wanted[0])
         predictor = Predictor(options.model, threads=1 if ahead else options.threads)
         cropper = Cropper(predictor, *wanted, decode_ahead=ahead)
@@ -62,29 +62,50 @@ def _decodes_ahead(options: argparse.Namespace, crops: CropOptions) -> bool:
 
 def crop_files(options: argparse.Namespace) -> int:
     """Crop every photo, and continue after those that fail."""
-    photos = _photos(options)
-    wanted = _read(options)
-    _check_lists(options, photos)
-    decisions = _read_decisions(options, photos)
+    photos = list_photos(options, name_photos(options))
+    wanted = read_options(options)
+    check_lists(options, photos)
+    decisions = read_decisions(options, photos)
     workers = min(options.workers or os.cpu_count() or 1, max(len(photos), 1))
     ahead = workers == 1 and _decodes_ahead(options, wanted[0])
     threads = options.threads or (1 if workers > 1 or ahead else None)
     with quiet_libraries(single_threaded=workers > 1):
         predictor = Predictor(options.model, threads=threads)
         cropper = Cropper(predictor, *wanted, photos, decode_ahead=ahead, decisions=decisions)
-        summary = _Summary()
-        try:
-            with _progress_bar(len(photos)) as bar:
-                emit: Callable[..., None] = print if bar is None else bar.write
-                for outcome in crop_all(cropper, photos, worker_count=workers):
-                    summary.add(outcome, has_cells=options.contact_sheet is not None)
-                    _show(outcome, options, emit)
-                    if bar is not None:
-                        bar.update()
-        finally:
-            if options.rejects is not None:
-                listed = write_list(summary.rejects, is_null_separated=options.null)
-                write_whole(listed, options.rejects, overwrite=_may_replace(options))
+        outcomes = crop_all(cropper, photos, worker_count=workers)
+        return report_all(outcomes, options, photo_count=len(photos))
+
+
+def report_all(
+    outcomes: Iterable[PhotoOutcome],
+    options: argparse.Namespace,
+    *,
+    photo_count: int | None = None,
+    keep: Callable[[PhotoOutcome, dict[str, Any]], None] | None = None,
+) -> int:
+    """Report on photos as they are done, write lists and sheets, and return the exit status.
+
+    Args:
+        outcomes: of the photos.
+        options: of the command line.
+        photo_count: how many there will be, if that is known.
+        keep: is given each outcome with its JSON.
+    """
+    summary = _Summary()
+    try:
+        with _progress_bar(photo_count) as bar:
+            emit: Callable[..., None] = print if bar is None else bar.write
+            for outcome in outcomes:
+                summary.add(outcome, has_cells=options.contact_sheet is not None)
+                if keep is not None:
+                    keep(outcome, to_json(outcome, options))
+                _show(outcome, options, emit)
+                if bar is not None:
+                    bar.update()
+    finally:
+        if options.rejects is not None:
+            listed = write_list(summary.rejects, is_null_separated=options.null)
+            write_whole(listed, options.rejects, overwrite=_may_replace(options))
     if options.contact_sheet is not None:
         _write_sheets(summary.cells, options)
     if options.timing:
@@ -119,11 +140,16 @@ class _Summary:
             print(f"saliency crop: timing: mean of all photos: {parts}", file=sys.stderr)
 
 
-def _photos(options: argparse.Namespace) -> list[ListedPhoto]:
-    """Return the photos to crop, each once."""
+def name_photos(options: argparse.Namespace) -> list[Path]:
+    """Return the photos and folders that the options name, with those of a list."""
     paths = list(options.photos)
     if options.from_file is not None:
         paths += read_list(_read_list_file(options.from_file), is_null_separated=options.null)
+    return paths
+
+
+def list_photos(options: argparse.Namespace, paths: Sequence[Path]) -> list[ListedPhoto]:
+    """Return the photos to crop, each once: those named, and those in the folders named."""
     found = find_photos(
         paths,
         list(options.aspect),
@@ -134,7 +160,7 @@ def _photos(options: argparse.Namespace) -> list[ListedPhoto]:
     return list({photo.path: photo for photo in found}.values())
 
 
-def _read_decisions(options: argparse.Namespace, photos: Sequence[ListedPhoto]) -> Decisions | None:
+def read_decisions(options: argparse.Namespace, photos: Sequence[ListedPhoto]) -> Decisions | None:
     """Return the decisions that crops are to follow, None without.
 
     Raises:
@@ -160,14 +186,26 @@ def _read_list_file(name: str) -> bytes:
         raise PhotoError(f"cannot read the list {name}: {reason}") from error
 
 
-def _read(options: argparse.Namespace) -> tuple[CropOptions, BatchOptions]:
+def read_options(options: argparse.Namespace) -> tuple[CropOptions, BatchOptions]:
     """Return the options of a command line as those of crops and those of the run."""
     pattern = options.pattern or DEFAULT_PATTERN
     if options.pattern is None and (options.candidates or 1) > 1:
         pattern = CANDIDATE_PATTERN
-    crops = crop_options(options, has_alternatives=options.json or names_candidates(pattern))
+    is_listed = options.json or options.results is not None
+    crops = crop_options(options, has_alternatives=is_listed or names_candidates(pattern))
     has_preview = options.contact_sheet is not None
     return crops, record_of(BatchOptions, options, pattern=pattern, has_preview=has_preview)
+
+
+def to_json(outcome: PhotoOutcome, options: argparse.Namespace) -> dict[str, Any]:
+    """Return the result for a photo as JSON."""
+    path, report = outcome.photo.path, outcome.report
+    if outcome.error is not None:
+        return brief_json(path, "failed", outcome.error)
+    if report is None:
+        return brief_json(path, "present")
+    status = "analysed" if options.is_dry else "cropped"
+    return report.to_json(status=status, has_timing=options.timing)
 
 
 def _show(outcome: PhotoOutcome, options: argparse.Namespace, emit: Callable[..., None]) -> None:
@@ -176,15 +214,11 @@ def _show(outcome: PhotoOutcome, options: argparse.Namespace, emit: Callable[...
     if outcome.error is not None:
         message = outcome.error.replace(str(path), printable(path))
         emit(error_line("crop", message), file=sys.stderr)
-        if options.json:
-            emit(json_line(brief_json(path, "failed", outcome.error)), file=sys.stdout)
-    elif report is None:
-        if options.json:
-            emit(json_line(brief_json(path, "present")), file=sys.stdout)
-    else:
-        status = "analysed" if options.is_dry else "cropped"
-        shown = report.to_json(status=status, has_timing=options.timing)
-        emit(json_line(shown) if options.json else report.to_text(), file=sys.stdout)
+    if options.json:
+        emit(json_line(to_json(outcome, options)), file=sys.stdout)
+    elif report is not None:
+        emit(report.to_text(), file=sys.stdout)
+    if report is not None:
         for text in report.warnings:
             emit(warning_line("crop", f"{printable(path)}: {text}"), file=sys.stderr)
         if options.timing:
@@ -192,7 +226,7 @@ def _show(outcome: PhotoOutcome, options: argparse.Namespace, emit: Callable[...
     sys.stdout.flush()  # a reader of a pipe sees each photo when it is done
 
 
-def _check_lists(options: argparse.Namespace, photos: Sequence[ListedPhoto]) -> None:
+def check_lists(options: argparse.Namespace, photos: Sequence[ListedPhoto]) -> None:
     """Refuse at the start a list or a sheet that cannot be written, or that is a photo."""
     for file in (options.rejects, options.contact_sheet):
         if file is None:
@@ -214,9 +248,9 @@ def _write_sheets(cells: Sequence[Cell], options: argparse.Namespace) -> None:
         write_whole(encode_sheet(page, file), file, overwrite=_may_replace(options))
 
 
-def _progress_bar(photo_count: int) -> AbstractContextManager[Any]:
+def _progress_bar(photo_count: int | None) -> AbstractContextManager[Any]:
     """Return a progress bar if a person waits for several photos, and None otherwise."""
-    if photo_count < 2 or not sys.stderr.isatty():
+    if photo_count in (0, 1) or not sys.stderr.isatty():
         return nullcontext()
     from tqdm import tqdm  # noqa: PLC0415  not for one photo
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from saliency.crop_windows.composition import corner_for, find_subject
 from saliency.crop_windows.options import Box, ChoiceOptions
 from saliency.crop_windows.search import (
-    Edges,
     Wishes,
     best_place,
     least_window,
@@ -90,15 +89,11 @@ def read_task(
             for boxes in (keep, avoid, whole, heads)
         )
     )
-    shown = tuple(box for box in wishes.faces if table.share(_window(box)) >= _LEAST_OF_FACE)
+    shown = tuple(
+        box for box in wishes.faces if table.share(Window.between(*box)) >= _LEAST_OF_FACE
+    )
     wishes = replace(wishes, shown=shown)
     return WindowTask(density, table, options, wishes)
-
-
-def _window(edges: Edges) -> Window:
-    """Return a box as a window."""
-    left, top, right, bottom = edges
-    return Window(left, top, right - left, bottom - top)
 
 
 def box_on_photo(box: Box, photo_size: Size, option: str) -> Window:
@@ -118,7 +113,7 @@ def box_on_photo(box: Box, photo_size: Size, option: str) -> Window:
             f"expected the box to {option} to reach into the {photo_size[0]}x{photo_size[1]} "
             f"photo, got {box}; give it in percent, or leave this photo out"
         )
-    return _window(edges)
+    return Window.between(*edges)
 
 
 def propose(task: WindowTask, ratio: Fraction) -> Window:

@@ -47,7 +47,7 @@ def propose_free(task: WindowTask) -> Window:
         for index in np.argsort(-scores, axis=None, kind="stable"):
             row, column = divmod(int(index), len(across))
             (left, right), (top, bottom) = across[column].tolist(), down[row].tolist()
-            window = Window(left, top, right - left, bottom - top)
+            window = Window.between(left, top, right, bottom)
             if _meets(task, window):
                 return window
     return Window(0, 0, *task.photo_size)
@@ -101,15 +101,10 @@ def _meets(task: WindowTask, window: Window) -> bool:
     boxes = task.wishes
     if not boxes.are_met(window):
         return False
-    if any(_common(window, edges) is not None for edges in boxes.avoid):
+    if any(window.common(Window.between(*edges)) is not None for edges in boxes.avoid):
         return False
     for edges in boxes.faces:
-        common = _common(window, edges)
+        common = window.common(Window.between(*edges))
         if common is not None and common.box != edges:
             return False
     return True
-
-
-def _common(window: Window, edges: tuple[int, int, int, int]) -> Window | None:
-    left, top, right, bottom = edges
-    return window.common(Window(left, top, right - left, bottom - top))

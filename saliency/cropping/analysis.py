@@ -159,7 +159,7 @@ def _holds_fixations(frame: Frame, density: NDArray[np.float32]) -> bool:
     left, top, right, bottom = frame.picture.box
     left, top = max(0, left - spread), max(0, top - spread)
     right, bottom = min(width, right + spread), min(height, bottom + spread)
-    spread_picture = Window(left, top, right - left, bottom - top)
+    spread_picture = Window.between(left, top, right, bottom)
     area = 1 - (right - left) * (bottom - top) / (width * height)
     in_border = 1 - share(density, spread_picture, frame.size)
     return area > 0 and in_border > _MOST_IN_BORDER * area

@@ -14,6 +14,7 @@ from saliency.crop_windows.choice import Choice, candidates_of
 from saliency.cropping.analysis import Analysis
 from saliency.cropping.focal_point import service_values
 from saliency.cropping.stopwatch import Stopwatch
+from saliency.files import url_of
 from saliency.geometry import Frame, Window
 
 SCHEMA = 1
@@ -81,7 +82,7 @@ class CropReport:
         timing = {name: round(spent_ms, 3) for name, spent_ms in self.timing_ms.items()}
         return {
             "schema": SCHEMA,
-            "photo": str(self.photo),
+            "photo": url_of(self.photo),
             "status": status,
             "width": self.frame.size[0],
             "height": self.frame.size[1],
@@ -111,7 +112,7 @@ class CropReport:
 
 def brief_json(photo: Path, status: str, error: str | None = None) -> dict[str, Any]:
     """Return the JSON of a photo that was skipped, or that failed."""
-    report: dict[str, Any] = {"schema": SCHEMA, "photo": str(photo), "status": status}
+    report: dict[str, Any] = {"schema": SCHEMA, "photo": url_of(photo), "status": status}
     return report if error is None else report | {"error": error}
 
 
@@ -132,7 +133,8 @@ def json_line(report: dict[str, Any]) -> str:
 def printable(path: Path) -> str:
     """Return a file's name, with characters that cannot be printed as escapes."""
     return "".join(
-        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in str(path)
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode()
+        for sign in url_of(path)
     )
 
 

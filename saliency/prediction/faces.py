@@ -169,4 +169,4 @@ def _inside(edges: tuple[float, float, float, float], size: Size) -> Window | No
     """Return left, top, right and bottom in whole pixels, inside a photo; None if it is outside."""
     left, top = max(floor(edges[0]), 0), max(floor(edges[1]), 0)
     right, bottom = min(ceil(edges[2]), size[0]), min(ceil(edges[3]), size[1])
-    return Window(left, top, right - left, bottom - top) if left < right and top < bottom else None
+    return Window.between(left, top, right, bottom) if left < right and top < bottom else None

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ from PIL import Image
 
 from saliency.batch.decisions import Decisions, digest_of
 from saliency.batch.listing import find_photos
+from saliency.colour_map import density_levels
 from saliency.cropping.analysis import Analysis
 from saliency.cropping.options import CropOptions
 from saliency.cropping.photo_cropper import PhotoCropper
 from saliency.errors import DecisionsError, PhotoError, SaliencyError
-from saliency.geometry import Aspect, Window, aspect_name
-from saliency.photo.reading import quietly, read_bytes, to_srgb
+from saliency.geometry import Aspect, Size, Window, aspect_name, fitting_size
+from saliency.photo.reading import decode_photo, quietly, read_bytes, to_srgb
 from saliency.prediction.predictor import Predictor
 
 _PREVIEW_PX = 1280
@@ -128,8 +130,10 @@ class ReviewSession:
             DecisionsError: there is no such photo.
             PhotoError: it cannot be read.
         """
-        seen = self._analysis(number)
-        return _encoded(Image.fromarray(to_srgb(seen.photo, _fitted(seen.photo.size))), "jpeg")
+        path = self._photo(number).path
+        with quietly():
+            photo = decode_photo(read_bytes(path), path, _fitted)
+        return _encoded(Image.fromarray(to_srgb(photo, _fitted(photo.size))), "jpeg")
 
     def density(self, number: int) -> bytes:
         """Return the density over the whole photo as a PNG: orange, opaque at its peak.
@@ -138,7 +142,9 @@ class ReviewSession:
             DecisionsError: there is no such photo.
             PhotoError: it cannot be read.
         """
-        seen = self._analysis(number)
+        path = self._photo(number).path
+        with quietly():
+            seen = self._cropper.look(read_bytes(path), path)
         return _encoded(density_layer(seen), "png")
 
     def _photo(self, number: int) -> ReviewedPhoto:
@@ -146,12 +152,6 @@ class ReviewSession:
         if not 0 <= number < len(self.photos):
             raise DecisionsError(f"there is no photo {number}")
         return self.photos[number]
-
-    def _analysis(self, number: int) -> Analysis:
-        """Look at a photo."""
-        path = self._photo(number).path
-        with quietly():
-            return self._cropper.look(read_bytes(path), path)
 
     def _changed(self, number: int, aspect: str, change: Any) -> dict[str, Any]:
         """Change the decisions on a photo, and save them."""
@@ -186,11 +186,21 @@ class ReviewSession:
             "name": photo.name,
             "error": photo.error,
             "is_ready": photo.digest is not None,
+            "has_changed": photo.digest is not None and self._has_changed(photo),
             "width": entry.get("width"),
             "height": entry.get("height"),
             "faces": entry.get("faces", []),
             "windows": windows,
         }
+
+    def _has_changed(self, photo: ReviewedPhoto) -> bool:
+        """Return whether a person decided on an earlier state of a photo's file alone."""
+        if self.decisions.photos[photo.digest or ""]["person"]:
+            return False
+        return any(
+            entry["photo"] == photo.name and entry["person"]
+            for entry in self.decisions.photos.values()
+        )
 
     def _look_at_all(self) -> None:
         """Look at every photo that the decisions do not have yet."""
@@ -229,17 +239,17 @@ class ReviewSession:
                     photo.error = photo.error or str(error)
 
 
-def _fitted(size: tuple[int, int]) -> tuple[int, int]:
+def _fitted(size: Size) -> Size:
     """Return a size brought to at most the preview's."""
-    factor = min(1.0, _PREVIEW_PX / max(size))
-    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
+    if max(size) <= _PREVIEW_PX:
+        return size
+    return fitting_size((_PREVIEW_PX, _PREVIEW_PX), Fraction(*size))
 
 
 def density_layer(seen: Analysis) -> Image.Image:
     """Return the density over a photo as an RGBA image, clear in its border."""
     width, height = _fitted(seen.frame.size)
-    levels = np.sqrt(seen.density / seen.density.max())
-    alpha = Image.fromarray(np.asarray(levels * 200, dtype=np.uint8))
+    alpha = Image.fromarray(np.asarray(density_levels(seen.density) * 200, dtype=np.uint8))
     left, top, right, bottom = (
         round(edge * scale)
         for edge, scale in zip(

@@ -1,6 +1,10 @@
 """The file of decisions, and crops that follow it."""
 
 import json
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -89,6 +93,52 @@ def test_changed_photo_is_named_and_the_others_are_cropped(folder, model, capsys
     (line,) = captured.err.splitlines()
     assert "a.jpg has changed since" in line
     assert len(captured.out.splitlines()) == 2
+
+
+def test_changed_photo_that_the_model_has_seen_anew_is_named_too(folder, model, capsys):
+    dark_photo(200, 120, bright=(1, 1, 40, 40)).save(folder / "a.jpg")
+    decisions = Decisions.read(folder / "decisions.json")
+    digest = digest_of((folder / "a.jpg").read_bytes())
+    decisions.propose(digest, "a.jpg", (200, 120), [], [])
+    decisions.save()
+    assert crop(folder, model, "--dry-run") == 1
+    assert "a.jpg has changed since" in capsys.readouterr().err
+
+
+def test_photo_of_the_same_name_in_another_folder_is_another_photo(folder, model, capsys):
+    (folder / "sub").mkdir()
+    dark_photo(220, 120, bright=(160, 20, 210, 90)).save(folder / "sub" / "a.jpg")
+    assert crop(folder, model, "--dry-run", "--recursive") == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+KEEP_DECIDING = """
+import sys
+from pathlib import Path
+from saliency.batch.decisions import Decisions
+from saliency.geometry import Window
+decisions = Decisions.read(Path(sys.argv[1]))
+print("ready", flush=True)
+for number in range(10**6):
+    for digest in decisions.photos:
+        decisions.decide(digest, "1:1", Window(number % 90, 0, 100, 100))
+    decisions.save()
+"""
+
+
+def test_file_is_whole_whenever_the_process_is_killed(folder):
+    for wait in (0.02, 0.05, 0.11):
+        process = subprocess.Popen(
+            [sys.executable, "-c", KEEP_DECIDING, folder / "decisions.json"],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        )
+        with process:
+            assert process.stdout.readline() == "ready\n"
+            time.sleep(wait)
+            process.kill()
+        assert len(Decisions.read(folder / "decisions.json").photos) == 2
 
 
 def test_decisions_on_other_photos_are_refused(folder, model, capsys, tmp_path_factory):

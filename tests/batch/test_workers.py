@@ -26,7 +26,7 @@ class StandIn(Cropper):
             raise PhotoError("it exists already")
         return Plan(photo, (), None, is_done=photo is PHOTOS[3])
 
-    def crop(self, plan):
+    def crop(self, plan, data=None):
         self.threads.add(threading.get_ident())
         if plan.photo is PHOTOS[5]:
             raise PhotoError("it is damaged")
@@ -63,7 +63,7 @@ def test_one_worker_is_the_callers_own_thread():
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), MemoryError()])
 def test_a_fault_of_the_machine_fails_one_photo_and_not_the_others(error):
     class Broken(StandIn):
-        def crop(self, plan):
+        def crop(self, plan, data=None):
             if plan.photo is PHOTOS[4]:
                 raise error
             return super().crop(plan)

@@ -31,12 +31,23 @@ def test_port_in_use_is_one_line(capsys):
     assert "--port" in line
 
 
-@pytest.mark.parametrize("missing", ["uvicorn", "fastapi", "prometheus_client"])
-def test_missing_extra_is_named(monkeypatch, capsys, missing):
-    for name in [name for name in sys.modules if name.startswith("saliency.service")]:
+@pytest.mark.parametrize(
+    ("verb", "missing"),
+    [
+        ("serve", "uvicorn"),
+        ("serve", "fastapi"),
+        ("serve", "prometheus_client"),
+        ("review", "fastapi"),
+    ],
+)
+def test_missing_extra_is_named(monkeypatch, capsys, verb, missing):
+    for name in [
+        name for name in sys.modules if name.startswith(("saliency.service", "saliency.review"))
+    ]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, missing, None)
-    assert main(["serve", "--port", "0"]) == 1
+    folder = [str(ROOT / "data" / "photos")] if verb == "review" else []
+    assert main([verb, *folder, "--port", "0"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert 'pip install "saliency-crop[serve]"' in line
 

@@ -1,5 +1,6 @@
 """The page in a browser: open, drag, decide, reload, apply; drop on the service's page."""
 
+import base64
 import json
 import shutil
 
@@ -154,8 +155,19 @@ def test_dropped_photo_is_cropped_and_its_decision_saved(browser, folder, model,
     with running_service("--model", model) as address:
         page, troubles = opened(browser, address)
         page.get_by_text("Drop photos here").wait_for()
-        page.locator("#open").set_input_files(str(folder / "a.jpg"))
+        data = base64.b64encode((folder / "a.jpg").read_bytes()).decode()
+        page.locator("#stage").evaluate(
+            """(stage, data) => {
+              const bytes = Uint8Array.from(atob(data), (one) => one.charCodeAt(0));
+              const dataTransfer = new DataTransfer();
+              dataTransfer.items.add(new File([bytes], "a.jpg", { type: "image/jpeg" }));
+              stage.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true }));
+            }""",
+            data,
+        )
         page.locator("#about", has_text="×").wait_for()
+        page.locator("#open").set_input_files(str(folder / "b.jpg"))
+        page.locator("#list button", has_text="b.jpg").wait_for()
         page.keyboard.press("c")
         page.get_by_text("You decided this window.").wait_for()
         with page.expect_download() as download:

@@ -90,11 +90,25 @@ def test_restart_does_not_look_again(folder, model, monkeypatch):
     with opened(folder, model) as client:
         ready(client)
     (folder / "c.jpg").unlink()
-    monkeypatch.setattr(ReviewSession, "_analysis", None)
     again = session(folder, model)
     monkeypatch.setattr(again._cropper, "look", None)
     with TestClient(create_app(again, ["testserver"])) as client:
         assert all(one["is_ready"] for one in ready(client))
+
+
+def test_photo_that_changed_since_it_was_decided_is_named_and_its_decision_kept(folder, model):
+    with opened(folder, model) as client:
+        ready(client)
+        decide(client, 0, WINDOW)
+    dark_photo(200, 120, bright=(1, 1, 40, 40)).save(folder / "a.jpg")
+    with opened(folder, model) as client:
+        first, second, _ = ready(client)
+        assert (first["has_changed"], second["has_changed"]) == (True, False)
+        assert first["windows"][0]["person"] is None
+        assert not decide(client, 0, None).json()["has_changed"]
+    stored = json.loads((folder / "decisions.json").read_text())["photos"]
+    kept = [one["person"]["1:1"] for one in stored.values() if one["photo"] == "a.jpg"]
+    assert sorted("x" in one for one in kept) == [False, True]
 
 
 def test_preview_and_density_have_the_photos_proportions(folder, model):

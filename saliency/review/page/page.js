@@ -120,6 +120,7 @@ function sort() {
 function describe(one) {
   if (one.error) return one.error;
   if (!one.is_ready) return "not looked at yet";
+  if (one.has_changed) return "changed since it was decided: decide again";
   const count = one.windows.filter((each) => each.person).length;
   if (count) return `decided: ${count} of ${one.windows.length}`;
   const sure = confidence(one);
