@@ -22,13 +22,13 @@ from matplotlib.figure import Figure as Canvas
 from scipy.stats import spearmanr
 
 from saliency.commands.prune import image_size
-from saliency.compression.latency_tables import measure_graph
 from saliency.files import write_whole
 from saliency.model.config import ModelConfig
 from saliency.model.export import saliency_graph
 from saliency.model.network import SaliencyModel
 from saliency.pruning.groups import find_groups
 from saliency.pruning.latency.engines import ENGINES
+from saliency.pruning.latency.kept_table import measure_shown
 from saliency.pruning.latency.measuring import conditions_of
 from saliency.pruning.latency.onnx_graph import find_operations, simplify
 from saliency.pruning.latency.pace import NetworkTimes
@@ -144,7 +144,14 @@ def main() -> None:
     else:
         torch.manual_seed(0)
         graph = saliency_graph(SaliencyModel(ModelConfig()).eval())
-        table = measure_graph(graph, engine, size, rounds=arguments.rounds, after_round=visit)
+        table = measure_shown(
+            graph,
+            engine,
+            input_shape=(1, *size, 3),
+            input_size=size,
+            rounds=arguments.rounds,
+            after_round=visit,
+        )
         if arguments.table is not None:
             write_whole(table_to_json(table).encode(), arguments.table, overwrite=True)
     compared = {}

@@ -26,13 +26,14 @@ from models import HEADER, SIZE, graph_of, measured_ms, scored, show, speedup_of
 
 from saliency.commands.prune import TUNING
 from saliency.compression.comparison import ModelComparison
-from saliency.compression.methods.options import PruningOptions
-from saliency.compression.pruning_run import PruningRun
+from saliency.compression.learner import PruningLearner
 from saliency.files import write_whole
 from saliency.model.checkpoint import load_model
 from saliency.model.network import SaliencyModel
 from saliency.pruning.latency.engines import OnnxRuntimeEngine
 from saliency.pruning.latency.table_file import read_table
+from saliency.pruning.loop.run import PruningRun
+from saliency.pruning.methods.options import PruningOptions
 from saliency.training.data import TrainingData, read_training_data
 from saliency.training.losses import cross_entropy
 from saliency.training.options import TrainingOptions
@@ -91,23 +92,18 @@ def prune_to(
         input_pixels=model.config.input_pixels,
         reference_ms=table.reference_ms,
     )
-    (folder / "pruning").mkdir(parents=True, exist_ok=True)
-    run = PruningRun(
-        model,
-        few,
-        options=PruningOptions(
-            speedup=speedup,
-            steps=STEPS,
-            time_share=TIME_SHARE,
-            size=SIZE,
-            **options,  # type: ignore[arg-type]
-        ),
-        training=start.training,
-        folder=RunFolder(folder / "pruning"),
-        run=RunFolder(folder),
-        table=table,
-        comparison=comparison,
+    pruning = PruningOptions(
+        speedup=speedup,
+        steps=STEPS,
+        time_share=TIME_SHARE,
+        size=SIZE,
+        **options,  # type: ignore[arg-type]
     )
+    learner = PruningLearner(
+        model, few, options=pruning, training=start.training, run=RunFolder(folder)
+    )
+    state = folder / "pruning" / "state.pt"
+    run = PruningRun(learner, comparison, options=pruning, table=table, state=state)
     return run.run()
 
 

@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from saliency.commands.prune import TUNING
-from saliency.compression.comparison import ModelComparison, Point, timed_size
-from saliency.compression.methods.options import PruningOptions
-from saliency.compression.pruning_run import PruningRun
+from saliency.compression.comparison import ModelComparison, timed_size
+from saliency.compression.learner import PruningLearner
 from saliency.errors import PruningError
 from saliency.files import write_whole
 from saliency.fixations.center_bias import fit_center_bias
@@ -32,6 +31,8 @@ from saliency.pruning.latency.engines import OnnxRuntimeEngine
 from saliency.pruning.latency.onnx_graph import find_templates
 from saliency.pruning.latency.table import LatencyTable
 from saliency.pruning.latency.table_file import read_table
+from saliency.pruning.loop.run import Point, PruningRun
+from saliency.pruning.methods.options import PruningOptions
 from saliency.training.data import TrainingData, read_training_data
 from saliency.training.options import TrainingOptions
 from saliency.training.run import train
@@ -109,22 +110,17 @@ def begin(start: Start, given: dict[str, Any], folder: Path) -> PruningRun:
     )
     (folder / "pruning").mkdir(parents=True, exist_ok=True)
     options = PruningOptions(
-        speedup=start.speedups[0],
+        speedup=max(start.speedups),
         steps=start.steps,
         time_share=start.time_share,
         size=size,
         **given,
     )
-    return PruningRun(
-        model,
-        start.data,
-        options=options,
-        training=start.training,
-        folder=RunFolder(folder / "pruning"),
-        run=RunFolder(folder),
-        table=table,
-        comparison=comparison,
+    learner = PruningLearner(
+        model, start.data, options=options, training=start.training, run=RunFolder(folder)
     )
+    state = folder / "pruning" / "state.pt"
+    return PruningRun(learner, comparison, options=options, table=table, state=state)
 
 
 def run_method(start: Start, given: dict[str, Any], folder: Path) -> list[dict[str, Any]]:

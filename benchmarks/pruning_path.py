@@ -103,7 +103,7 @@ def walk(start: Start, left_out: tuple[Sequence[Scene], CenterBias], out: Path) 
     for speedup in start.speedups:
         name = f"{speedup:g}"
         if not (out / f"{name}.json").exists() and speedup > 1:
-            run.options, run.passes = dataclasses.replace(options, speedup=speedup), 0
+            run.options, run.passes = dataclasses.replace(run.options, speedup=speedup), 0
             pruned = run.run()
             add(name, 1, pruned, run.points[-1]["speedup"])
         else:

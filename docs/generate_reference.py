@@ -13,9 +13,13 @@ from typing import Any
 
 import saliency
 from saliency.commands import VERBS
+from saliency.commands.jobs import prune_module
 
 FOLDER = Path(__file__).parent / "reference"
 PRUNING = {
+    "loop.prune": ("prune",),
+    "loop.pruned_network": ("PrunedNetwork", "load"),
+    "methods.options": ("PruningOptions",),
     "groups": ("find_groups", "ChannelGroups", "ChannelGroup"),
     "signals": ("SignalCollector",),
     "fisher": ("empirical_fisher", "true_fisher", "parameter_signals"),
@@ -45,6 +49,10 @@ def command_line() -> str:
         parser = import_module(f"saliency.commands.{verb}").build_parser()
         for name, one in _with_children(f"saliency {verb}", parser):
             parts.append(f"## {name}\n\n```text\n{one.format_help().strip()}\n```")
+    parser = prune_module.build_parser()
+    parts.append(
+        f"## saliency prune MODULE:FUNCTION\n\n```text\n{parser.format_help().strip()}\n```"
+    )
     return "\n\n".join(parts) + "\n"
 
 

@@ -17,17 +17,17 @@ FLOORS = (
     ("saliency.photo.metadata", "saliency.fixations", "saliency.pruning.latency"),
     ("saliency.photo", "saliency.pruning"),
     ("saliency.crop_windows", "saliency.datasets", "saliency.pruning.penalties"),
-    ("saliency.prediction", "saliency.datasets.layouts"),
-    ("saliency.cropping", "saliency.model"),
+    ("saliency.prediction", "saliency.datasets.layouts", "saliency.pruning.methods"),
+    ("saliency.cropping", "saliency.model", "saliency.pruning.loop"),
     ("saliency.batch", "saliency.evaluation"),
     ("saliency.evaluation.report", "saliency.evaluation.calibration", "saliency.training.inputs"),
     ("saliency.training.processes",),
     ("saliency.training",),
-    ("saliency.compression.methods",),
     ("saliency.compression",),
     ("saliency.commands.arguments",),
     ("saliency.review",),
     ("saliency.service",),
+    ("saliency.commands.jobs",),
     ("saliency.commands",),
 )
 """The folders, lowest first; one imports from folders below its own floor only, or from itself."""
@@ -45,7 +45,8 @@ RUNTIME = {
 """Folders that cropping needs, which run on the base installation; and of the commands these:"""
 
 RUNTIME_COMMANDS = {
-    *("saliency.commands", "saliency.commands.crop", "saliency.commands.crop_job"),
+    *("saliency.commands", "saliency.commands.crop", "saliency.commands.jobs.crop_job"),
+    *("saliency.commands.jobs", "saliency.commands.jobs.reporting"),
     *("saliency.commands.arguments.choice", "saliency.commands.arguments.cropping"),
     *("saliency.commands.arguments.aspects", "saliency.commands.arguments.cluster"),
     "saliency.commands.arguments.fields",
@@ -58,7 +59,7 @@ SERVICE_COMMANDS = {"saliency.commands.serve", "saliency.commands.review"}
 
 CLUSTER = {
     *(f"saliency.batch.{name}" for name in ("cluster", "ray_nodes", "results", "shards")),
-    *("saliency.object_store", "saliency.commands.crop_cluster"),
+    *("saliency.object_store", "saliency.commands.jobs.crop_cluster"),
 }
 """Modules of cropping on a cluster, which need the runtime ring and the extra `ray`."""
 
@@ -163,7 +164,7 @@ def test_folders_stay_small(folder):
 
 @pytest.mark.parametrize("module", sorted(m for m in FILES if FILES[m].name == "__init__.py"))
 def test_a_folder_imports_nothing_by_itself(module):
-    if module not in ("saliency", "saliency.commands"):
+    if module not in ("saliency", "saliency.commands", "saliency.pruning"):
         assert set(imports(FILES[module])) == set()
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from saliency.commands import VERBS, crop
 from saliency.commands import build_parser as build_main_parser
+from saliency.commands.jobs import prune_module
 
 ROOT = Path(__file__).parents[1]
 PAGES = (
@@ -109,7 +110,8 @@ def test_command_is_one_that_its_parser_takes(verb, arguments):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_options_that_a_page_names_exist(page):
-    known = options_of(build_main_parser()).union(*(options_of(parser_of(verb)) for verb in VERBS))
+    parsers = [build_main_parser(), prune_module.build_parser(), *map(parser_of, VERBS)]
+    known = set().union(*map(options_of, parsers))
     assert options_named(read(page)) - known - OTHER_TOOLS_OPTIONS == set()
 
 

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from saliency.commands import run_reporting
 from saliency.commands.arguments.training import add_parts_option
+from saliency.commands.jobs.reporting import run_reporting
 from saliency.errors import DatasetError
 from saliency.files import check_writable
 from saliency.prediction.shipped_models import runnable_model

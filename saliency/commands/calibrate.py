@@ -17,8 +17,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from saliency.commands import run_reporting
 from saliency.commands.arguments.training import add_parts_option
+from saliency.commands.jobs.reporting import run_reporting
 from saliency.errors import DatasetError
 from saliency.files import check_writable, write_whole
 from saliency.prediction.shipped_models import runnable_model

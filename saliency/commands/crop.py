@@ -16,7 +16,6 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from saliency.commands import run_reporting
 from saliency.commands.arguments.aspects import (
     add_aspect_option,
     check_crop_options,
@@ -33,6 +32,7 @@ from saliency.commands.arguments.cropping import (
     add_run_options,
     add_size_options,
 )
+from saliency.commands.jobs.reporting import run_reporting
 
 STREAM = "-"
 """In place of a photo: standard input, and standard output for its crop."""
@@ -125,10 +125,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _crop_photos(options: argparse.Namespace) -> int:
     """Crop the photos that the options name."""
     # Here and not above, so that --help and a wrong command line answer at once.
-    from saliency.commands.crop_job import crop_files, crop_stream  # noqa: PLC0415
+    from saliency.commands.jobs.crop_job import crop_files, crop_stream  # noqa: PLC0415
 
     if options.cluster is not None:
-        from saliency.commands.crop_cluster import crop_on_cluster  # noqa: PLC0415
+        from saliency.commands.jobs.crop_cluster import crop_on_cluster  # noqa: PLC0415
 
         return crop_on_cluster(options)
     if options.photos == [Path(STREAM)]:

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from saliency.commands import run_reporting
+from saliency.commands.jobs.reporting import run_reporting
 from saliency.errors import DatasetError
 from saliency.files import check_writable, create_folder, write_whole
 

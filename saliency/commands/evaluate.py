@@ -30,9 +30,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from saliency.commands import run_reporting
 from saliency.commands.arguments.fields import record_of
 from saliency.commands.arguments.training import add_fold_options, add_parts_option, chosen_fold
+from saliency.commands.jobs.reporting import run_reporting
 from saliency.files import check_writable, write_whole
 from saliency.prediction.shipped_models import runnable_model
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from saliency.commands import run_reporting
+from saliency.commands.jobs.reporting import run_reporting
 from saliency.errors import CheckpointError
 from saliency.files import check_writable
 from saliency.prediction.shipped_models import trainable_model

@@ -11,6 +11,7 @@ its cost and its loss; latency.json, the measured times, for --table;
 pruned.safetensors, the model before fine-tuning; and the state of the run.
 
 `saliency prune measure` measures the times alone: see `saliency prune measure --help`.
+`saliency prune MODULE:FUNCTION` prunes any other network: see `saliency prune my:network --help`.
 
 Exit status: 0 when the run has ended, 1 when a file cannot be used or the target cannot be
 reached, 2 for a wrong command line, 130 after Ctrl-C.
@@ -18,14 +19,17 @@ reached, 2 for a wrong command line, 130 after Ctrl-C.
 
 import argparse
 import dataclasses
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from saliency.commands import run_reporting, wait_passively
 from saliency.commands.arguments.fields import given_fields, record_of
+from saliency.commands.arguments.pruning import (
+    add_engine_options,
+    add_pruning_options,
+    log_to_terminal,
+    refuse_unused,
+)
 from saliency.commands.arguments.training import (
     add_field,
     add_fitting_options,
@@ -34,9 +38,11 @@ from saliency.commands.arguments.training import (
     check_teachers,
     refuse_beside_resume,
 )
-from saliency.compression.methods.options import PRUNING_CHOICES, PruningOptions
+from saliency.commands.jobs import prune_module
+from saliency.commands.jobs.reporting import run_reporting, wait_passively
 from saliency.errors import CheckpointError
 from saliency.prediction.shipped_models import trainable_model
+from saliency.pruning.methods.options import PruningOptions
 from saliency.training.options import TrainingOptions
 from saliency.training.run_folder import RunFolder
 
@@ -97,7 +103,18 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="latency table from `saliency prune measure` (default: measure it, into DIR)",
     )
-    _add_pruning_options(parser)
+    choice = add_pruning_options(parser)
+    add_field(
+        choice,
+        TUNING,
+        "input_pixels",
+        "area in pixels to which photos are resized (default: that of MODEL); MODEL, to which "
+        "speedups compare, and a .safetensors --teacher keep theirs",
+        choices={},
+        type=int,
+        metavar="N",
+    )
+    _add_size(add_engine_options(parser))
     add_fitting_options(parser, TUNING)
     return parser
 
@@ -123,73 +140,14 @@ def build_measure_parser() -> argparse.ArgumentParser:
         default=Path("latency.json"),
         help="where to write the table (default: latency.json)",
     )
-    _add_engine_options(parser)
+    _add_size(add_engine_options(parser))
     add_field(
         parser, TUNING, "device", "where torch runs", choices={"device": ("auto", "cpu", "cuda")}
     )
     return parser
 
 
-def _add_pruning_options(parser: argparse.ArgumentParser) -> None:
-    goal = parser.add_argument_group("goal, one of")
-    for option, field, metavar, kind, does in (
-        ("target", "target_ms", "TIME", milliseconds, "time that it may take, such as 4ms"),
-        ("speedup", "speedup", "TIMES", float, "how many times faster it is to be, such as 4"),
-        ("beta", "beta", "LOSS", float, "rise of the loss (nats) that a unit of the cost is worth"),
-    ):
-        goal.add_argument(
-            f"--{option}",
-            dest=field,
-            metavar=metavar,
-            type=kind,
-            default=argparse.SUPPRESS,
-            help=does,
-        )
-    choice = parser.add_argument_group("pruning")
-
-    def add(field: str, does: str, **keywords: Any) -> None:
-        add_field(choice, PruningOptions, field, does, choices=PRUNING_CHOICES, **keywords)
-
-    add(
-        "method",
-        "how channels are chosen: ranking removes those of least --signal; l0 learns gates; lasso "
-        "shortens the weights that make a channel, slimming the scales of its batch norms",
-    )
-    add("estimator", "of the gradient of the gates, with --method l0")
-    add("cost", "what a channel costs")
-    add("signal", "how ranking estimates the rise of the loss without a channel")
-    add("steps", "training steps before each removal", metavar="N")
-    add("time_share", "of the present time, that each removal saves", metavar="SHARE")
-    add("forget", "share of the signals' past that is forgotten at each removal", metavar="SHARE")
-    add("rate_share", "learning rates while pruning, as shares of those below", metavar="SHARE")
-    add(
-        "least",
-        "of its channels that each group of channels keeps (default: 0.125, which keeps the narrow "
-        "groups alive that all later layers read; 0, which is one channel, with ranking)",
-        metavar="SHARE",
-        type=float,
-    )
-    add_field(
-        choice,
-        TUNING,
-        "input_pixels",
-        "area in pixels to which photos are resized (default: that of MODEL); MODEL, to which "
-        "speedups compare, and a .safetensors --teacher keep theirs",
-        choices={},
-        type=int,
-        metavar="N",
-    )
-    _add_engine_options(parser)
-
-
-def _add_engine_options(parser: argparse.ArgumentParser) -> None:
-    engine = parser.add_argument_group("engine")
-
-    def add(field: str, does: str, **keywords: Any) -> None:
-        add_field(engine, PruningOptions, field, does, choices=PRUNING_CHOICES, **keywords)
-
-    add("engine", "what will run the model")
-    add("threads", "of the engine", metavar="N")
+def _add_size(engine: argparse._ArgumentGroup) -> None:
     engine.add_argument(
         "--size",
         metavar="HEIGHTxWIDTH",
@@ -204,6 +162,8 @@ def parse_arguments(words: Sequence[str]) -> argparse.Namespace:
     """Return the options of either form of the command."""
     if words[:1] == ["measure"]:
         return build_measure_parser().parse_args(words[1:])
+    if words and prune_module.is_function_name(words[0]):
+        return prune_module.build_parser().parse_args(words)
     return build_parser().parse_args(words)
 
 
@@ -212,6 +172,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] == ["measure"]:
         return _measure(parse_arguments(words))
+    if words and prune_module.is_function_name(words[0]):
+        return prune_module.main(words)
     parser = build_parser()
     arguments = parse_arguments(words)
     check_teachers(parser, arguments.teacher)
@@ -225,7 +187,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             asked = _options_of_command_line(arguments)
         except ValueError as error:
             parser.error(str(error))
-    _log_to_terminal()
+    log_to_terminal()
     return run_reporting("prune", lambda: _prune(asked, RunFolder(arguments.out)))
 
 
@@ -237,20 +199,12 @@ def image_size(text: str) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def milliseconds(text: str) -> float:
-    """Return the milliseconds of a time such as `4ms` or `4`."""
-    try:
-        return float(text.removesuffix("ms"))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected a time such as 4ms, got {text!r}") from None
-
-
 def _measure(arguments: argparse.Namespace) -> int:
     try:
         options = PruningOptions(speedup=2.0, **given_fields(arguments, PruningOptions))
     except ValueError as error:
         build_measure_parser().error(str(error))
-    _log_to_terminal()
+    log_to_terminal()
 
     def run() -> int:
         from saliency.compression.latency_tables import measure  # noqa: PLC0415  torch takes many seconds
@@ -267,11 +221,6 @@ def _measure(arguments: argparse.Namespace) -> int:
         return 0
 
     return run_reporting("prune", run)
-
-
-def _log_to_terminal() -> None:
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    logging.getLogger("saliency").setLevel(logging.INFO)
 
 
 def _prune(asked: PruneRunOptions | None, folder: RunFolder) -> int:
@@ -326,7 +275,7 @@ def _options_of_command_line(arguments: argparse.Namespace) -> PruneRunOptions:
         raise ValueError("expected one device to prune on; train on several afterwards")
     if training.precision == "16-mixed":
         raise ValueError("the signal needs gradients as they are: expected another --precision")
-    _refuse_unused(arguments)
+    refuse_unused(arguments)
     return PruneRunOptions(
         model=str(arguments.model),
         data=tuple(arguments.data),
@@ -338,22 +287,6 @@ def _options_of_command_line(arguments: argparse.Namespace) -> PruneRunOptions:
         pruning=record_of(PruningOptions, arguments),
         training=training,
     )
-
-
-def _refuse_unused(arguments: argparse.Namespace) -> None:
-    """Refuse options that the method does not use.
-
-    Raises:
-        ValueError: there is one.
-    """
-    given = vars(arguments)
-    method = given.get("method", PruningOptions.method)
-    for field, user in (("estimator", "l0"), ("signal", "ranking"), ("forget", "ranking")):
-        if field in given and method != user:
-            raise ValueError(
-                f"expected --{field} with --method {user}, got --method {method}, which does not "
-                f"use it; leave out --{field}, or add --method {user}"
-            )
 
 
 def _options_of_run(folder: RunFolder) -> PruneRunOptions:

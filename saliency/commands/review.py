@@ -13,8 +13,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from saliency.commands import run_reporting
 from saliency.commands.arguments.choice import checked_by
+from saliency.commands.jobs.reporting import run_reporting
 from saliency.geometry import parse_aspect
 from saliency.service.listening import add_address_options, run_app
 

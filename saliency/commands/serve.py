@@ -15,9 +15,9 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from saliency.commands import run_reporting
 from saliency.commands.arguments.cropping import whole_number
 from saliency.commands.arguments.fields import record_of
+from saliency.commands.jobs.reporting import run_reporting
 from saliency.service.listening import add_address_options, run_app
 
 

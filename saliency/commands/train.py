@@ -22,7 +22,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from saliency.commands import run_reporting, wait_passively
 from saliency.commands.arguments.fields import record_of
 from saliency.commands.arguments.training import (
     add_field,
@@ -34,6 +33,7 @@ from saliency.commands.arguments.training import (
     chosen_fold,
     refuse_beside_resume,
 )
+from saliency.commands.jobs.reporting import run_reporting, wait_passively
 from saliency.errors import CheckpointError
 from saliency.model.config import NEW_INPUT_PIXELS
 from saliency.prediction.shipped_models import fisher_path, trainable_model

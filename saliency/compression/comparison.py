@@ -9,14 +9,12 @@ from saliency.prediction.processing import working_size
 from saliency.pruning.latency.engines import Engine
 from saliency.pruning.latency.onnx_graph import simplify
 from saliency.pruning.latency.pace import measure_networks_ms
+from saliency.pruning.loop.run import Point
 from saliency.training.data import TrainingData
 from saliency.training.validation import validate
 
 PROPORTIONS = (4, 3)
 """Width and height of the photo that is timed, unless another size is given."""
-
-Point = dict[str, float]
-"""`measured_ms`, `speedup` over the unpruned model, and the figures of `validate`."""
 
 
 class ModelComparison:

@@ -7,13 +7,16 @@ from pathlib import Path
 import onnx
 
 from saliency.compression.comparison import ModelComparison, timed_size
-from saliency.compression.latency_tables import _table, create_engine
-from saliency.compression.methods.options import PruningOptions
-from saliency.compression.pruning_run import PruningRun
+from saliency.compression.learner import PruningLearner
 from saliency.compression.report import PruningResult, write_report
 from saliency.files import write_whole
 from saliency.model.checkpoint import load_model, save_model
 from saliency.model.export import export_onnx
+from saliency.model.network import SaliencyModel
+from saliency.pruning.latency.engines import create_engine
+from saliency.pruning.latency.kept_table import kept_table
+from saliency.pruning.loop.run import PruningRun
+from saliency.pruning.methods.options import PruningOptions
 from saliency.pruning.surgery import channel_counts
 from saliency.training.data import TrainingData
 from saliency.training.options import TrainingOptions
@@ -58,23 +61,26 @@ def prune(
     size = options.size or timed_size(start)
     engine = create_engine(options.engine, threads=options.threads, device=training.device)
     graph = onnx.load(unpruned_path(folder).with_suffix(".onnx"))
-    times = _table(graph, engine, size, given=table, kept=folder / "latency.json")
+    times = kept_table(
+        graph,
+        engine,
+        input_shape=(1, *size, 3),
+        input_size=size,
+        given=table,
+        kept=folder / "latency.json",
+    )
     comparison = ModelComparison(
         unpruned, data, engine, size=size, input_pixels=pixels, reference_ms=times.reference_ms
     )
     pruned, points = folder / "pruned.safetensors", folder / "points.json"
     if not pruned.exists():
-        run = PruningRun(
-            start,
-            data,
-            options=options,
-            training=training,
-            folder=RunFolder(folder / "pruning"),
-            run=RunFolder(folder),
-            table=times,
-            comparison=comparison,
+        learner = PruningLearner(
+            start, data, options=options, training=training, run=RunFolder(folder)
         )
+        state = folder / "pruning" / "state.pt"
+        run = PruningRun(learner, comparison, options=options, table=times, state=state)
         smaller = run.run()
+        assert isinstance(smaller, SaliencyModel)
         write_whole(json.dumps(run.points, indent=1).encode(), points, overwrite=True)
         save_model(smaller, pruned)
     train(data, training, RunFolder(folder), start=load_model(pruned))

@@ -1,30 +1,23 @@
 """The model of a pruning run: it trains on between removals and loses channels at them."""
 
-import copy
 import dataclasses
 import math
 import sys
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from saliency.compression.methods.create import create_method
-from saliency.compression.methods.method import Budget, Removals, Step
-from saliency.compression.methods.options import PruningOptions
+from saliency.memory import keep_kernels, reuse_large_blocks
 from saliency.model.network import SaliencyModel
-from saliency.pruning.compensation import remove_and_compensate
-from saliency.pruning.groups import ChannelGroups, find_groups, remaining_groups
+from saliency.pruning.groups import ChannelGroups, find_groups
 from saliency.pruning.layers import NORMS, channel_layers
-from saliency.pruning.optimizer_state import remove_moments
-from saliency.pruning.surgery import (
-    channel_counts,
-    remaining_outputs,
-    remove_channels,
-    resize_layers,
-)
+from saliency.pruning.loop.learner import Learner, Moments, give_moments
+from saliency.pruning.methods.create import create_method
+from saliency.pruning.methods.method import Removals
+from saliency.pruning.methods.options import PruningOptions
+from saliency.pruning.surgery import remaining_outputs
 from saliency.training.data import TrainingData
 from saliency.training.inputs.batch import Batch
 from saliency.training.optimizer import create_optimizer
@@ -33,19 +26,50 @@ from saliency.training.run_folder import RunFolder
 from saliency.training.session import LearningSession
 
 WARM_UP_STEPS = 50
-COMPENSATING_BATCHES = 4  # the last ones before a removal, by which the rest makes up for it
 EXAMPLE = torch.zeros(1, 64, 96, 3, dtype=torch.uint8)
 
 
-class PruningLearner:
-    """A model, what it learns from, and the method that chooses channels meanwhile.
+@dataclasses.dataclass(frozen=True)
+class SessionStep:
+    """A step of `LearningSession`, as methods take it.
 
     Attributes:
-        model: as it is at present.
-        groups: its channel groups.
-        method: how channels are chosen.
-        step: training steps taken.
+        session: what is learned from.
+        wrapped: the model, as Fabric wrapped it.
+        optimizer: of its weights, as Fabric wrapped it.
+        batch: what is shown.
     """
+
+    session: LearningSession
+    wrapped: Any
+    optimizer: Any
+    batch: Batch
+
+    def take(self, penalty: Callable[[], Tensor] | None = None) -> Tensor:
+        """Take the step as training does; return the loss without the penalty."""
+        return self.session.take_step(self.wrapped, self.optimizer, self.batch, penalty=penalty)
+
+    def clear(self) -> None:
+        """Forget the gradients of the step before."""
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def loss(self) -> Tensor:
+        """Return the loss of the batch, a scalar to be differentiated."""
+        return self.session.loss(self.wrapped, self.batch)
+
+    def backward(self, loss: Tensor) -> None:
+        """Differentiate a loss."""
+        self.session.fabric.backward(loss)
+
+    def descend(self) -> None:
+        """Change the weights by their gradients."""
+        self.session.descend(self.wrapped, self.optimizer)
+
+
+class PruningLearner(Learner):
+    """A saliency model and what it learns from."""
+
+    model: SaliencyModel
 
     def __init__(
         self,
@@ -68,28 +92,23 @@ class PruningLearner:
         Raises:
             SaliencyError: the model has nothing to prune, or something cannot be read.
         """
+        reuse_large_blocks()
+        keep_kernels()
+        torch.manual_seed(training.seed)
         self.options, self.training = options, training
-        self.groups = find_groups(start, EXAMPLE)
+        groups = self.find_groups(start)
         # Features are for fine-tuning: the signal is to be of the densities' loss alone.
         learning = dataclasses.replace(training, feature_weight=0.0)
         self.session = LearningSession(start, data, learning, run)
         self.fabric = self.session.fabric
-        self.photos: deque[Tensor] = deque(maxlen=COMPENSATING_BATCHES)
-        self.model = start.to(self.fabric.device).to(memory_format=torch.channels_last)
-        self.method = create_method(self.model, self.groups, options, seed=training.seed)
-        self.step = 0
-        self._set_up(create_optimizer(self.model, training))
+        self.shows_progress = self.fabric.is_global_zero
+        model = start.to(self.fabric.device).to(memory_format=torch.channels_last)
         self._batches: Iterator[Batch] | None = None
+        super().__init__(model, groups, create_method(model, groups, options, seed=training.seed))
 
-    def choose(self, budget: Budget) -> Removals | None:
-        """Return the channels that go now, perhaps none; None when no more will."""
-        return self.method.choose(self.model, budget)
-
-    def copy(self) -> SaliencyModel:
-        """Return the model at present, on the CPU, in evaluation mode."""
-        copied = copy.deepcopy(self.model).cpu().eval()
-        self.method.fold(copied)
-        return copied
+    def find_groups(self, model: nn.Module) -> ChannelGroups:
+        """Return the channel groups of a model on the CPU."""
+        return find_groups(model, EXAMPLE)
 
     def train(self, *, until: int) -> float:
         """Take training steps; return the mean loss."""
@@ -103,60 +122,31 @@ class PruningLearner:
         while self.step < until:
             self._set_rates()
             batch = next(self._batches)
-            step = Step(self.session, self.wrapped, self.optimizer, batch)
+            step = SessionStep(self.session, self.wrapped, self.optimizer, batch)
             losses.append(self.method.take_step(self.model, step))
-            self.photos.append(self.session.shrunk_for(self.model, batch.photos))
+            self.batches.append(self.session.shrunk_for(self.model, batch.photos))
             self.step += 1
         return float(torch.stack(losses).mean()) if losses else math.nan
 
-    def cut(self, removals: dict[str, list[int]]) -> None:
-        """Remove channels from the model and from its optimizer and average."""
-        names = {parameter: name for name, parameter in self.model.named_parameters()}
-        states = {names[parameter]: state for parameter, state in self.optimizer.state.items()}
-        moments = remove_moments(states, self.model, self.groups, removals)
-        if self.method.are_silent:
-            pruned = remove_channels(self.model, self.groups, removals)
-        else:
-            pruned = remove_and_compensate(self.model, self.groups, removals, self.photos)
-        assert isinstance(pruned, SaliencyModel)
-        pruned.origins = origins_after(self.model, self.groups, removals)
-        self.photos.clear()
-        self.model = pruned
-        self.groups = remaining_groups(self.groups, removals)
-        self.method.cut(self.groups, removals)
-        self._set_up(self._optimizer_with(moments))
+    def cut(self, removals: Removals) -> None:
+        """Remove channels from the model and from its optimizer."""
+        origins = origins_after(self.model, self.groups, removals)
+        super().cut(removals)
+        self.model.origins = origins
 
     def state(self) -> dict[str, Any]:
         """Return all that `restore` needs, right after a removal."""
-        names = {parameter: name for name, parameter in self.model.named_parameters()}
-        return {
-            "step": self.step,
-            "channels": channel_counts(self.model),
-            "origins": self.model.origins,
-            "model": self.model.state_dict(),
-            "moments": {names[key]: state for key, state in self.optimizer.state.items()},
-            "method": self.method.state(),
-        }
+        return super().state() | {"origins": self.model.origins}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a `state`, with a learner that has just begun."""
-        self.step = state["step"]
-        resized = resize_layers(self.model, state["channels"])
-        assert isinstance(resized, SaliencyModel)
-        resized.load_state_dict(state["model"])
-        resized.origins = state["origins"]
-        self.model = resized
-        self.groups = find_groups(resized.cpu(), EXAMPLE)
-        self.model.to(self.fabric.device)
-        self.method.restore(self.groups, state["method"])
-        device = self.fabric.device
-        moments = {
-            name: {key: value.to(device) if key != "step" else value for key, value in s.items()}
-            for name, s in state["moments"].items()
-        }
-        self._set_up(self._optimizer_with(moments))
+        super().restore(state)
+        self.model.origins = state["origins"]
 
-    def _set_up(self, optimizer: torch.optim.Optimizer) -> None:
+    def set_up(self, moments: Moments) -> None:
+        """Make an optimizer for the model at present that remembers these moments."""
+        optimizer = create_optimizer(self.model, self.training)
+        give_moments(optimizer, self.model, moments)
         self.wrapped, self.optimizer = self.fabric.setup(self.model, optimizer)
 
     def _set_rates(self) -> None:
@@ -164,14 +154,6 @@ class PruningLearner:
         greatest = self.training.backbone_rate, self.training.readout_rate
         for group, rate in zip(self.optimizer.param_groups, greatest, strict=True):
             group["lr"] = warmth * self.options.rate_share * rate
-
-    def _optimizer_with(self, moments: dict[str, dict[str, Any]]) -> torch.optim.Optimizer:
-        """Return an optimizer for the model at present that remembers these moments."""
-        optimizer = create_optimizer(self.model, self.training)
-        for name, parameter in self.model.named_parameters():
-            if name in moments:
-                optimizer.state[parameter] = moments[name]
-        return optimizer
 
 
 def origins_after(

@@ -9,12 +9,14 @@ from typing import Any
 import matplotlib.figure
 import numpy as np
 
-from saliency.compression.comparison import ModelComparison, Point
-from saliency.compression.methods.options import PruningOptions
+from saliency.compression.comparison import ModelComparison
 from saliency.evaluation.crop_quality import compare_windows
 from saliency.files import write_whole
 from saliency.fixations.scene import Scene
 from saliency.model.checkpoint import load_model
+from saliency.pruning.loop.pruned_network import kept_widths
+from saliency.pruning.loop.run import Point
+from saliency.pruning.methods.options import PruningOptions
 from saliency.pruning.surgery import Counts
 
 
@@ -72,17 +74,10 @@ def alternation(outcome: PruningResult) -> float:
     It is the correlation of the shares of channels that neighbouring layers keep, in the order in
     which they run. (Theis et al. 2018 saw them alternate when pruned by time.)
     """
-    kept = [share for _, _, _, share in widths(outcome)]
+    kept = [share for _, _, _, share in kept_widths(outcome.before, outcome.after)]
     if len(kept) < 3 or np.std(kept[:-1]) == 0 or np.std(kept[1:]) == 0:
         return 0.0
     return float(np.corrcoef(kept[:-1], kept[1:])[0, 1])
-
-
-def widths(outcome: PruningResult) -> Iterator[tuple[str, int, int, float]]:
-    """Yield, for each layer, its channels before, after, and the share that is left."""
-    for layer, (_, before) in outcome.before.items():
-        after = outcome.after[layer][1]
-        yield layer, before, after, after / before
 
 
 def _lines(outcome: PruningResult) -> Iterator[str]:
@@ -118,7 +113,7 @@ def _lines(outcome: PruningResult) -> Iterator[str]:
         f"correlate by {number:.2f}.\n"
     )
     yield "| layer | channels before | after | kept |\n|---|---|---|---|"
-    for layer, before, after, share in widths(outcome):
+    for layer, before, after, share in kept_widths(outcome.before, outcome.after):
         yield f"| {layer} | {before} | {after} | {share:.0%} |"
 
 
@@ -137,7 +132,7 @@ def _draw(outcome: PruningResult) -> matplotlib.figure.Figure:
         axes[key].set(xlabel="measured time (ms)", ylabel=label)
         axes[key].grid(alpha=0.3)
         axes[key].legend()
-    shown = list(widths(outcome))
+    shown = list(kept_widths(outcome.before, outcome.after))
     axes["widths"].bar(range(len(shown)), [before for _, before, *_ in shown], label="before")
     axes["widths"].bar(range(len(shown)), [after for _, _, after, _ in shown], label="after")
     axes["widths"].set(xlabel="layer, in order", ylabel="channels", yscale="log")

@@ -1,9 +1,8 @@
 """How to train a model: one frozen record, the source of every default."""
 
 import dataclasses
-import math
-from collections.abc import Callable, Mapping
-from typing import Any
+
+from saliency.checks import Ranges, check_values
 
 CHOICES = {
     "readout": ("top-down", "pointwise"),
@@ -34,9 +33,6 @@ _MAY_BE_ZERO = (
     "feature_weight",
     "keep_strength",
 )
-Ranges = tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...]
-"""What numbers are to be, in words, as a test, and the names of the fields."""
-
 _RANGES: Ranges = (
     ("at least 1", lambda value: value >= 1, _COUNTS + _INTERVALS),
     ("at least 0", lambda value: value >= 0, _MAY_BE_ZERO),
@@ -45,27 +41,6 @@ _RANGES: Ranges = (
     ("from 0 to 1", lambda value: 0 <= value <= 1, ("teacher_weight",)),
     ("from 0 to 2", lambda value: 0 <= value <= 2, ("strength",)),
 )
-
-
-def check_values(options: Any, ranges: Ranges, choices: Mapping[str, tuple[str, ...]]) -> None:
-    """Refuse a record of options with values that they cannot have.
-
-    Args:
-        options: the record; a field that is None is passed over, unless it is a choice.
-        ranges: for numbers, the condition in words, its test, and the fields it applies to.
-        choices: by field, the allowed values.
-
-    Raises:
-        ValueError: a number is out of its range, or a word is none of the choices.
-    """
-    for expected, is_allowed, names in ranges:
-        for name in names:
-            value = getattr(options, name)
-            if value is not None and not (math.isfinite(value) and is_allowed(value)):
-                raise ValueError(f"expected {name} {expected}, got {value}")
-    for name, allowed in choices.items():
-        if getattr(options, name) not in allowed:
-            raise ValueError(f"expected {name} of {allowed}, got {getattr(options, name)!r}")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,13 +13,13 @@ events.out.tfevents…  curves for TensorBoard
 """
 
 import dataclasses
-import io
 import json
 from pathlib import Path
 from typing import Any
 
 from saliency.errors import CheckpointError
 from saliency.files import create_folder, write_whole
+from saliency.pruning.loop.state_file import load_state, save_state
 
 
 class RunFolder:
@@ -73,11 +73,7 @@ class RunFolder:
 
     def save_state(self, state: dict[str, Any]) -> None:
         """Replace the state, whole or not at all."""
-        import torch  # noqa: PLC0415  takes seconds, which --help does not need
-
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        write_whole(buffer.getvalue(), self._state, overwrite=True)
+        save_state(state, self._state)
 
     def load_state(self) -> dict[str, Any] | None:
         """Return the last state, on the CPU; None if the run was stopped before its first.
@@ -85,20 +81,7 @@ class RunFolder:
         Raises:
             CheckpointError: the file is damaged.
         """
-        import torch  # noqa: PLC0415  as above
-
-        try:
-            state: dict[str, Any] = torch.load(self._state, map_location="cpu", weights_only=True)
-        except FileNotFoundError:
-            return None
-        # On a damaged file torch raises whatever the damage leads it into: RuntimeError, EOFError,
-        # UnpicklingError, UnicodeDecodeError, …
-        except Exception as error:
-            first_line = (str(error).splitlines() or [type(error).__name__])[0]
-            raise CheckpointError(
-                f"cannot read {self._state}: {first_line}; start the run anew in another folder"
-            ) from error
-        return state
+        return load_state(self._state)
 
     def write_history(self, history: list[dict[str, float]]) -> None:
         """Replace the history, whole or not at all."""

@@ -11,7 +11,7 @@ from saliency.batch.cropper import Cropper
 from saliency.batch.results import read_results
 from saliency.batch.workers import crop_all
 from saliency.commands import crop as crop_command
-from saliency.commands import crop_cluster
+from saliency.commands.jobs import crop_cluster
 from saliency.cropping.report import brief_json
 from saliency.prediction.predictor import Predictor
 

@@ -7,15 +7,15 @@ from latency_fixtures import SizeEngine
 from training_fixtures import random_model, write_spots
 
 from saliency.commands.prune import main
-from saliency.compression import latency_tables
 from saliency.model.checkpoint import save_model
+from saliency.pruning.latency import engines, kept_table
 from saliency.pruning.latency.measuring import measure_table
 
 
 @pytest.fixture(autouse=True)
 def size_engine(monkeypatch):
     """Times that follow from the number of weights, so that a run takes seconds."""
-    monkeypatch.setitem(latency_tables.ENGINES, "onnxruntime", SizeEngine)
+    monkeypatch.setitem(engines.ENGINES, "onnxruntime", SizeEngine)
 
 
 @pytest.fixture(scope="session")
@@ -33,8 +33,8 @@ def model(tmp_path_factory):
 @pytest.fixture(scope="session")
 def table(model):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(latency_tables.ENGINES, "onnxruntime", SizeEngine)
-        patch.setattr(latency_tables, "measure_table", partial(measure_table, rounds=1))
+        patch.setitem(engines.ENGINES, "onnxruntime", SizeEngine)
+        patch.setattr(kept_table, "measure_table", partial(measure_table, rounds=1))
         path = model.parent / "latency.json"
         assert main(["measure", str(model), "--size=64x64", f"--out={path}"]) == 0
     return path

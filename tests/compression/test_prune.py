@@ -16,12 +16,13 @@ from training_fixtures import COMMAND_LINE
 
 from saliency.commands import train
 from saliency.commands.prune import main
-from saliency.compression import compress, latency_tables
-from saliency.compression.pruning_run import PruningRun
+from saliency.compression import compress
 from saliency.model.checkpoint import load_model, read_metadata, save_model
 from saliency.prediction.predictor import Predictor
+from saliency.pruning.latency import engines, kept_table
 from saliency.pruning.latency.measuring import measure_table
 from saliency.pruning.latency.table_file import read_table
+from saliency.pruning.loop.run import PruningRun
 from saliency.pruning.surgery import channel_counts
 from saliency.training.run_folder import RunFolder
 
@@ -33,11 +34,12 @@ sys.path.insert(0, {tests!r})
 import torch
 torch.set_num_threads(1)
 from latency_fixtures import SizeEngine
-from saliency.compression import compress, latency_tables
+from saliency.compression import compress
+from saliency.pruning.latency import engines
 from saliency.training.session import LearningSession
 from saliency.commands.prune import main
 
-latency_tables.ENGINES["onnxruntime"] = SizeEngine
+engines.ENGINES["onnxruntime"] = SizeEngine
 steps, step = 0, LearningSession.take_step
 def killing_step(*arguments, **keywords):
     global steps
@@ -56,7 +58,7 @@ def run(model, dataset, table, tmp_path_factory):
     """The folder of a run that was not interrupted."""
     path = tmp_path_factory.mktemp("runs") / "whole"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(latency_tables.ENGINES, "onnxruntime", SizeEngine)
+        patch.setitem(engines.ENGINES, "onnxruntime", SizeEngine)
         assert main(arguments(model, dataset, table, path)) == 0
     return path
 
@@ -210,7 +212,7 @@ def test_time_is_that_of_a_photo_at_the_size_of_the_model(model, dataset, tmp_pa
     pixels = 64 * 96
     given = [f"--data=folder:{dataset}", f"--out={tmp_path / 'run'}", f"--input-pixels={pixels}"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(latency_tables, "measure_table", partial(measure_table, rounds=1))
+        patch.setattr(kept_table, "measure_table", partial(measure_table, rounds=1))
         assert main([str(model), *given, *TUNING, "--beta=0", "--epochs=1", "--steps=1"]) == 0
     height, width = report_of(tmp_path / "run")["size"]
     assert height < width

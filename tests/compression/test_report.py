@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 from training_fixtures import random_model, read_training_data, write_spots
 
-from saliency.compression.methods.options import PruningOptions
-from saliency.compression.report import PruningResult, alternation, widths
+from saliency.compression.report import PruningResult, alternation
 from saliency.evaluation.crop_quality import compare_windows
 from saliency.model.export import export_onnx
+from saliency.pruning.loop.pruned_network import kept_widths
+from saliency.pruning.methods.options import PruningOptions
 
 
 def outcome(shares):
@@ -30,7 +31,8 @@ def test_layers_that_are_all_alike_do_neither():
 
 
 def test_widths_are_those_that_layers_write():
-    assert list(widths(outcome([0.25, 1.0]))) == [
+    given = outcome([0.25, 1.0])
+    assert list(kept_widths(given.before, given.after)) == [
         ("layer0", 100, 25, 0.25),
         ("layer1", 100, 100, 1.0),
     ]

@@ -166,6 +166,19 @@ ENGINES: dict[str, Callable[..., Engine]] = {
 """The engines by name; each takes the keyword `threads`."""
 
 
+def create_engine(name: str, *, threads: int, device: str = "cpu") -> Engine:
+    """Return an engine; only torch has the choice of a device, the others use the processor.
+
+    Raises:
+        SaliencyError: it is not installed, or there is no such device.
+    """
+    keywords: dict[str, Any] = {"threads": threads}
+    if name == "torch":
+        best = "cuda" if torch.cuda.is_available() else "cpu"
+        keywords["device"] = best if device == "auto" else device
+    return ENGINES[name](**keywords)
+
+
 def processor_name() -> str:
     """Return the name of the processor's model."""
     try:

@@ -2,12 +2,12 @@
 
 from torch import nn
 
-from saliency.compression.methods.gates import L0Gates
-from saliency.compression.methods.method import RemovalMethod
-from saliency.compression.methods.options import PruningOptions
-from saliency.compression.methods.ranking import Ranking
-from saliency.compression.methods.sparsity import GroupSparsity
 from saliency.pruning.groups import ChannelGroups
+from saliency.pruning.methods.gates import L0Gates
+from saliency.pruning.methods.method import RemovalMethod
+from saliency.pruning.methods.options import PruningOptions
+from saliency.pruning.methods.ranking import Ranking
+from saliency.pruning.methods.sparsity import GroupSparsity
 from saliency.pruning.penalties.group_sparsity import Side
 
 

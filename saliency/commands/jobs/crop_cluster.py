@@ -12,7 +12,7 @@ from saliency.batch.ray_nodes import connect, count_cores, disconnect
 from saliency.batch.results import Results
 from saliency.batch.shards import is_parquet, list_dataset, parquet_dataset
 from saliency.batch.workers import PhotoOutcome
-from saliency.commands.crop_job import (
+from saliency.commands.jobs.crop_job import (
     check_lists,
     list_photos,
     name_photos,

@@ -1,28 +1,25 @@
-"""Prune a trained model against measured time, while it trains on."""
+"""Prune a trained network against measured time, while it trains on."""
 
 import logging
 import math
 import sys
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-import torch
+import onnx
+from torch import nn
 from tqdm import tqdm
 
-from saliency.compression.comparison import ModelComparison, Point
-from saliency.compression.learner import PruningLearner
-from saliency.compression.methods.method import Budget
-from saliency.compression.methods.options import PruningOptions
-from saliency.compression.methods.pressure import sizes_after
 from saliency.errors import PruningError
-from saliency.memory import keep_kernels, reuse_large_blocks
-from saliency.model.network import SaliencyModel
 from saliency.pruning.costs import create_cost, latency_cost
-from saliency.pruning.latency.onnx_graph import find_templates
+from saliency.pruning.latency.onnx_graph import Shapes, find_templates
 from saliency.pruning.latency.table import LatencyTable
-from saliency.training.data import TrainingData
-from saliency.training.options import TrainingOptions
-from saliency.training.run_folder import RunFolder
+from saliency.pruning.loop.learner import Learner
+from saliency.pruning.loop.state_file import load_state, save_state
+from saliency.pruning.methods.method import Budget
+from saliency.pruning.methods.options import PruningOptions
+from saliency.pruning.methods.pressure import sizes_after
 
 log = logging.getLogger(__name__)
 
@@ -32,39 +29,72 @@ CORRECTING_POINTS = 3  # the last ones, whose median is believed: one may have m
 PASSES_FOR_MEASURED = 5  # of removals beyond the predicted target, until the measured one is met
 
 
+Point = dict[str, float]
+"""`measured_ms`, `speedup` over the unpruned network, and the figures of a validation."""
+
+
+@runtime_checkable
+class Comparison(Protocol):
+    """Measures and validates networks of one origin.
+
+    Attributes:
+        unpruned_ms: time of the unpruned network, as it was given.
+        is_smaller: pruned networks look at a smaller input than it, so that there is something to
+            note before the first removal.
+    """
+
+    unpruned_ms: float
+    is_smaller: bool
+
+    @property
+    def graph(self) -> onnx.ModelProto:
+        """The unpruned network at the size that is timed."""
+
+    @property
+    def shape(self) -> Shapes:
+        """The shape of each of its inputs."""
+
+    def measure_unpruned(self) -> Point:
+        """Return the time, speedup and figures of the unpruned network."""
+
+    def measure(self, model: Any) -> Point:
+        """Return the time, speedup and figures of a network on the CPU."""
+
+
 class PruningRun:
     """The moving parts of a run, which are saved and restored together.
 
     Attributes:
-        learner: the model at present, and what it learns from.
-        points: how it did from the unpruned model on.
+        learner: the network at present, and what it learns from.
+        points: how it did from the unpruned network on.
         sizes: how many channels each group has.
         least: how many each keeps.
     """
 
     def __init__(
         self,
-        start: SaliencyModel,
-        data: TrainingData,
+        learner: Learner,
+        comparison: Comparison,
         *,
         options: PruningOptions,
-        training: TrainingOptions,
-        folder: RunFolder,
-        run: RunFolder,
         table: LatencyTable,
-        comparison: ModelComparison,
+        state: Path,
     ) -> None:
-        """Begin with the unpruned model, or where the folder's last state left off.
+        """Begin with the unpruned network, or where the last state left off.
+
+        Args:
+            learner: has the unpruned network.
+            comparison: measures it, and what is left of it.
+            options: how to prune.
+            table: the times of the network's operations.
+            state: file of the state, written after each removal.
 
         Raises:
-            SaliencyError: the model has nothing to prune, or something cannot be read.
+            SaliencyError: the state cannot be read, or the table is of another network.
         """
-        reuse_large_blocks()
-        keep_kernels()
-        torch.manual_seed(training.seed)
-        self.options, self.folder, self.comparison = options, folder, comparison
-        self.learner = PruningLearner(start, data, options=options, training=training, run=run)
-        groups = self.learner.groups
+        self.options, self.learner, self.comparison = options, learner, comparison
+        self._state = state
+        groups = learner.groups
         templates = find_templates(comparison.graph, input_shape=comparison.shape)
         self.latency = latency_cost(table, templates, groups)
         self.cost = create_cost(options.cost, table, templates, groups)
@@ -73,9 +103,9 @@ class PruningRun:
         self.removals, self.passes = 0, 0
         self.points: list[Point] = []
         self.ratios: list[float] = []  # measured over predicted, at each point
-        state = folder.load_state()
-        if state is not None:
-            self._restore(state)
+        stored = load_state(state)
+        if stored is not None:
+            self._restore(stored)
 
     @property
     def correction(self) -> float:
@@ -97,8 +127,8 @@ class PruningRun:
         assert self.options.speedup is not None
         return SPARE * self.points[0]["measured_ms"] / self.options.speedup
 
-    def run(self) -> SaliencyModel:
-        """Prune to the target and return the model, on the CPU.
+    def run(self) -> nn.Module:
+        """Prune to the target and return the network, on the CPU.
 
         Raises:
             PruningError: the target is below what one channel in each group would take.
@@ -111,7 +141,7 @@ class PruningRun:
             desc="pruning",
             unit="removal",
             mininterval=0.5 if sys.stderr.isatty() else 30,
-            disable=not self.learner.fabric.is_global_zero,
+            disable=not self.learner.shows_progress,
         )
         while not self._has_arrived():
             loss = self.learner.train(until=(self.removals + 1) * self.options.steps)
@@ -119,7 +149,7 @@ class PruningRun:
                 break
             if self.predicted_ms <= NOTED_SHARE * self.points[-1]["measured_ms"]:
                 self._note()
-            self._save()
+            self.save()
             bar.update()
             bar.total = None if not self.target_ms else bar.n + self._planned()
             bar.set_postfix_str(self._shown(loss), refresh=False)
@@ -213,17 +243,17 @@ class PruningRun:
             f"target {self.target_ms:.2f} ms, loss {loss:.3f}, {sum(self.sizes.values())} channels"
         )
 
-    def _save(self) -> None:
-        self.folder.save_state(
-            {
-                "removals": self.removals,
-                "passes": self.passes,
-                "ratios": self.ratios,
-                "points": self.points,
-                "sizes": self.sizes,
-                "learner": self.learner.state(),
-            }
-        )
+    def save(self) -> None:
+        """Write the state."""
+        state = {
+            "removals": self.removals,
+            "passes": self.passes,
+            "ratios": self.ratios,
+            "points": self.points,
+            "sizes": self.sizes,
+            "learner": self.learner.state(),
+        }
+        save_state(state, self._state)
 
     def _restore(self, state: dict[str, Any]) -> None:
         self.removals, self.passes = state["removals"], state["passes"]

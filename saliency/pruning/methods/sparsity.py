@@ -5,11 +5,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from saliency.compression.methods.method import Budget, Removals, Step
-from saliency.compression.methods.options import PruningOptions
-from saliency.compression.methods.pressure import Multiplier, relative_costs, within_budget
 from saliency.errors import PruningError
 from saliency.pruning.groups import ChannelGroups
+from saliency.pruning.methods.method import Budget, Removals, Step
+from saliency.pruning.methods.options import PruningOptions
+from saliency.pruning.methods.pressure import Multiplier, relative_costs, within_budget
 from saliency.pruning.penalties.group_sparsity import (
     Side,
     channel_lengths,

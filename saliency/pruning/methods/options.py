@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from typing import Literal
 
-from saliency.training.options import Ranges, check_values
+from saliency.checks import Ranges, check_values
 
 PRUNING_CHOICES = {
     "method": ("ranking", "l0", "lasso", "slimming"),

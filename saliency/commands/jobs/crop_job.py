@@ -16,9 +16,9 @@ from saliency.batch.listing import ListedPhoto, find_photos, read_list, write_li
 from saliency.batch.naming import CANDIDATE_PATTERN, DEFAULT_PATTERN, names_candidates
 from saliency.batch.options import BatchOptions
 from saliency.batch.workers import PhotoOutcome, crop_all
-from saliency.commands import error_line, warning_line
 from saliency.commands.arguments.aspects import crop_options
 from saliency.commands.arguments.fields import record_of
+from saliency.commands.jobs.reporting import error_line, warning_line
 from saliency.cropping.options import CropOptions
 from saliency.cropping.report import brief_json, json_line, printable
 from saliency.errors import DecisionsError, OutputError, PhotoError

@@ -5,10 +5,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from saliency.compression.methods.method import Budget, Removals, Step
-from saliency.compression.methods.options import PruningOptions
 from saliency.errors import PruningError
 from saliency.pruning.groups import ChannelGroups
+from saliency.pruning.methods.method import Budget, Removals, Step
+from saliency.pruning.methods.options import PruningOptions
 from saliency.pruning.selection import Selection
 from saliency.pruning.signals import SignalCollector
 
@@ -30,6 +30,8 @@ class Ranking:
 
     def take_step(self, model: nn.Module, step: Step) -> Tensor:
         """Take a step and collect the signals of its examples."""
+        if not self.collector.groups.prunable:
+            return step.take()
         with self.collector.watch(model):
             return step.take()
 

@@ -5,11 +5,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from saliency.compression.methods.method import Budget, Removals, Step
-from saliency.compression.methods.options import PruningOptions
-from saliency.compression.methods.pressure import Multiplier, relative_costs, within_budget
 from saliency.pruning.gates import fold_gates, gated
 from saliency.pruning.groups import ChannelGroups
+from saliency.pruning.methods.method import Budget, Removals, Step
+from saliency.pruning.methods.options import PruningOptions
+from saliency.pruning.methods.pressure import Multiplier, relative_costs, within_budget
 from saliency.pruning.penalties.l0 import (
     GateGradient,
     final_gates,
@@ -128,19 +128,19 @@ class L0Gates:
     def _drawn_step(self, model: nn.Module, step: Step) -> Tensor:
         """Take a step of the weights at drawn gates, whose gradient is estimated."""
         device = next(model.parameters()).device
-        session, losses = step.session, []
-        step.optimizer.zero_grad(set_to_none=True)
+        losses = []
+        step.clear()
 
         def loss(gates: Tensor) -> Tensor:
             with gated(model, self._groups, self._split(gates[0].to(device))):
-                value = session.loss(step.wrapped, step.batch)
+                value = step.loss()
             if not gates.requires_grad:  # the gates that were drawn: the weights learn with these
-                session.fabric.backward(value)
+                step.backward(value)
                 losses.append(value.detach())
             return value.cpu()[None]
 
         estimate = self._gradient.estimate(loss, self._log_alpha)[0]
-        session.descend(step.wrapped, step.optimizer)
+        step.descend()
         self._penalty().backward()  # type: ignore[no-untyped-call]
         assert self._log_alpha.grad is not None
         self._log_alpha.grad += estimate

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from saliency.compression.methods.method import Budget
-from saliency.compression.methods.pressure import (
+from saliency.errors import PruningError
+from saliency.pruning.costs import ChannelCount
+from saliency.pruning.methods.method import Budget
+from saliency.pruning.methods.pressure import (
     Multiplier,
     relative_costs,
     sizes_after,
     within_budget,
 )
-from saliency.errors import PruningError
-from saliency.pruning.costs import ChannelCount
 
 
 def budget(*, goal_ms, target_ms, cost=None):

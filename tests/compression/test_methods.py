@@ -6,11 +6,11 @@ from compression_fixtures import arguments, assert_same, report_of
 from torch import nn
 
 from saliency.commands.prune import main
-from saliency.compression.methods import gates, sparsity
-from saliency.compression.methods.create import create_method
-from saliency.compression.methods.options import HELD_SHARE, PruningOptions
 from saliency.errors import PruningError
 from saliency.pruning.groups import find_groups
+from saliency.pruning.methods import gates, sparsity
+from saliency.pruning.methods.create import create_method
+from saliency.pruning.methods.options import HELD_SHARE, PruningOptions
 from saliency.training.session import LearningSession
 
 PHOTO = torch.zeros(1, 3, 16, 16)

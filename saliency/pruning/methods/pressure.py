@@ -7,9 +7,9 @@ after each round of steps it grows where too little time was saved, and falls wh
 import math
 from collections.abc import Mapping
 
-from saliency.compression.methods.method import Budget, Removals
 from saliency.errors import PruningError
 from saliency.pruning.costs import ChannelCount, NetworkCost
+from saliency.pruning.methods.method import Budget, Removals
 from saliency.pruning.selection import BLOCK, LARGEST_SHARE
 
 _WHOLE = 8  # channels of a block, in which kernels compute

@@ -8,32 +8,29 @@ from torch import Tensor, nn
 
 from saliency.pruning.costs import ChannelCount, NetworkCost
 from saliency.pruning.groups import ChannelGroups
-from saliency.training.inputs.batch import Batch
-from saliency.training.session import LearningSession
 
 Removals = dict[str, list[int]]
 """By group name, the channels that go, numbered from 0."""
 
 
-@dataclass(frozen=True)
-class Step:
-    """One training step that is to be taken.
-
-    Attributes:
-        session: what is learned from.
-        wrapped: the model, as Fabric wrapped it.
-        optimizer: of its weights, as Fabric wrapped it.
-        batch: what is shown.
-    """
-
-    session: LearningSession
-    wrapped: Any
-    optimizer: Any
-    batch: Batch
+@runtime_checkable
+class Step(Protocol):
+    """One training step that is to be taken: `take` alone, or the four others in this order."""
 
     def take(self, penalty: Callable[[], Tensor] | None = None) -> Tensor:
-        """Take the step as training does; return the loss without the penalty."""
-        return self.session.take_step(self.wrapped, self.optimizer, self.batch, penalty=penalty)
+        """Take the step as training does; return the loss, a scalar, without the penalty."""
+
+    def clear(self) -> None:
+        """Forget the gradients of the step before."""
+
+    def loss(self) -> Tensor:
+        """Return the loss of the batch, a scalar to be differentiated."""
+
+    def backward(self, loss: Tensor) -> None:
+        """Differentiate a loss."""
+
+    def descend(self) -> None:
+        """Change the weights by their gradients."""
 
 
 @dataclass(frozen=True)

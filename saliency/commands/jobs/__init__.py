@@ -1,0 +1,1 @@
+"""What verbs share, and the work of those that have several forms."""

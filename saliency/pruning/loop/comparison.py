@@ -1,0 +1,97 @@
+"""Any network compared with what is left of it: its time and its score."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from saliency.pruning.latency.engines import Engine
+from saliency.pruning.latency.exporting import export_copy
+from saliency.pruning.latency.onnx_graph import simplify
+from saliency.pruning.latency.pace import measure_networks_ms
+from saliency.pruning.loop.run import Point
+
+Validate = Callable[[Any], float]
+"""Given a network in evaluation mode, its score: the higher, the better."""
+
+
+class NetworkComparison:
+    """Measures and validates networks of one origin.
+
+    Times are taken in turns with the unpruned network's, and are given in its milliseconds, so that
+    the machine's pace at the moment cancels out.
+
+    Attributes:
+        graph: of the unpruned network.
+        shape: of each of its inputs.
+        unpruned_ms: its time.
+    """
+
+    is_smaller = False
+
+    def __init__(
+        self,
+        unpruned: nn.Module,
+        example: tuple[Any, ...],
+        engine: Engine,
+        *,
+        validate: Validate | None,
+    ) -> None:
+        """Take the unpruned network.
+
+        Args:
+            unpruned: on the CPU.
+            example: its arguments, of the size that is timed.
+            engine: in which networks are timed.
+            validate: gives their score; None without.
+
+        Raises:
+            PruningError: the network cannot be exported, or the engine cannot run it.
+        """
+        self.unpruned, self.example, self.engine = unpruned, example, engine
+        self.shape, self._inputs = inputs_of(example)
+        self.graph = simplify(export_copy(unpruned, *example), input_shape=self.shape)
+        self.reference_ms: float | None = None
+        self.unpruned_ms = 0.0
+        self._validate = validate
+
+    def measure_unpruned(self) -> Point:
+        """Return the time, speedup and score of the unpruned network."""
+        (self.unpruned_ms,) = self._times_ms()
+        return self._point(self.unpruned, speedup=1.0)
+
+    def measure(self, model: nn.Module) -> Point:
+        """Return the time, speedup and score of a network on the CPU."""
+        unpruned_ms, pruned_ms = self._times_ms(model)
+        return self._point(model, speedup=unpruned_ms / pruned_ms)
+
+    def score(self, model: nn.Module) -> float | None:
+        """Return the score of a network; None without `validate`."""
+        return None if self._validate is None else float(self._validate(model.eval()))
+
+    def _point(self, model: nn.Module, *, speedup: float) -> Point:
+        score = self.score(model)
+        shown = {} if score is None else {"score": score}
+        return {"measured_ms": self.unpruned_ms / speedup, "speedup": speedup, **shown}
+
+    def _times_ms(self, *models: nn.Module) -> list[float]:
+        graphs = [
+            simplify(export_copy(model, *self.example), input_shape=self.shape) for model in models
+        ]
+        return measure_networks_ms(
+            [self.graph, *graphs],
+            self.engine,
+            inputs=[self._inputs] * (1 + len(graphs)),
+            reference_ms=self.reference_ms,
+        )
+
+
+def inputs_of(
+    example: tuple[Any, ...],
+) -> tuple[tuple[tuple[int, ...], ...], dict[str, np.ndarray]]:
+    """Return the shape of each input of an exported network, and the inputs by their names."""
+    tensors = [value for value in example if isinstance(value, Tensor)]
+    names = ["input"] if len(tensors) == 1 else [f"input{k}" for k in range(len(tensors))]
+    shapes = tuple(tuple(tensor.shape) for tensor in tensors)
+    return shapes, dict(zip(names, [t.detach().cpu().numpy() for t in tensors], strict=True))

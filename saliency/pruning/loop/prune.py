@@ -1,0 +1,191 @@
+"""Make any network fast on this machine, in one call."""
+
+import copy
+import dataclasses
+import json
+import logging
+import tempfile
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from saliency.errors import CheckpointError
+from saliency.files import create_folder, write_whole
+from saliency.memory import keep_kernels, reuse_large_blocks
+from saliency.pruning.latency.engines import create_engine
+from saliency.pruning.latency.kept_table import kept_table
+from saliency.pruning.latency.table import LatencyTable
+from saliency.pruning.loop.comparison import NetworkComparison, Validate
+from saliency.pruning.loop.pruned_network import PrunedNetwork, load, on_cpu, save_network
+from saliency.pruning.loop.run import Point, PruningRun
+from saliency.pruning.loop.task import Loss, MakeOptimizer, Task, adamw
+from saliency.pruning.loop.task_learner import TaskLearner
+from saliency.pruning.loop.tuning import fine_tune, measure_statistics
+from saliency.pruning.methods.options import PruningOptions
+from saliency.pruning.surgery import channel_counts
+
+log = logging.getLogger(__name__)
+
+
+def prune(
+    model: nn.Module,
+    example: Any,
+    batches: Iterable[Any],
+    loss: Loss,
+    *,
+    validate: Validate | None = None,
+    make_optimizer: MakeOptimizer = adamw,
+    tuning_steps: int = 1000,
+    table: Path | str | None = None,
+    budget_seconds: float = 180.0,
+    folder: Path | str | None = None,
+    resume: bool = False,
+    seed: int = 0,
+    **options: Any,
+) -> PrunedNetwork:
+    """Remove channels of a network until it is fast enough, and train it meanwhile.
+
+    Before each removal it trains for some steps, in which each channel's worth is estimated; the
+    channels go whose loss is least for the time that they cost, and the layers that read them are
+    refitted. The whole network is measured again and again, until the time is reached. Then it is
+    fine-tuned, and the statistics of its batch norms are measured anew where that does not lower
+    the score.
+
+    The result is the same for the same seed if nothing but torch draws random numbers and times do
+    not decide otherwise.
+
+    Args:
+        model: the trained network, on the device where it trains; it is not changed.
+        example: its input, of the size that is to be timed; or a tuple of its arguments.
+        batches: a DataLoader, or anything else that can be gone through again and again.
+        loss: `loss(model, batch)` is the mean loss over the examples of a batch.
+        validate: `validate(model)` is the score of a network on the CPU, the higher the better.
+        make_optimizer: given parameters, an optimizer for them; AdamW without.
+        tuning_steps: how long the pruned network is fine-tuned, with the optimizer's rate falling
+            to zero.
+        table: file of a latency table; without one it is measured.
+        budget_seconds: how long that may take.
+        folder: where the state of the run and its report go; None to keep neither.
+        resume: go on with the run in `folder`, which was stopped, perhaps by `kill -9`.
+        seed: of all that torch draws.
+        options: of `PruningOptions`; one of target_ms and speedup is needed.
+
+    Raises:
+        ValueError: an option cannot be, or there is no example.
+        SaliencyError: the network cannot be pruned as asked, or a file not be read or written.
+    """
+    pruning = PruningOptions(**options)
+    if pruning.size is not None:
+        raise ValueError("expected the size to be that of the example, got the option size")
+    if resume and folder is None:
+        raise ValueError("expected a folder to resume in")
+    arguments, task = on_cpu(example), Task(batches, loss, make_optimizer, seed)
+    reuse_large_blocks()
+    keep_kernels()
+    with ExitStack() as stack:
+        place = Path(folder or stack.enter_context(tempfile.TemporaryDirectory()))
+        _begin(place, pruning, tuning_steps, seed, resume=resume)
+        engine = create_engine(pruning.engine, threads=pruning.threads)
+        unpruned = copy.deepcopy(model).cpu().eval()
+        comparison = NetworkComparison(unpruned, arguments, engine, validate=validate)
+        first = comparison.shape[0]
+        times = kept_table(
+            comparison.graph,
+            engine,
+            input_shape=comparison.shape,
+            input_size=(first[-2] if len(first) > 2 else 1, first[-1]),
+            given=None if table is None else Path(table),
+            kept=place / "latency.json",
+            budget_seconds=budget_seconds,
+        )
+        comparison.reference_ms = times.reference_ms
+        learner = TaskLearner(copy.deepcopy(model), arguments, task, options=pruning)
+        result = _run(learner, comparison, times, pruning, tuning_steps=tuning_steps, folder=place)
+        if folder is not None:
+            result.write_report(place)
+            result.save(place / "pruned.safetensors")
+    return result
+
+
+def _run(
+    learner: TaskLearner,
+    comparison: NetworkComparison,
+    table: LatencyTable,
+    options: PruningOptions,
+    *,
+    tuning_steps: int,
+    folder: Path,
+) -> PrunedNetwork:
+    """Prune, fine-tune, measure; go on with what is in the folder."""
+    kept_whole = {group.name: reason for group, reason in learner.groups.unprunable}
+    device = next(learner.model.parameters()).device
+    state = folder / "pruning.pt"
+    run = PruningRun(learner, comparison, options=options, table=table, state=state)
+    smaller = _pruned(run, folder / "before-tuning.safetensors", comparison.unpruned)
+    tuned = fine_tune(
+        smaller.to(device), learner.task, steps=tuning_steps, state=folder / "tuning.pt"
+    )
+    best, last = _best(tuned, learner.task, comparison)
+    last["removals"] = float(run.removals)
+    return PrunedNetwork(
+        model=best,
+        example=comparison.example,
+        before=channel_counts(comparison.unpruned),
+        after=channel_counts(best),
+        points=[*run.points, last],
+        kept_whole=kept_whole | learner.unseen(),
+        conditions=dataclasses.asdict(table.conditions),
+    )
+
+
+def _begin(
+    folder: Path, options: PruningOptions, tuning_steps: int, seed: int, *, resume: bool
+) -> None:
+    """Create the folder of a run, or check that the one in it is the one that is asked for.
+
+    Raises:
+        CheckpointError: it holds another run, or one that is not to go on.
+    """
+    path = folder / "options.json"
+    asked = dataclasses.asdict(options) | {"tuning_steps": tuning_steps, "seed": seed}
+    if not path.exists():
+        create_folder(folder)
+        write_whole(json.dumps(asked, indent=1).encode(), path)
+        return
+    if not resume:
+        raise CheckpointError(f"{folder} holds a run already; resume it, or name another folder")
+    try:
+        stored = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"cannot read {path}: {error}") from error
+    for name, value in asked.items():
+        if stored.get(name) != value:
+            raise CheckpointError(
+                f"the run in {folder} was begun with {name} {stored.get(name)}, got {value}; "
+                "resume it with the same options, or name another folder"
+            )
+
+
+def _pruned(run: PruningRun, kept: Path, unpruned: nn.Module) -> nn.Module:
+    """Return the pruned network, before it is fine-tuned, computed or read."""
+    if kept.exists():
+        return load(kept, unpruned)
+    smaller = run.run()
+    run.save()
+    save_network(smaller, kept)
+    return smaller
+
+
+def _best(tuned: nn.Module, task: Task, comparison: NetworkComparison) -> tuple[nn.Module, Point]:
+    """Return the network, with other statistics where these are no worse, and its figures."""
+    measured = measure_statistics(tuned, task)
+    tuned = tuned.cpu().eval()
+    if measured is not None:
+        measured = measured.cpu()
+        scores = comparison.score(measured), comparison.score(tuned)
+        if scores[0] is not None and scores[1] is not None and scores[0] >= scores[1]:
+            tuned = measured
+    return tuned, comparison.measure(tuned)
