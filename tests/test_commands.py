@@ -7,6 +7,7 @@ from runtime_fixtures import dark_photo, write_model
 
 import saliency
 from saliency import commands
+from saliency.commands.jobs import reporting
 
 
 def run_python(program, *arguments):
@@ -121,9 +122,9 @@ def test_stub_for_type_checkers_names_what_the_package_exports():
     ("load", "threads", "warns"), [(3.0, None, True), (3.0, 1, False), (0.1, None, False)]
 )
 def test_busy_machine_is_told_before_training(load, threads, warns, monkeypatch, capsys):
-    monkeypatch.setattr(commands.os, "getloadavg", lambda: (load, 0.0, 0.0))
-    monkeypatch.setattr(commands.os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(reporting.os, "getloadavg", lambda: (load, 0.0, 0.0))
+    monkeypatch.setattr(reporting.os, "sched_getaffinity", lambda _: {0, 1})
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
-    commands.wait_passively("train", threads)
+    reporting.wait_passively("train", threads)
     assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
     assert ("--torch-threads 1" in capsys.readouterr().err) is warns
