@@ -34,6 +34,7 @@ OTHER_TOOLS_OPTIONS = {
     "--first",
     "--then",
     "--portraits",
+    "--driver",
     "--methods",
 }
 OTHER_TOOLS_OPTIONS |= {

@@ -82,8 +82,10 @@ def find_groups(model: nn.Module, *example: Tensor) -> ChannelGroups:
         example: its arguments; small ones are enough.
 
     Raises:
-        PruningError: no group can be pruned; the message has the most frequent reason.
+        PruningError: no group can be pruned; the message has the most frequent reason. Or a part is
+            compiled or scripted, and would go on with the code for all of its channels.
     """
+    _refuse_compiled(model)
     traced = copy.deepcopy(model).eval()
     tracer = ChannelTracer(traced)
     with torch.no_grad(), tracer:
@@ -99,6 +101,21 @@ def find_groups(model: nn.Module, *example: Tensor) -> ChannelGroups:
             "and batch norms, together with the layers that read its feature maps"
         )
     return groups
+
+
+def _refuse_compiled(model: nn.Module) -> None:
+    for name, part in model.named_modules():
+        place = name or "the network"
+        if hasattr(part, "_orig_mod"):
+            raise PruningError(
+                f"expected a network that is not compiled, {place} is; prune what was given to "
+                "torch.compile, and compile the result"
+            )
+        if isinstance(part, torch.jit.ScriptModule):
+            raise PruningError(
+                f"expected a network in Python, {place} is scripted; prune it as it was before "
+                "torch.jit, and script the result"
+            )
 
 
 def _gather(tracer: ChannelTracer) -> ChannelGroups:

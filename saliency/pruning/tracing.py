@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from saliency.pruning.axis_rules import axis_after
+from saliency.pruning.latency.exporting import nested_tensors
 from saliency.pruning.layers import Side, channel_layers
 
 aten: Any = torch.ops.aten
@@ -89,7 +90,7 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def bar(self, values: Any, reason: str) -> None:
         """Keep the channels of all tensors in a nested structure from being removed."""
-        for leaf in tree_leaves(values):
+        for leaf in nested_tensors(values):
             tracked = self._of(leaf)
             for channel in tracked.ids if tracked else ():
                 self.barred.setdefault(channel, reason)

@@ -1,4 +1,7 @@
 import copy
+import dataclasses
+import warnings
+from types import MappingProxyType, SimpleNamespace
 
 import pytest
 import torch
@@ -221,3 +224,60 @@ def test_remaining_groups_are_those_found_in_the_pruned_network(model):
     remaining, found = remaining_groups(groups, removals), find_groups(pruned, PHOTO)
     assert remaining.prunable == found.prunable
     assert set(remaining.unprunable) == set(found.unprunable)
+
+
+@dataclasses.dataclass
+class Maps:
+    deep: torch.Tensor
+    score: torch.Tensor
+
+
+class Returning(Toy):
+    """Returns a feature map and a score, wrapped."""
+
+    def __init__(self, wrap):
+        super().__init__(
+            first=nn.Conv2d(3, 5, 1), deep=nn.Conv2d(5, 4, 1), score=nn.Conv2d(4, 1, 1)
+        )
+        self.wrap = wrap
+
+    def forward(self, photo):
+        deep = self.deep(self.first(photo))
+        return self.wrap(deep, self.score(deep))
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        Maps,
+        lambda deep, score: SimpleNamespace(deep=deep, score=score),
+        lambda deep, score: MappingProxyType({"deep": deep, "score": score}),
+        lambda deep, score: [{"maps": Maps(deep, score)}],
+    ],
+    ids=["dataclass", "namespace", "mapping", "nested"],
+)
+def test_feature_maps_in_whatever_is_returned_keep_their_channels(wrap):
+    groups = find_groups(Returning(wrap), PHOTO)
+    assert groups.sizes() == {"first": 5}
+    reasons = {group.name: reason for group, reason in groups.unprunable}
+    assert reasons["deep"] == "the network returns it"
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_compiled_and_scripted_parts_are_refused(is_whole):
+    for change, named in ((torch.compile, "compiled"), (scripted, "scripted")):
+        network = Returning(Maps)
+        if is_whole:
+            network = change(nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 1, 1)))
+        else:
+            network.deep = change(network.deep)
+        place = "the network is" if is_whole else "deep is"
+        with pytest.raises(PruningError, match=place) as raised:
+            find_groups(network, PHOTO)
+        assert named in str(raised.value)
+
+
+def scripted(network):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its deprecation
+        return torch.jit.script(network)

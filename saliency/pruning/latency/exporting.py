@@ -50,7 +50,7 @@ def export_copy(
         for place, tensor in zip(places, tensors, strict=True):
             given[place] = tensor
         args, kwargs = tree_unflatten(given, structure)
-        return tuple(_tensors(forward(*args, **kwargs)))
+        return tuple(nested_tensors(forward(*args, **kwargs)))
 
     exported.forward = from_tensors
     has_deformable = any(type(layer).__name__ == "DeformConv2d" for layer in module.modules())
@@ -79,17 +79,20 @@ def export_copy(
     return onnx.load_from_string(buffer.getvalue())
 
 
-def _tensors(value: Any) -> Iterator[Tensor]:
-    """Yield the tensors in what a network returns: also in mappings, data classes, namespaces."""
+def nested_tensors(value: Any) -> Iterator[Tensor]:
+    """Yield the tensors in what a network takes or returns.
+
+    Those in lists, tuples, mappings, data classes and namespaces too.
+    """
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, Mapping):
-        yield from _tensors(list(value.values()))
+        yield from nested_tensors(list(value.values()))
     elif isinstance(value, list | tuple):
         for one in value:
-            yield from _tensors(one)
+            yield from nested_tensors(one)
     elif dataclasses.is_dataclass(value) or isinstance(value, SimpleNamespace):
-        yield from _tensors(list(vars(value).values()))
+        yield from nested_tensors(list(vars(value).values()))
 
 
 @symbolic_helper.parse_args(*VALUES, *NUMBERS)
