@@ -5,9 +5,10 @@ import dataclasses
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from saliency.errors import PruningError
 from saliency.pruning.layers import Side
@@ -71,7 +72,7 @@ class ChannelGroups:
         return {group.name: group.size for group in self.prunable}
 
 
-def find_groups(model: nn.Module, *example: Tensor) -> ChannelGroups:
+def find_groups(model: nn.Module, *example: Any, **keywords: Any) -> ChannelGroups:
     """Return the channel groups of a network, found by running a copy of it once.
 
     Only what the network does with this example is traced; a path that another input would take is
@@ -80,6 +81,7 @@ def find_groups(model: nn.Module, *example: Tensor) -> ChannelGroups:
     Args:
         model: any module of convolutions, linear layers and batch norms; it is not changed.
         example: its arguments; small ones are enough.
+        keywords: its arguments by keyword.
 
     Raises:
         PruningError: no group can be pruned; the message has the most frequent reason. Or a part is
@@ -89,7 +91,7 @@ def find_groups(model: nn.Module, *example: Tensor) -> ChannelGroups:
     traced = copy.deepcopy(model).eval()
     tracer = ChannelTracer(traced)
     with torch.no_grad(), tracer:
-        outputs = traced(*example)
+        outputs = traced(*example, **keywords)
     tracer.bar(outputs, "the network returns it")
     tracer.close()
     groups = _gather(tracer)

@@ -14,6 +14,7 @@ from pruning_fixtures import (
     Lateral,
     Residual,
     SqueezeExcite,
+    Toy,
     Twice,
     third_of,
 )
@@ -281,3 +282,8 @@ def scripted(network):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its deprecation
         return torch.jit.script(network)
+
+
+def test_inputs_by_keyword_are_those_by_position():
+    by_position = written_out(find_groups(Residual(), PHOTO))
+    assert written_out(find_groups(Residual(), photo=PHOTO)) == by_position
