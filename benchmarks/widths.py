@@ -19,20 +19,25 @@ import numpy as np
 
 from saliency.compression.learner import EXAMPLE
 from saliency.model.checkpoint import load_model
-from saliency.pruning.groups import find_groups
-from saliency.pruning.surgery import channel_counts
+from saliency.pruning.groups import ChannelGroups, find_groups
+from saliency.pruning.surgery import Counts, channel_counts
 
 
-def shares(unpruned: Path, pruned: Path) -> dict[str, float]:
+def shares(groups: ChannelGroups, before: Counts, after: Counts) -> dict[str, float]:
     """Return, for each channel group in order, the share of its channels that is left."""
-    model = load_model(unpruned)
-    before, after = channel_counts(model), channel_counts(load_model(pruned))
     found = {}
-    for group in find_groups(model, EXAMPLE).prunable:
+    for group in groups.prunable:
         layer, _, first = group.name.partition("[")
         if not first:  # of a layer whose channels belong to several groups, all count together
             found[group.name] = after[layer][1] / before[layer][1]
     return found
+
+
+def shares_of_files(unpruned: Path, pruned: Path) -> dict[str, float]:
+    """Return the shares of two saliency models."""
+    model = load_model(unpruned)
+    after = channel_counts(load_model(pruned))
+    return shares(find_groups(model, EXAMPLE), channel_counts(model), after)
 
 
 def alternation(kept: list[float]) -> tuple[float, float]:
@@ -56,7 +61,7 @@ def main() -> None:
     axes: Any = figure.subplots()
     names = arguments.names or [path.parent.name for path in arguments.pruned]
     for name, path in zip(names, arguments.pruned, strict=True):
-        kept = shares(arguments.unpruned, path)
+        kept = shares_of_files(arguments.unpruned, path)
         correlation, error = alternation(list(kept.values()))
         print(
             f"{name}: neighbours correlate by {correlation:.2f} ± {error:.2f}, {len(kept)} groups"
