@@ -39,6 +39,7 @@ def main() -> None:
     parser.add_argument("network", choices=NETWORKS)
     parser.add_argument("--out", metavar="DIR", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--side", type=int, default=32, help="of the photo for which time counts")
     arguments = parser.parse_args()
     torch.manual_seed(0)
     digits = load_digits()
@@ -65,7 +66,7 @@ def main() -> None:
         given: dict[str, Any] = {"cost": cost, "speedup": 2.0, "steps": 5, "time_share": 0.1}
         result = pruning.prune(
             network,
-            photos[:1],
+            torch.zeros(1, 3, arguments.side, arguments.side),
             loader,
             loss,
             validate=accuracy,
