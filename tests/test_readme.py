@@ -35,6 +35,7 @@ OTHER_TOOLS_OPTIONS = {
     "--then",
     "--portraits",
     "--driver",
+    "--side",
     "--methods",
 }
 OTHER_TOOLS_OPTIONS |= {
