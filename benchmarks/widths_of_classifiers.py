@@ -40,8 +40,9 @@ def main() -> None:
     parser.add_argument("--out", metavar="DIR", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--side", type=int, default=32, help="of the photo for which time counts")
+    parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    torch.manual_seed(0)
+    torch.manual_seed(arguments.seed)
     digits = load_digits()
     grey = torch.tensor(digits.images[:, None] / 16).float()
     photos, labels = interpolate(grey, size=32).repeat(1, 3, 1, 1), torch.tensor(digits.target)
@@ -62,7 +63,7 @@ def main() -> None:
         optimizer.step()
     table: Path | None = None
     for cost in ("latency", "flops"):
-        folder = arguments.out / f"{arguments.network}-{cost}"
+        folder = arguments.out / f"{arguments.network}-{cost}-{arguments.seed}"
         given: dict[str, Any] = {"cost": cost, "speedup": 2.0, "steps": 5, "time_share": 0.1}
         result = pruning.prune(
             network,
@@ -71,6 +72,7 @@ def main() -> None:
             loss,
             validate=accuracy,
             tuning_steps=44,
+            seed=arguments.seed,
             table=table,
             folder=folder,
             **given,

@@ -3,7 +3,6 @@
 import copy
 import dataclasses
 import json
-import logging
 import tempfile
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -27,7 +26,7 @@ from saliency.pruning.loop.tuning import fine_tune, measure_statistics
 from saliency.pruning.methods.options import PruningOptions
 from saliency.pruning.surgery import channel_counts
 
-log = logging.getLogger(__name__)
+_STATE = "pruning.pt"
 
 
 def prune(
@@ -122,7 +121,7 @@ def _run(
     """Prune, fine-tune, measure; go on with what is in the folder."""
     kept_whole = {group.name: reason for group, reason in learner.groups.unprunable}
     device = next(learner.model.parameters()).device
-    state = folder / "pruning.pt"
+    state = folder / _STATE
     run = PruningRun(learner, comparison, options=options, table=table, state=state)
     smaller = _pruned(run, folder / "before-tuning.safetensors", comparison.unpruned)
     tuned = fine_tune(
@@ -151,9 +150,9 @@ def _begin(
     """
     path = folder / "options.json"
     asked = dataclasses.asdict(options) | {"tuning_steps": tuning_steps, "seed": seed}
-    if not path.exists():
+    if not (folder / _STATE).exists():  # a run that ended before its first removal is replaced
         create_folder(folder)
-        write_whole(json.dumps(asked, indent=1).encode(), path)
+        write_whole(json.dumps(asked, indent=1).encode(), path, overwrite=True)
         return
     if not resume:
         raise CheckpointError(f"{folder} holds a run already; resume it, or name another folder")

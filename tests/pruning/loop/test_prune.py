@@ -218,6 +218,12 @@ def test_folder_of_another_run_is_refused(whole, tmp_path):
         pruning.load(tmp_path / "nothing.safetensors", Classifier())
 
 
+def test_run_that_could_not_begin_leaves_its_folder_to_another(tmp_path):
+    with pytest.raises(PruningError, match="expected a target of at least"):
+        pruned(folder=tmp_path, speedup=1000.0)
+    assert pruned(folder=tmp_path, speedup=1.2).points[-1]["speedup"] >= 1.2
+
+
 @pytest.mark.parametrize("wrong", [{"example": "photo"}, {"size": (3, 4)}, {"resume": True}])
 def test_arguments_that_cannot_be_are_refused(wrong):
     given = {"example": EXAMPLE, "batches": make_loader(), "loss": loss, "speedup": 2.0}
