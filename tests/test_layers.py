@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[1]
 FLOORS = (
     ("saliency",),  # the core: errors, geometry, files, memory, colours
     ("saliency.photo.metadata", "saliency.fixations", "saliency.pruning.latency"),
-    ("saliency.photo", "saliency.pruning"),
+    ("saliency.photo", "saliency.pruning.channels"),
+    ("saliency.pruning",),
     ("saliency.crop_windows", "saliency.datasets", "saliency.pruning.penalties"),
     ("saliency.prediction", "saliency.datasets.layouts", "saliency.pruning.methods"),
     ("saliency.cropping", "saliency.model", "saliency.pruning.loop"),

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from saliency.memory import keep_kernels, reuse_large_blocks
 from saliency.model.network import SaliencyModel
+from saliency.pruning.channels.layers import NORMS, channel_layers
 from saliency.pruning.groups import ChannelGroups, find_groups
-from saliency.pruning.layers import NORMS, channel_layers
 from saliency.pruning.loop.learner import Learner, Moments, give_moments
 from saliency.pruning.methods.create import create_method
 from saliency.pruning.methods.method import Removals

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
+from saliency.pruning.channels.layers import NORMS, channel_layers
 from saliency.pruning.groups import ChannelGroups, removed_indexes
-from saliency.pruning.layers import NORMS, channel_layers
 from saliency.pruning.rows import first_input
 from saliency.pruning.surgery import remaining_outputs, remove_channels
 

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from saliency.pruning.channels.layers import count_channels
 from saliency.pruning.groups import ChannelGroup, ChannelGroups, choose
-from saliency.pruning.layers import count_channels
 from saliency.pruning.rows import first_input
 
 

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from saliency.errors import PruningError
-from saliency.pruning.layers import Side
-from saliency.pruning.tracing import ChannelTracer
+from saliency.pruning.channels.layers import Side
+from saliency.pruning.channels.tracing import ChannelTracer
 
 Places = dict[tuple[str, Side], list[int]]
 """The indexes of one channel on each side of each layer."""

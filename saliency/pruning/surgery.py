@@ -1,20 +1,19 @@
 """Networks with fewer channels: removing some of a group, or rebuilding stored sizes."""
 
 import copy
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from saliency.pruning.groups import ChannelGroups, removed_indexes
-from saliency.pruning.layers import (
-    CONVOLUTIONS,
+from saliency.pruning.channels.cutting import cut_layer
+from saliency.pruning.channels.layers import (
     NORMS,
     Side,
     channel_layers,
     count_channels,
     count_groups,
 )
+from saliency.pruning.groups import ChannelGroups, removed_indexes
 
 Counts = dict[str, tuple[int, int]]
 
@@ -37,7 +36,7 @@ def remove_channels(
     """
     pruned = copy.deepcopy(model)
     for (layer, side), removed in removed_indexes(groups, removals).items():
-        _cut(pruned.get_submodule(layer), side, removed)
+        cut_layer(pruned.get_submodule(layer), side, removed)
     return pruned
 
 
@@ -94,57 +93,14 @@ def _resize(name: str, layer: nn.Module, wanted: Sequence[int]) -> None:
     if not (0 < read <= reads and 0 < made <= makes):
         raise ValueError(f"expected at most {(reads, makes)} channels of {name}, got {wanted}")
     if isinstance(layer, NORMS):
-        _cut(layer, "norm", range(made, makes))
+        cut_layer(layer, "norm", range(made, makes))
     elif count_groups(layer) > 1:
-        _cut(layer, "depthwise", range(max(read // width, 1), reads // width))
+        cut_layer(layer, "depthwise", range(max(read // width, 1), reads // width))
     else:
-        _cut(layer, "in", range(read, reads))
-        _cut(layer, "out", range(made, makes))
+        cut_layer(layer, "in", range(read, reads))
+        cut_layer(layer, "out", range(made, makes))
     if count_channels(layer) != (read, made):
         raise ValueError(
             f"expected channels of {name} in whole groups, such as {count_channels(layer)}, "
             f"got {wanted}"
         )
-
-
-def _cut(layer: nn.Module, side: Side, removed: Iterable[int]) -> None:
-    """Cut channels of one side out of a layer, in place."""
-    cut = set(removed)
-    if isinstance(layer, NORMS):
-        rest = _rest(layer.num_features, cut)
-        for name in ("weight", "bias", "running_mean", "running_var"):
-            _select(layer, name, rest)
-        layer.num_features = len(rest)
-    elif side == "depthwise":
-        assert isinstance(layer, CONVOLUTIONS)
-        rest = _rest(layer.groups, cut)
-        width, made = layer.in_channels // layer.groups, layer.out_channels // layer.groups
-        rows = (rest[:, None] * made + torch.arange(made)).flatten()
-        _select(layer, "weight", rows)
-        _select(layer, "bias", rows)
-        layer.groups = len(rest)
-        layer.in_channels, layer.out_channels = len(rest) * width, len(rows)
-    else:
-        reads, makes = count_channels(layer)
-        rest = _rest(makes if side == "out" else reads, cut)
-        _select(layer, "weight", rest, axis=0 if side == "out" else 1)
-        if side == "out":
-            _select(layer, "bias", rest)
-        kind = "channels" if isinstance(layer, CONVOLUTIONS) else "features"
-        setattr(layer, f"{side}_{kind}", len(rest))
-
-
-def _rest(count: int, removed: set[int]) -> Tensor:
-    return torch.tensor([index for index in range(count) if index not in removed])
-
-
-def _select(layer: nn.Module, name: str, rest: Tensor, *, axis: int = 0) -> None:
-    """Keep these entries of a layer's parameter or buffer, if it has it."""
-    values = getattr(layer, name)
-    if values is None:
-        return
-    kept = values.detach().index_select(axis, rest.to(values.device)).clone()
-    if isinstance(values, nn.Parameter):
-        setattr(layer, name, nn.Parameter(kept, requires_grad=values.requires_grad))
-    else:
-        setattr(layer, name, kept)

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from saliency.pruning.channels.layers import NORMS
 from saliency.pruning.compensation import Batch
 from saliency.pruning.groups import ChannelGroups, find_groups
-from saliency.pruning.layers import NORMS
 from saliency.pruning.loop.learner import Learner, Moments, give_moments
 from saliency.pruning.loop.task import EndlessBatches, Task
 from saliency.pruning.methods.create import create_method

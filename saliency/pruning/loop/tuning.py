@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from saliency.pruning.layers import NORMS
+from saliency.pruning.channels.layers import NORMS
 from saliency.pruning.loop.learner import give_moments, moments_of, moved_moments
 from saliency.pruning.loop.state_file import load_state, save_state
 from saliency.pruning.loop.task import EndlessBatches, Task

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from saliency.pruning.axis_rules import axis_after
+from saliency.pruning.channels.axis_rules import axis_after
+from saliency.pruning.channels.layers import Side, channel_layers
 from saliency.pruning.latency.exporting import nested_tensors
-from saliency.pruning.layers import Side, channel_layers
 
 aten: Any = torch.ops.aten
 
