@@ -1,6 +1,5 @@
 """Channel groups: the channels of a network that must be removed together."""
 
-import copy
 import dataclasses
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping
@@ -13,6 +12,7 @@ from torch import nn
 from saliency.errors import PruningError
 from saliency.pruning.channels.layers import Side
 from saliency.pruning.channels.tracing import ChannelTracer
+from saliency.pruning.channels.trial import Cut, Trial, copy_structure
 
 Places = dict[tuple[str, Side], list[int]]
 """The indexes of one channel on each side of each layer."""
@@ -73,10 +73,11 @@ class ChannelGroups:
 
 
 def find_groups(model: nn.Module, *example: Any, **keywords: Any) -> ChannelGroups:
-    """Return the channel groups of a network, found by running a copy of it once.
+    """Return the channel groups of a network, found by running copies of it a few times.
 
     Only what the network does with this example is traced; a path that another input would take is
-    not. Inputs and outputs of the network keep their channels.
+    not. Inputs and outputs of the network keep their channels. A third of each group is removed on
+    a copy; a group without which the network fails or computes something else is unprunable.
 
     Args:
         model: any module of convolutions, linear layers and batch norms; it is not changed.
@@ -88,13 +89,13 @@ def find_groups(model: nn.Module, *example: Any, **keywords: Any) -> ChannelGrou
             compiled or scripted, and would go on with the code for all of its channels.
     """
     _refuse_compiled(model)
-    traced = copy.deepcopy(model).eval()
+    traced = copy_structure(model)
     tracer = ChannelTracer(traced)
     with torch.no_grad(), tracer:
         outputs = traced(*example, **keywords)
     tracer.bar(outputs, "the network returns it")
     tracer.close()
-    groups = _gather(tracer)
+    groups = _tried(_gather(tracer), Trial(model, example, keywords))
     if not groups.prunable:
         reasons = [reason for _, reason in groups.unprunable] or ["it has no convolutions"]
         raise PruningError(
@@ -118,6 +119,24 @@ def _refuse_compiled(model: nn.Module) -> None:
                 f"expected a network in Python, {place} is scripted; prune it as it was before "
                 "torch.jit, and script the result"
             )
+
+
+def _tried(groups: ChannelGroups, trial: Trial) -> ChannelGroups:
+    """Move the groups that a network cannot do without to the unprunable ones."""
+    cuts = [_cut_of(group, range(1, group.size, 3)) for group in groups.prunable]
+    tried = list(zip(groups.prunable, trial.obstacles(cuts), strict=True))
+    working = tuple(group for group, obstacle in tried if obstacle is None)
+    failing = tuple((group, obstacle) for group, obstacle in tried if obstacle is not None)
+    return ChannelGroups(working, (*groups.unprunable, *failing))
+
+
+def _cut_of(group: ChannelGroup, channels: Iterable[int]) -> Cut:
+    """Return the indexes that go with channels of a group."""
+    gone = list(channels)
+    return {
+        (part.layer, part.side): [index for channel in gone for index in part.channels[channel]]
+        for part in group.slices
+    }
 
 
 def _gather(tracer: ChannelTracer) -> ChannelGroups:
@@ -198,9 +217,8 @@ def removed_indexes(
                 f"expected some but not all of the channels 0 to {group.size - 1} of {name}, "
                 f"got {sorted(removals[name])}"
             )
-        for part in group.slices:
-            cut = gone.setdefault((part.layer, part.side), set())
-            cut.update(index for channel in removals[name] for index in part.channels[channel])
+        for place, indexes in _cut_of(group, removals[name]).items():
+            gone.setdefault(place, set()).update(indexes)
     return gone
 
 

@@ -216,11 +216,10 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         place, ids = places.pop(), tracked[0][1].ids
         for _, one in tracked:
             self._couple(ids, one.ids)
-        self._give(out, ids, out.ndim + place)
-        for tensor in operands:
-            wide = tensor.ndim >= -place and tensor.shape[place] == len(ids)
-            if self._of(tensor) is None and wide:
-                self.bar(out, "it is added to or multiplied by a tensor that is not cut with it")
+        others = [tensor for tensor in operands if self._of(tensor) is None]
+        self._give(out, ids, out.ndim + place)  # which may be one of the operands, in place
+        if any(tensor.ndim >= -place and tensor.shape[place] == len(ids) for tensor in others):
+            self.bar(out, "it is added to or multiplied by a tensor that is not cut with it")
 
     def _move(self, packet: Any, args: tuple[Any, ...], out: Any) -> None:
         """Pass channels on through pooling, resizing, padding, and changes of shape."""
