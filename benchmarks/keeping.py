@@ -3,11 +3,15 @@ r"""What a model keeps of an old data set while it learns a new one: consolidati
     python benchmarks/keeping.py --first osie:PATH --then fixatons:PATH --out DIR
     python benchmarks/keeping.py --first osie:PATH --then fixatons:PATH --out DIR --start MODEL \\
       --portraits 30
+    python benchmarks/keeping.py --first osie:PATH --first fixatons:PATH --then folder:PATH \\
+      --start default --photos 30 --out DIR
 
-A network learns the first set, and then the second in each of several ways, for each seed. The
+A network learns the first sets, and then the second in each of several ways, for each seed. The
 table gives the information gain on the validation images of both. With --start, that model has
-learned the first set already. With --portraits, the second set is that many of its upright photos,
-and is validated on its other upright ones. What is done in DIR is not done again.
+learned the first sets already; a shipped one has its own Fisher values. With --portraits, the
+second set is that many of its upright photos, and is validated on its other upright ones; with
+--photos, that many of any, and as many as 60 others. Of photos with density maps, fixations are
+drawn from the maps. What is done in DIR is not done again.
 """
 
 import argparse
@@ -16,12 +20,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
+from saliency.datasets.dataset import MappedPhoto
 from saliency.datasets.layouts.registry import read_dataset
 from saliency.files import write_whole
 from saliency.fixations.center_bias import fit_center_bias
+from saliency.fixations.scene import Scene
 from saliency.model.checkpoint import load_model
 from saliency.model.network import SaliencyModel
-from saliency.pruning.fisher import Fisher
+from saliency.prediction.shipped_models import fisher_path, trainable_model
+from saliency.pruning.penalties.ewc import read_fisher
 from saliency.training.data import TrainingData, read_training_data
 from saliency.training.fisher import fisher_of_scenes, spread_evenly
 from saliency.training.options import TrainingOptions
@@ -39,6 +49,8 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 FISHER_IMAGES = 256
 REHEARSED = 0.05
+DRAWN = 100
+"""Fixations for each photo of which only the density is known."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,16 +68,40 @@ class Task:
     rehearsing: TrainingData
 
 
-def read_task(first: str, then: str, portraits: int | None) -> Task:
-    """Return the data of a task, of the second set perhaps upright photos only."""
-    old, new = (read_training_data([spec], photos=None, teachers=[]) for spec in (first, then))
-    if portraits is not None:
-        upright = [one for one in read_dataset(then).scenes if one.height > one.width]
-        known = spread_evenly(upright, portraits)
-        others = [one for one in upright if one not in known]
-        new = TrainingData(tuple(known), tuple(spread_evenly(others, 60)))
+def read_task(first: list[str], then: str, *, portraits: int | None, photos: int | None) -> Task:
+    """Return the data of a task, of the second set perhaps a few photos only."""
+    old = read_training_data(first, photos=None, teachers=[])
+    if portraits is None and photos is None:
+        new = read_training_data([then], photos=None, teachers=[])
+    else:
+        new = few_photos(then, portraits or photos or 0, upright=portraits is not None)
     again = spread_evenly(old.train, round(REHEARSED * len(old.train)))
     return Task(old, new, dataclasses.replace(new, train=(*new.train, *again)))
+
+
+def few_photos(spec: str, count: int, *, upright: bool) -> TrainingData:
+    """Return so many photos of a set to learn from, and others of it to validate on."""
+    dataset = read_dataset(spec)
+    chosen: list[Any] = [*dataset.scenes, *dataset.mapped]
+    if upright:
+        chosen = [one for one in chosen if one.height > one.width]
+    known = spread_evenly(chosen, count)
+    others = [one for one in chosen if one not in known]
+    return TrainingData(
+        tuple(map(scene_of, known)), tuple(map(scene_of, spread_evenly(others, 60)))
+    )
+
+
+def scene_of(photo: Scene | MappedPhoto) -> Scene:
+    """Return a photo with fixations; where only its density is known, they are drawn from that."""
+    if isinstance(photo, Scene):
+        return photo
+    density = np.asarray(Image.open(photo.density).convert("L"), np.float64)
+    height, width = density.shape
+    random = np.random.default_rng(0)
+    drawn = random.choice(density.size, DRAWN, p=density.ravel() / density.sum())
+    points = np.stack([drawn % width, drawn // width], axis=1) + 0.5
+    return Scene(photo.name, photo.path, width, height, points, np.arange(DRAWN))
 
 
 def learned(
@@ -102,7 +138,7 @@ def run_task(
         return load_model(start) if start else learned(task.old, first, out / "first")
 
     out.mkdir(parents=True, exist_ok=True)
-    fisher: Fisher | None = None
+    fisher: Any = None
     rows: list[dict[str, Any]] = []
     then = dataclasses.replace(
         options, epochs=epochs[1], patience=epochs[1], readout_rate=0.001, weights="none"
@@ -113,8 +149,12 @@ def run_task(
             model = fresh()
             if keywords is not None:
                 if keywords.get("keep") == "ewc" and fisher is None:
-                    shown = spread_evenly(task.old.train, FISHER_IMAGES)
-                    fisher = fisher_of_scenes(model.eval(), shown)
+                    own = None if start is None else fisher_path(start)
+                    if own is not None and own.exists():
+                        fisher = read_fisher(own)
+                    else:
+                        shown = spread_evenly(task.old.train, FISHER_IMAGES)
+                        fisher = fisher_of_scenes(model.eval(), shown)
                 chosen = dataclasses.replace(then, **keywords)
                 if start:
                     chosen = dataclasses.replace(chosen, input_pixels=model.config.input_pixels)
@@ -130,16 +170,20 @@ def run_task(
 def main() -> None:
     """Learn in every way and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--first", required=True, metavar="LAYOUT:PATH")
+    parser.add_argument("--first", action="append", required=True, metavar="LAYOUT:PATH")
     parser.add_argument("--then", required=True, metavar="LAYOUT:PATH")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--start", type=Path, metavar="MODEL.safetensors")
-    parser.add_argument("--portraits", type=int, metavar="N")
+    parser.add_argument("--start", type=trainable_model, metavar="MODEL")
+    few = parser.add_mutually_exclusive_group()
+    few.add_argument("--portraits", type=int, metavar="N")
+    few.add_argument("--photos", type=int, metavar="N")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--epochs", type=int, nargs=2, default=[5, 3], help="of first, and of then")
     parser.add_argument("--input-pixels", type=int, default=24_576)
     arguments = parser.parse_args()
-    task = read_task(arguments.first, arguments.then, arguments.portraits)
+    task = read_task(
+        arguments.first, arguments.then, portraits=arguments.portraits, photos=arguments.photos
+    )
     for seed in arguments.seeds:
         options = TrainingOptions(
             weights="package",
