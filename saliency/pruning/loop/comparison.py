@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-from torch import Tensor, nn
+import onnx
+from torch import nn
 
 from saliency.pruning.latency.engines import Engine
-from saliency.pruning.latency.exporting import export_copy
 from saliency.pruning.latency.onnx_graph import simplify
 from saliency.pruning.latency.pace import measure_networks_ms
+from saliency.pruning.loop.example import Example
 from saliency.pruning.loop.run import Point
 
 Validate = Callable[[Any], float]
@@ -33,7 +33,7 @@ class NetworkComparison:
     def __init__(
         self,
         unpruned: nn.Module,
-        example: tuple[Any, ...],
+        example: Example,
         engine: Engine,
         *,
         validate: Validate | None,
@@ -42,7 +42,7 @@ class NetworkComparison:
 
         Args:
             unpruned: on the CPU.
-            example: its arguments, of the size that is timed.
+            example: its input, of the size that is timed.
             engine: in which networks are timed.
             validate: gives their score; None without.
 
@@ -50,8 +50,8 @@ class NetworkComparison:
             PruningError: the network cannot be exported, or the engine cannot run it.
         """
         self.unpruned, self.example, self.engine = unpruned, example, engine
-        self.shape, self._inputs = inputs_of(example)
-        self.graph = simplify(export_copy(unpruned, *example), input_shape=self.shape)
+        self.shape, self._inputs = example.shapes(), example.inputs()
+        self.graph = self._graph_of(unpruned)
         self.reference_ms: float | None = None
         self.unpruned_ms = 0.0
         self._validate = validate
@@ -76,9 +76,7 @@ class NetworkComparison:
         return {"measured_ms": self.unpruned_ms / speedup, "speedup": speedup, **shown}
 
     def _times_ms(self, *models: nn.Module) -> list[float]:
-        graphs = [
-            simplify(export_copy(model, *self.example), input_shape=self.shape) for model in models
-        ]
+        graphs = [self._graph_of(model) for model in models]
         return measure_networks_ms(
             [self.graph, *graphs],
             self.engine,
@@ -86,12 +84,5 @@ class NetworkComparison:
             reference_ms=self.reference_ms,
         )
 
-
-def inputs_of(
-    example: tuple[Any, ...],
-) -> tuple[tuple[tuple[int, ...], ...], dict[str, np.ndarray]]:
-    """Return the shape of each input of an exported network, and the inputs by their names."""
-    tensors = [value for value in example if isinstance(value, Tensor)]
-    names = ["input"] if len(tensors) == 1 else [f"input{k}" for k in range(len(tensors))]
-    shapes = tuple(tuple(tensor.shape) for tensor in tensors)
-    return shapes, dict(zip(names, [t.detach().cpu().numpy() for t in tensors], strict=True))
+    def _graph_of(self, model: nn.Module) -> onnx.ModelProto:
+        return simplify(self.example.graph_of(model), input_shape=self.shape)

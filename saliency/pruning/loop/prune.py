@@ -18,7 +18,8 @@ from saliency.pruning.latency.engines import create_engine
 from saliency.pruning.latency.kept_table import kept_table
 from saliency.pruning.latency.table import LatencyTable
 from saliency.pruning.loop.comparison import NetworkComparison, Validate
-from saliency.pruning.loop.pruned_network import PrunedNetwork, load, on_cpu, save_network
+from saliency.pruning.loop.example import Example
+from saliency.pruning.loop.pruned_network import PrunedNetwork, load, save_network
 from saliency.pruning.loop.run import Point, PruningRun
 from saliency.pruning.loop.task import Loss, MakeOptimizer, Task, adamw
 from saliency.pruning.loop.task_learner import TaskLearner
@@ -58,7 +59,8 @@ def prune(
 
     Args:
         model: the trained network, on the device where it trains; it is not changed.
-        example: its input, of the size that is to be timed; or a tuple of its arguments.
+        example: its input, of the size that is to be timed; or a tuple of its arguments, or a
+            mapping of them by keyword.
         batches: a DataLoader, or anything else that can be gone through again and again.
         loss: `loss(model, batch)` is the mean loss over the examples of a batch.
         validate: `validate(model)` is the score of a network on the CPU, the higher the better.
@@ -81,7 +83,7 @@ def prune(
         raise ValueError("expected the size to be that of the example, got the option size")
     if resume and folder is None:
         raise ValueError("expected a folder to resume in")
-    arguments, task = on_cpu(example), Task(batches, loss, make_optimizer, seed)
+    arguments, task = Example.of(example), Task(batches, loss, make_optimizer, seed)
     reuse_large_blocks()
     keep_kernels()
     with ExitStack() as stack:

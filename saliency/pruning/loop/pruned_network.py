@@ -8,14 +8,13 @@ from typing import Any
 
 import matplotlib.figure
 import onnx
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
 from saliency.errors import CheckpointError, first_line
 from saliency.files import write_whole
-from saliency.pruning.latency.exporting import export_copy
+from saliency.pruning.loop.example import Example
 from saliency.pruning.loop.run import Point
 from saliency.pruning.surgery import Counts, channel_counts, resize_layers
 
@@ -28,7 +27,7 @@ class PrunedNetwork:
 
     Attributes:
         model: the network, on the CPU, in evaluation mode.
-        example: its arguments, of the size that was timed.
+        example: its input, of the size that was timed.
         before: channels read and made by each layer of the unpruned network.
         after: the same of this one.
         points: times and scores while pruning, the unpruned network's first and this one's last.
@@ -37,7 +36,7 @@ class PrunedNetwork:
     """
 
     model: nn.Module
-    example: tuple[Any, ...]
+    example: Example
     before: Counts
     after: Counts
     points: Sequence[Point]
@@ -58,7 +57,7 @@ class PrunedNetwork:
         Raises:
             OutputError: it cannot be written.
         """
-        graph = export_copy(self.model, *self.example)
+        graph = self.example.graph_of(self.model)
         onnx.checker.check_model(graph)
         write_whole(graph.SerializeToString(), Path(path), overwrite=True)
 
@@ -159,19 +158,3 @@ def load(path: Path | str, model: nn.Module) -> nn.Module:
             f"cannot load {path} into {type(model).__name__}: {first_line(error)}"
         ) from error
     return resized.eval()
-
-
-def on_cpu(example: Any) -> tuple[Any, ...]:
-    """Return the arguments of a network as a tuple, tensors on the CPU.
-
-    Raises:
-        ValueError: there is no tensor among them.
-    """
-    values = example if isinstance(example, tuple | list) else (example,)
-    moved = tuple(one.detach().cpu() if isinstance(one, torch.Tensor) else one for one in values)
-    if not any(isinstance(one, torch.Tensor) for one in moved):
-        raise ValueError(
-            f"expected the network's input as a tensor, or a tuple of its arguments, got "
-            f"{type(example).__name__}"
-        )
-    return moved

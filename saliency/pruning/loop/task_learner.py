@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from saliency.pruning.channels.layers import NORMS
 from saliency.pruning.compensation import Batch
-from saliency.pruning.groups import ChannelGroups, find_groups
+from saliency.pruning.groups import ChannelGroups
+from saliency.pruning.loop.example import Example
 from saliency.pruning.loop.learner import Learner, Moments, give_moments
 from saliency.pruning.loop.task import EndlessBatches, Task
 from saliency.pruning.methods.create import create_method
@@ -61,13 +62,13 @@ class TaskLearner(Learner):
     """A network that learns a task. Batch norms keep their statistics meanwhile."""
 
     def __init__(
-        self, model: nn.Module, example: tuple[Any, ...], task: Task, *, options: PruningOptions
+        self, model: nn.Module, example: Example, task: Task, *, options: PruningOptions
     ) -> None:
         """Begin with the unpruned network.
 
         Args:
             model: the network, on the device where it trains.
-            example: its arguments, on the CPU.
+            example: its input.
             task: what it learns.
             options: how to prune.
 
@@ -81,7 +82,7 @@ class TaskLearner(Learner):
 
     def find_groups(self, model: nn.Module) -> ChannelGroups:
         """Return the channel groups of a network on the CPU."""
-        return find_groups(model, *self._example)
+        return self._example.groups_of(model)
 
     def train(self, *, until: int) -> float:
         """Take training steps; return the mean loss."""

@@ -186,6 +186,33 @@ def test_network_that_was_given_is_not_changed():
     assert model.training
 
 
+class Named(Classifier):
+    """Takes its input by keyword only."""
+
+    def forward(self, *, photo):
+        return super().forward(photo)
+
+
+def named_loss(model, batch):
+    return nn.functional.cross_entropy(model(photo=batch[0]), batch[1])
+
+
+def test_network_of_keywords_is_pruned_and_exported(tmp_path):
+    result = pruning.prune(
+        Named(), {"photo": EXAMPLE}, make_loader(), named_loss, speedup=1.5, **SMALL
+    )
+    result.export_onnx(tmp_path / "small.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "small.onnx")
+    photo = torch.randn(1, 3, 8, 8)
+    with torch.no_grad():
+        np.testing.assert_allclose(
+            session.run(None, {"input": photo.numpy()})[0],
+            result.model(photo=photo),
+            atol=1e-5,
+        )
+    assert result.points[-1]["speedup"] >= 1.5
+
+
 def vectors(model, batch):
     return nn.functional.cross_entropy(model(batch[0]), batch[1], reduction="none")
 
