@@ -91,11 +91,12 @@ def find_groups(model: nn.Module, *example: Any, **keywords: Any) -> ChannelGrou
     _refuse_compiled(model)
     traced = copy_structure(model)
     tracer = ChannelTracer(traced)
-    with torch.no_grad(), tracer:
-        outputs = traced(*example, **keywords)
-    tracer.bar(outputs, "the network returns it")
-    tracer.close()
-    groups = _tried(_gather(tracer), Trial(model, example, keywords))
+    with torch.compiler.set_stance("force_eager"):  # of functions that the network compiled
+        with torch.no_grad(), tracer:
+            outputs = traced(*example, **keywords)
+        tracer.bar(outputs, "the network returns it")
+        tracer.close()
+        groups = _tried(_gather(tracer), Trial(model, example, keywords))
     if not groups.prunable:
         reasons = [reason for _, reason in groups.unprunable] or ["it has no convolutions"]
         raise PruningError(

@@ -48,6 +48,8 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         barred: why a channel must stay, by number; the first reason found.
     """
 
+    supports_higher_order_operators = True  # such as torch.cond, which bar what they read
+
     def __init__(self, model: nn.Module) -> None:
         """Watch `model`, which gets hooks: hand in a copy, in evaluation mode."""
         super().__init__()  # type: ignore[no-untyped-call]
@@ -78,7 +80,10 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         del types
         result = func(*args, **(kwargs or {}))
         operands = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
-        self._follow(func, args, operands, result)
+        if isinstance(func, torch._ops.OpOverload):
+            self._follow(func, args, operands, result)
+        else:
+            self._give_up(operands, str(func))
         return result
 
     def find(self, channel: int) -> int:
@@ -118,7 +123,9 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 return
             if packet is aten.cat:
                 self._concatenate(args[0], args[1] if len(args) > 1 else 0, out)
-            elif torch.Tag.pointwise in func.tags or packet in UNTAGGED_POINTWISE:
+            elif isinstance(out, Tensor) and (
+                torch.Tag.pointwise in func.tags or packet in UNTAGGED_POINTWISE
+            ):
                 self._pointwise(operands, out)
             else:
                 self._move(packet, args, out)
@@ -230,6 +237,7 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             moved = axis_after(packet, args, tensor, tracked.axis)
         if tracked is None or moved is None:
             self._give_up(args, str(packet))
+            self._tracked.pop(id(tensor), None)  # an operand, whose shape changed in place
             return
         self._give(tensor, _repeat(tracked.ids, tensor.shape[moved] // len(tracked.ids)), moved)
 
