@@ -4,6 +4,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from saliency.pruning.gates import gated, ones
+from saliency.pruning.groups import find_groups
+from saliency.pruning.latency.exporting import nested_tensors
+from saliency.pruning.surgery import remove_channels
+
 PHOTO = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 
 
@@ -152,3 +157,40 @@ def third_of(groups, *, seed=0):
         ].tolist()
         for group in groups.prunable
     }
+
+
+def closed_and_removed(model, *inputs):
+    """Remove a third of every group; return how far that is from closed gates, and these from open.
+
+    Differences are shares of the largest output. The pruned network is returned too.
+    """
+    groups = find_groups(model, *inputs)
+    removals = third_of(groups)
+    gates = {name: gate.detach() for name, gate in ones(groups).items()}
+    for name, removed in removals.items():
+        gates[name][removed] = 0.0
+    pruned = remove_channels(model, groups, removals)
+    with torch.no_grad():
+        full = model(*inputs)
+        with gated(model, groups, gates):
+            closed = model(*inputs)
+        left = pruned(*inputs)
+    largest = closed.abs().max()
+    error, effect = (closed - left).abs().max() / largest, (closed - full).abs().max() / largest
+    return error.item(), effect.item(), pruned
+
+
+def trained(network, *inputs, steps=2):
+    """Train a network in training mode for some steps, which must lower the mean square."""
+    network.train()
+    optimizer = torch.optim.SGD(network.parameters(), 0.01)
+    losses = []
+    for _ in range(steps):
+        optimizer.zero_grad()
+        outputs = network(*inputs)
+        loss = sum(one.square().mean() for one in nested_tensors(outputs))
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+    return network.eval()

@@ -8,7 +8,6 @@ channel has the mean, and after a batch norm the spread too, that it had in the 
 This needs no gradients; a few batches are enough.
 """
 
-import copy
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
@@ -18,7 +17,9 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from saliency.pruning.channels.layers import NORMS, channel_layers
+from saliency.pruning.channels.weights import set_weight, weight_of
 from saliency.pruning.groups import ChannelGroups, removed_indexes
+from saliency.pruning.latency.exporting import copy_network
 from saliency.pruning.rows import first_input
 from saliency.pruning.surgery import remaining_outputs, remove_channels
 
@@ -55,7 +56,7 @@ def remove_and_compensate(
     if not batches:
         raise ValueError("expected at least one batch to compensate by, got none")
     gone = removed_indexes(groups, removals)
-    absorbing = copy.deepcopy(model).eval()
+    absorbing = copy_network(model).eval()
     read = {layer: sorted(cut) for (layer, side), cut in gone.items() if side == "in"}
     covariances = _covariances(absorbing, list(read), batches)
     for name, covariance in covariances.items():
@@ -63,7 +64,7 @@ def remove_and_compensate(
     pruned = remove_channels(absorbing, groups, removals)
     largest = max(batches, key=_numel)
     left = remaining_outputs(model, groups, removals)
-    _match_moments(copy.deepcopy(model).eval(), pruned, left, largest)
+    _match_moments(copy_network(model).eval(), pruned, left, largest)
     return pruned
 
 
@@ -131,7 +132,7 @@ def _rows(read: Tensor, is_linear: bool, generator: torch.Generator) -> Tensor:
 
 def _absorb(layer: nn.Module, covariance: Tensor, removed: Sequence[int]) -> None:
     """Let a layer predict the removed channels from the others, in place."""
-    weight: Tensor = layer.weight  # type: ignore[assignment]
+    weight = weight_of(layer)
     gone = torch.tensor(removed)
     kept = torch.tensor(sorted(set(range(len(covariance))) - set(removed)))
     among = covariance[kept][:, kept]
@@ -141,7 +142,7 @@ def _absorb(layer: nn.Module, covariance: Tensor, removed: Sequence[int]) -> Non
     ridge = RIDGE * spread * torch.eye(len(kept), dtype=torch.float64)
     predicted = torch.linalg.solve(among + ridge, covariance[kept][:, gone])  # (kept, removed)
     added = torch.einsum("or...,kr->ok...", weight[:, gone.to(weight.device)], predicted.to(weight))
-    weight.index_add_(1, kept.to(weight.device), added)
+    set_weight(layer, weight.index_add(1, kept.to(weight.device), added))
 
 
 def _match_moments(
@@ -159,7 +160,7 @@ def _match_moments(
         wanted = tuple(values[left[name]] for values in moments[name])
         if isinstance(layer, NORMS):
             handles.append(layer.register_forward_pre_hook(_renorm(*wanted), with_kwargs=True))
-        elif layer.bias is not None:
+        elif isinstance(layer.bias, nn.Parameter):
             handles.append(layer.register_forward_hook(_recenter(wanted[0])))
     _run(pruned, batch)
     for handle in handles:

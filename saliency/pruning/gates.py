@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from saliency.pruning.channels.layers import count_channels
+from saliency.pruning.channels.weights import set_weight, weight_of
 from saliency.pruning.groups import ChannelGroup, ChannelGroups, choose
 from saliency.pruning.rows import first_input
 
@@ -83,11 +84,11 @@ def fold_gates(model: nn.Module, groups: ChannelGroups, gates: Mapping[str, Tens
             if part.side != "in":
                 continue
             layer: Any = model.get_submodule(part.layer)
-            weight: Tensor = layer.weight
+            weight = weight_of(layer)
             factors = weight.new_ones(weight.shape[1])
             for value, covered in zip(gate, part.channels, strict=True):
                 factors[list(covered)] = value.to(factors)
-            weight.mul_(factors.view(1, -1, *[1] * (weight.ndim - 2)))
+            set_weight(layer, weight * factors.view(1, -1, *[1] * (weight.ndim - 2)))
 
 
 Readers = dict[str, tuple[tuple[int, ...], ...]]

@@ -89,13 +89,8 @@ def find_groups(model: nn.Module, *example: Any, **keywords: Any) -> ChannelGrou
             compiled or scripted, and would go on with the code for all of its channels.
     """
     _refuse_compiled(model)
-    traced = copy_structure(model)
-    tracer = ChannelTracer(traced)
     with torch.compiler.set_stance("force_eager"):  # of functions that the network compiled
-        with torch.no_grad(), tracer:
-            outputs = traced(*example, **keywords)
-        tracer.bar(outputs, "the network returns it")
-        tracer.close()
+        tracer = _trace(copy_structure(model), example, keywords)
         groups = _tried(_gather(tracer), Trial(model, example, keywords))
     if not groups.prunable:
         reasons = [reason for _, reason in groups.unprunable] or ["it has no convolutions"]
@@ -105,6 +100,25 @@ def find_groups(model: nn.Module, *example: Any, **keywords: Any) -> ChannelGrou
             "and batch norms, together with the layers that read its feature maps"
         )
     return groups
+
+
+def _trace(model: nn.Module, example: tuple[Any, ...], keywords: dict[str, Any]) -> ChannelTracer:
+    """Follow the channels through a network; in training mode too, if some layers run only there.
+
+    The parts that have no parts themselves stay in evaluation mode: batch norms would want several
+    examples, and dropout needs none.
+    """
+    tracer = ChannelTracer(model)
+    tracer.follow(model, example, keywords)
+    if tracer.unseen():
+        for part in model.modules():
+            part.training = next(part.children(), None) is not None
+        try:
+            tracer.follow(model, example, keywords)
+        except Exception:  # it may want targets, or whatever else
+            tracer.bar_feeds(tracer.unseen())
+    tracer.close()
+    return tracer
 
 
 def _refuse_compiled(model: nn.Module) -> None:
@@ -163,6 +177,8 @@ def _gather(tracer: ChannelTracer) -> ChannelGroups:
             prunable.append(group)
         else:
             unprunable.append((group, why_not))
+    for layer, reason in tracer.unseen().items():
+        unprunable.append((ChannelGroup(layer, tracer.makes(layer), ()), reason))
     return ChannelGroups(tuple(prunable), tuple(unprunable))
 
 

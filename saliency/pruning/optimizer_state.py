@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from saliency.pruning.groups import ChannelGroups
+from saliency.pruning.latency.exporting import copy_network
 from saliency.pruning.surgery import remove_channels
 
 
@@ -31,7 +32,7 @@ def remove_moments(
     """
     after: dict[str, dict[str, Any]] = {name: {} for name in states}
     for key in dict.fromkeys(key for state in states.values() for key in state):
-        carrier = copy.deepcopy(model)
+        carrier = copy_network(model)
         moved = []
         with torch.no_grad():
             for name, parameter in carrier.named_parameters():

@@ -6,7 +6,6 @@ more rows than there are examples. Their owners are found by trial: a copy of th
 some examples altered, and the rows that change depend on these.
 """
 
-import copy
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -16,6 +15,8 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
+
+from saliency.pruning.latency.exporting import copy_network
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]
 """The arguments of one call of a network, by position and by keyword."""
@@ -171,7 +172,7 @@ def find_owners(
         For each call of each layer the owners of its rows (of a linear layer, of all its
         positions); None where rows depend on several examples, or their number on the content.
     """
-    copied = copy.deepcopy(model).eval()
+    copied = copy_network(model).eval()
     bits = range(max(1, (examples - 1).bit_length()))
     numbers = torch.arange(examples)
     with torch.random.fork_rng(devices=[]):

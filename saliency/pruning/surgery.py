@@ -1,6 +1,5 @@
 """Networks with fewer channels: removing some of a group, or rebuilding stored sizes."""
 
-import copy
 from collections.abc import Collection, Mapping, Sequence
 
 from torch import nn
@@ -14,6 +13,7 @@ from saliency.pruning.channels.layers import (
     count_groups,
 )
 from saliency.pruning.groups import ChannelGroups, removed_indexes
+from saliency.pruning.latency.exporting import copy_network
 
 Counts = dict[str, tuple[int, int]]
 
@@ -34,7 +34,7 @@ def remove_channels(
     Raises:
         ValueError: no such group or channel, or no channel would be left.
     """
-    pruned = copy.deepcopy(model)
+    pruned = copy_network(model)
     for (layer, side), removed in removed_indexes(groups, removals).items():
         cut_layer(pruned.get_submodule(layer), side, removed)
     return pruned
@@ -74,7 +74,7 @@ def resize_layers(model: nn.Module, counts: Mapping[str, Sequence[int]]) -> nn.M
     Raises:
         ValueError: other layers, or a layer that would have to grow or be split.
     """
-    resized = copy.deepcopy(model)
+    resized = copy_network(model)
     layers = channel_layers(resized)
     if set(counts) != set(layers):
         unlike = sorted(set(counts) ^ set(layers))

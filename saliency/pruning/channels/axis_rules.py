@@ -18,7 +18,9 @@ SPATIAL = {
     *(aten.replication_pad1d, aten.replication_pad2d, aten.reflection_pad1d),
     *(aten.reflection_pad2d, aten.upsample_linear1d, aten.upsample_trilinear3d),
 }
-COPIES = {aten.clone, aten.detach, aten.alias, aten._to_copy, aten.lift_fresh}
+COPIES = {
+    *(aten.clone, aten.detach, aten.alias, aten._to_copy, aten.lift_fresh, aten.native_dropout),
+}
 REDUCTIONS = {aten.mean, aten.sum, aten.amax, aten.amin, aten.logsumexp}
 VIEWS = {aten.view, aten._unsafe_view, aten.reshape, aten._reshape_alias}
 

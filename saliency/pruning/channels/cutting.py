@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from saliency.pruning.channels.layers import CONVOLUTIONS, NORMS, Side, count_channels
+from saliency.pruning.channels.weights import select
 
 
 def cut_layer(layer: nn.Module, side: Side, removed: Iterable[int]) -> None:
@@ -17,41 +18,31 @@ def cut_layer(layer: nn.Module, side: Side, removed: Iterable[int]) -> None:
         removed: the indexes that go.
     """
     cut = set(removed)
+    if not cut:
+        return
     if isinstance(layer, NORMS):
         rest = _rest(layer.num_features, cut)
         for name in ("weight", "bias", "running_mean", "running_var"):
-            _select(layer, name, rest)
+            select(layer, name, rest)
         layer.num_features = len(rest)
     elif side == "depthwise":
         assert isinstance(layer, CONVOLUTIONS)
         rest = _rest(layer.groups, cut)
         width, made = layer.in_channels // layer.groups, layer.out_channels // layer.groups
         rows = (rest[:, None] * made + torch.arange(made)).flatten()
-        _select(layer, "weight", rows)
-        _select(layer, "bias", rows)
+        select(layer, "weight", rows)
+        select(layer, "bias", rows)
         layer.groups = len(rest)
         layer.in_channels, layer.out_channels = len(rest) * width, len(rows)
     else:
         reads, makes = count_channels(layer)
         rest = _rest(makes if side == "out" else reads, cut)
-        _select(layer, "weight", rest, axis=0 if side == "out" else 1)
+        select(layer, "weight", rest, axis=0 if side == "out" else 1)
         if side == "out":
-            _select(layer, "bias", rest)
+            select(layer, "bias", rest)
         kind = "channels" if isinstance(layer, CONVOLUTIONS) else "features"
         setattr(layer, f"{side}_{kind}", len(rest))
 
 
 def _rest(count: int, removed: set[int]) -> Tensor:
     return torch.tensor([index for index in range(count) if index not in removed])
-
-
-def _select(layer: nn.Module, name: str, rest: Tensor, *, axis: int = 0) -> None:
-    """Keep these entries of a layer's parameter or buffer, if it has it."""
-    values = getattr(layer, name)
-    if values is None:
-        return
-    kept = values.detach().index_select(axis, rest.to(values.device)).clone()
-    if isinstance(values, nn.Parameter):
-        setattr(layer, name, nn.Parameter(kept, requires_grad=values.requires_grad))
-    else:
-        setattr(layer, name, kept)

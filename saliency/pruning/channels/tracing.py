@@ -7,6 +7,7 @@ operation without a rule bars the channels that it reads from being removed, so 
 understood stays whole.
 """
 
+import copy
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from saliency.pruning.channels.axis_rules import axis_after
-from saliency.pruning.channels.layers import Side, channel_layers
+from saliency.pruning.channels.layers import Side, channel_layers, count_channels
+from saliency.pruning.channels.weights import make_plain, why_kept
 from saliency.pruning.latency.exporting import nested_tensors
 
 aten: Any = torch.ops.aten
@@ -51,7 +53,7 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
     supports_higher_order_operators = True  # such as torch.cond, which bar what they read
 
     def __init__(self, model: nn.Module) -> None:
-        """Watch `model`, which gets hooks: hand in a copy, in evaluation mode."""
+        """Watch `model`, which gets hooks and plain weights: hand in a copy."""
         super().__init__()  # type: ignore[no-untyped-call]
         self.members: dict[tuple[str, Side], tuple[int, ...]] = {}
         self.barred: dict[int, str] = {}
@@ -63,7 +65,12 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._running: list[str] = []
         self._layer_of: dict[int, str] = {}
         self._strays: set[str] = set()
-        for name, layer in channel_layers(model).items():
+        self._layers = channel_layers(model)
+        self._kept = {
+            name: why for name, one in self._layers.items() if (why := why_kept(one, name))
+        }
+        make_plain(model)
+        for name, layer in self._layers.items():
             own = (layer.weight, getattr(layer, "running_mean", None))
             self._layer_of |= {id(tensor): name for tensor in own if tensor is not None}
         for name, module in model.named_modules():
@@ -86,6 +93,21 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._give_up(operands, str(func))
         return result
 
+    def follow(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Follow the channels through a pass of the network; its outputs keep theirs.
+
+        A pass that fails leaves what was found before.
+        """
+        found = copy.deepcopy((self.members, self.barred, self._parent, self._strays))
+        self._running.clear()
+        try:
+            with torch.no_grad(), self:
+                outputs = model(*args, **kwargs)
+        except Exception:
+            self.members, self.barred, self._parent, self._strays = found
+            raise
+        self.bar(outputs, "the network returns it")
+
     def find(self, channel: int) -> int:
         """Return the number that represents all channels coupled with `channel`."""
         while self._parent[channel] != channel:
@@ -100,12 +122,39 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             for channel in tracked.ids if tracked else ():
                 self.barred.setdefault(channel, reason)
 
+    def unseen(self) -> dict[str, str]:
+        """Return the layers that were not followed, each with the reason."""
+        seen = {layer for layer, _ in self.members}
+        return {
+            name: self._why(name, "it did not run, in evaluation or in training mode")
+            for name in self._layers
+            if name not in seen
+        }
+
+    def makes(self, layer: str) -> int:
+        """Return how many channels a layer makes."""
+        return count_channels(self._layers[layer])[1]
+
+    def bar_feeds(self, layers: Iterable[str]) -> None:
+        """Bar what may feed layers that did not run: all channels that are as many as they read."""
+        for name in layers:
+            layer, reads = self._layers[name], count_channels(self._layers[name])[0]
+            for tensor, one in self._tracked.values():
+                count = len(one.ids)
+                if reads == count or (isinstance(layer, nn.Linear) and reads % count == 0):
+                    self.bar(tensor, f"{name}, which did not run, may read it")
+
     def close(self) -> None:
-        """Bar the layers whose weights were also used by something else than the layer."""
+        """Bar the layers whose weights are computed, or used by something else than the layer."""
         for (layer, _), ids in self.members.items():
-            if layer in self._strays:
-                for channel in ids:
-                    self.barred.setdefault(channel, f"the weight of {layer} is used elsewhere too")
+            why = self._why(layer)
+            for channel in ids if why else ():
+                self.barred.setdefault(channel, why)
+
+    def _why(self, layer: str, otherwise: str = "") -> str:
+        """Return why a layer is kept whole."""
+        elsewhere = f"the weight of {layer} is used elsewhere too" if layer in self._strays else ""
+        return self._kept.get(layer) or elsewhere or otherwise
 
     def _follow(self, func: Any, args: tuple[Any, ...], operands: list[Tensor], out: Any) -> None:
         packet = func.overloadpacket

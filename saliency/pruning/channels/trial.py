@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_map
 
 from saliency.pruning.channels.cutting import cut_layer
 from saliency.pruning.channels.layers import NORMS, Side
-from saliency.pruning.latency.exporting import nested_tensors
+from saliency.pruning.latency.exporting import copy_network, nested_tensors
 
 Cut = Mapping[tuple[str, Side], Collection[int]]
 """The indexes that go, on each side of each layer."""
@@ -31,8 +31,7 @@ LONGEST_MESSAGE = 120
 
 def copy_structure(model: nn.Module) -> nn.Module:
     """Return a copy of a network that shares its parameters, in evaluation mode."""
-    shared: dict[int, Any] = {id(parameter): parameter for parameter in model.parameters()}
-    return copy.deepcopy(model, shared).eval()
+    return copy_network(model, shared=model.parameters()).eval()
 
 
 class Trial:

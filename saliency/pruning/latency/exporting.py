@@ -4,9 +4,9 @@ import copy
 import dataclasses
 import io
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import SimpleNamespace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import onnx
 import torch
@@ -21,6 +21,25 @@ DEFORMABLE = "torchvision::deform_conv2d"
 DEFORMABLE_OPSET = 19  # the first with an operator for it
 VALUES: tuple[Literal["v"], ...] = ("v",) * 5  # arguments of deformable convolutions
 NUMBERS: tuple[Literal["i"], ...] = ("i",) * 9
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def copy_network(model: Network, *, shared: Iterable[Tensor] = ()) -> Network:
+    """Return a copy of a network, also of one whose last pass left weights that were computed.
+
+    Args:
+        model: the network.
+        shared: tensors that the copy is to have in common with it.
+    """
+    memo = {id(value): value for value in shared}
+    computed = [
+        value
+        for part in model.modules()
+        for value in vars(part).values()
+        if isinstance(value, Tensor) and not value.is_leaf
+    ]
+    return copy.deepcopy(model, memo | {id(value): value.detach().clone() for value in computed})
 
 
 def export_copy(
@@ -40,7 +59,7 @@ def export_copy(
     Raises:
         PruningError: torch cannot export it.
     """
-    exported = copy.deepcopy(module).eval()
+    exported = copy_network(module).eval()
     leaves, structure = tree_flatten((example, keywords))
     places = [place for place, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
     forward = exported.forward

@@ -1,6 +1,5 @@
 """The network of a pruning run: it trains on between removals and loses channels at them."""
 
-import copy
 from abc import ABC, abstractmethod
 from collections import deque
 from typing import Any
@@ -10,6 +9,7 @@ from torch import nn
 
 from saliency.pruning.compensation import Batch, remove_and_compensate
 from saliency.pruning.groups import ChannelGroups, remaining_groups
+from saliency.pruning.latency.exporting import copy_network
 from saliency.pruning.methods.method import Budget, RemovalMethod, Removals
 from saliency.pruning.optimizer_state import remove_moments
 from saliency.pruning.surgery import channel_counts, remove_channels, resize_layers
@@ -61,7 +61,7 @@ class Learner(ABC):
 
     def copy(self) -> nn.Module:
         """Return the network at present, on the CPU, in evaluation mode."""
-        copied = copy.deepcopy(self.model).cpu().eval()
+        copied = copy_network(self.model).cpu().eval()
         self.method.fold(copied)
         return copied
 
@@ -95,7 +95,7 @@ class Learner(ABC):
         self.step = state["step"]
         self.model = resize_layers(self.model, state["channels"])
         self.model.load_state_dict(state["model"])
-        self.groups = self.find_groups(copy.deepcopy(self.model).cpu())
+        self.groups = self.find_groups(copy_network(self.model).cpu())
         self.method.restore(self.groups, state["method"])
         self.set_up(moved_moments(state["moments"], next(self.model.parameters()).device))
 

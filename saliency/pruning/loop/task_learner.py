@@ -1,6 +1,5 @@
 """The learner of a task: any network, trained by its own loss on its own batches."""
 
-import copy
 import inspect
 import math
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from saliency.pruning.channels.layers import NORMS
 from saliency.pruning.compensation import Batch
 from saliency.pruning.groups import ChannelGroups
+from saliency.pruning.latency.exporting import copy_network
 from saliency.pruning.loop.example import Example
 from saliency.pruning.loop.learner import Learner, Moments, give_moments
 from saliency.pruning.loop.task import EndlessBatches, Task
@@ -77,7 +77,7 @@ class TaskLearner(Learner):
         """
         self.task, self._example = task, example
         self._data = EndlessBatches(task)
-        groups = self.find_groups(copy.deepcopy(model).cpu())
+        groups = self.find_groups(copy_network(model).cpu())
         super().__init__(model, groups, create_method(model, groups, options, seed=task.seed))
 
     def find_groups(self, model: nn.Module) -> ChannelGroups:

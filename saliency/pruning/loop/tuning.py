@@ -1,6 +1,5 @@
 """Fine-tuning of a pruned network, and its batch norms' statistics measured anew."""
 
-import copy
 import math
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from torch import nn
 from tqdm import tqdm
 
 from saliency.pruning.channels.layers import NORMS
+from saliency.pruning.latency.exporting import copy_network
 from saliency.pruning.loop.learner import give_moments, moments_of, moved_moments
 from saliency.pruning.loop.state_file import load_state, save_state
 from saliency.pruning.loop.task import EndlessBatches, Task
@@ -67,7 +67,7 @@ def measure_statistics(model: nn.Module, task: Task) -> nn.Module | None:
 
     None where no batch norm keeps statistics.
     """
-    measured = copy.deepcopy(model).eval()
+    measured = copy_network(model).eval()
     norms = [
         layer
         for layer in measured.modules()

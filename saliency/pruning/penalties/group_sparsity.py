@@ -16,6 +16,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from saliency.pruning.channels.weights import weight_of
 from saliency.pruning.groups import ChannelGroup, ChannelGroups
 
 Side = Literal["weights", "scales"]
@@ -128,7 +129,7 @@ def _parts(
     for part in group.slices:
         layer: Any = model.get_submodule(part.layer)
         if part.side == wanted and getattr(layer, "weight", None) is not None:
-            parts.append((layer.weight, part.channels))
+            parts.append((weight_of(layer), part.channels))
     return parts
 
 
