@@ -1,9 +1,10 @@
 """How well a latency table predicts the time of whole networks.
 
     python benchmarks/latency.py --size 240x320 --table table.json --plot latency.png
+    python benchmarks/latency.py --network densenet121 --size 224x224 --networks 8 --budget 150
 
-Prunes the default network at random, a fifth to nine tenths of its channels, measures the table of
-the default network (or reads it), and between the table's rounds the pruned networks, and compares
+Prunes a network at random, a fifth to nine tenths of its channels, measures the table of the whole
+network (or reads it), and between the table's rounds the pruned networks, and compares
 the time predicted with the time measured: for networks that keep multiples of 8 channels, as
 pruning against a table makes them, and for networks that keep any number. `saliency prune` measures
 the unpruned network before it prunes and corrects the table's times by it: that error is told too.
@@ -11,7 +12,8 @@ Weights are arbitrary: time does not depend on them. Run it on a machine that do
 """
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
@@ -20,36 +22,74 @@ import onnx
 import torch
 from matplotlib.figure import Figure as Canvas
 from scipy.stats import spearmanr
+from torch import Tensor, nn
+from torchvision.models import get_model
 
 from saliency.commands.prune import image_size
 from saliency.files import write_whole
 from saliency.model.config import ModelConfig
 from saliency.model.export import saliency_graph
 from saliency.model.network import SaliencyModel
-from saliency.pruning.groups import find_groups
+from saliency.pruning.costs import NetworkCost, latency_cost
+from saliency.pruning.groups import ChannelGroups, find_groups
 from saliency.pruning.latency.engines import ENGINES
+from saliency.pruning.latency.exporting import export_copy
 from saliency.pruning.latency.kept_table import measure_shown
 from saliency.pruning.latency.measuring import conditions_of
-from saliency.pruning.latency.onnx_graph import find_operations, simplify
+from saliency.pruning.latency.onnx_graph import find_templates, simplify
 from saliency.pruning.latency.pace import NetworkTimes
 from saliency.pruning.latency.table import LatencyTable
 from saliency.pruning.latency.table_file import read_table, table_to_json
 from saliency.pruning.surgery import remove_channels
 
+DEFAULT = "saliency"
+
 Times = tuple[list[float], list[float]]
 """Milliseconds of networks, the unpruned one first: predicted (and corrected by it), measured."""
 
 
-def random_networks(*, count: int, step: int) -> list[onnx.ModelProto]:
-    """Return the default network, and it with 20 % to 90 % of its channels removed at random.
+@dataclass(frozen=True)
+class Network:
+    """What is pruned at random: a network, its input, and how it is exported."""
+
+    model: nn.Module
+    example: Tensor
+    export: Callable[[nn.Module], onnx.ModelProto]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return that of its input."""
+        return tuple(self.example.shape)
+
+
+def network_of(name: str, size: tuple[int, int]) -> Network:
+    """Return the default network or one of torchvision's, with arbitrary weights."""
+    torch.manual_seed(0)
+    if name == DEFAULT:
+        example = torch.zeros(1, *size, 3, dtype=torch.uint8)
+        return Network(SaliencyModel(ModelConfig()).eval(), example, saliency_graph)
+    photo = torch.rand(1, 3, *size)
+    model = get_model(name, weights=None).eval()
+    return Network(model, photo, lambda pruned: export_copy(pruned, photo))
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What is left of a network: how many channels each group has, and the graph."""
+
+    sizes: dict[str, int]
+    graph: onnx.ModelProto
+
+
+def random_networks(
+    network: Network, groups: ChannelGroups, *, count: int, step: int
+) -> list[Pruned]:
+    """Return a network, and it with 20 % to 90 % of its channels removed at random.
 
     Every group keeps a multiple of `step` channels, or all of fewer.
     """
-    torch.manual_seed(0)
-    model = SaliencyModel(ModelConfig()).eval()
-    groups = find_groups(model, torch.zeros(1, 64, 96, 3, dtype=torch.uint8))
     random = np.random.default_rng(0)
-    graphs = [saliency_graph(model)]
+    found = [Pruned(groups.sizes(), network.export(network.model))]
     for share in np.linspace(0.2, 0.9, count):
         removals = {}
         for group in groups.prunable:
@@ -57,17 +97,20 @@ def random_networks(*, count: int, step: int) -> list[onnx.ModelProto]:
             kept = max(step, round(kept / step) * step)
             if kept < group.size:
                 removals[group.name] = random.permutation(group.size)[kept:].tolist()
-        graphs.append(saliency_graph(remove_channels(model, groups, removals)))
-    return graphs
+        graph = network.export(remove_channels(network.model, groups, removals))
+        sizes = {name: size - len(removals.get(name, ())) for name, size in groups.sizes().items()}
+        found.append(Pruned(sizes, graph))
+    return found
 
 
-def compare(table: LatencyTable, times: NetworkTimes, networks: list[onnx.ModelProto]) -> Times:
+def compare(
+    table: LatencyTable, cost: NetworkCost, times: NetworkTimes, networks: list[Pruned]
+) -> Times:
     """Print predicted and measured times of pruned networks, and how well they agree.
 
     The first network, the unpruned one, gives the correction. What is drawn is returned.
     """
-    shape = (1, *table.conditions.input_size, 3)
-    predicted = [table.network_latency_ms(find_operations(n, input_shape=shape)) for n in networks]
+    predicted = [cost.total(one.sizes) for one in networks]
     measured = times.medians_ms(reference_ms=table.reference_ms)
     correction = measured[0] / predicted[0]
     ratios = np.divide(predicted[1:], measured[1:])
@@ -114,6 +157,7 @@ def draw(compared: Mapping[str, Times]) -> bytes:
 def main() -> None:
     """Measure or read a table, then compare."""
     parser = argparse.ArgumentParser(description="How well a latency table predicts.")
+    parser.add_argument("--network", default=DEFAULT, metavar="NAME", help="or of torchvision")
     parser.add_argument("--engine", choices=ENGINES, default="onnxruntime")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--size", type=image_size, default=(240, 320), metavar="HEIGHTxWIDTH")
@@ -121,15 +165,25 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--table", type=Path, help="read from here if there, else written")
     parser.add_argument("--plot", type=Path, help="where to draw the comparison, as PNG")
+    parser.add_argument("--budget", type=float, default=540.0, help="seconds for the table")
     arguments = parser.parse_args()
     engine, size = ENGINES[arguments.engine](threads=arguments.threads), arguments.size
-    inputs = {"photos": np.zeros((1, *size, 3), np.uint8)}
-    networks = {step: random_networks(count=arguments.networks, step=step) for step in (8, 1)}
+    network = network_of(arguments.network, size)
+    inputs = {
+        "photos" if arguments.network == DEFAULT else "input": network.example.numpy(),
+    }
+    groups = find_groups(network.model, network.example)
+    networks = {
+        step: random_networks(network, groups, count=arguments.networks, step=step)
+        for step in (8, 1)
+    }
     times = {
         step: NetworkTimes(
-            [simplify(g, input_shape=(1, *size, 3)) for g in graphs], engine, [inputs] * len(graphs)
+            [simplify(one.graph, input_shape=network.shape) for one in pruned],
+            engine,
+            [inputs] * len(pruned),
         )
-        for step, graphs in networks.items()
+        for step, pruned in networks.items()
     }
 
     def visit() -> None:
@@ -142,23 +196,25 @@ def main() -> None:
         for _ in range(arguments.rounds):
             visit()
     else:
-        torch.manual_seed(0)
-        graph = saliency_graph(SaliencyModel(ModelConfig()).eval())
         table = measure_shown(
-            graph,
+            network.export(network.model),
             engine,
-            input_shape=(1, *size, 3),
+            input_shape=network.shape,
             input_size=size,
             rounds=arguments.rounds,
+            budget_seconds=arguments.budget,
             after_round=visit,
         )
         if arguments.table is not None:
             write_whole(table_to_json(table).encode(), arguments.table, overwrite=True)
     compared = {}
-    for step, graphs in networks.items():
+    unpruned = networks[8][0].graph
+    templates = find_templates(unpruned, input_shape=network.shape)
+    cost = latency_cost(table, templates, groups)
+    for step, pruned in networks.items():
         print(f"channels in multiples of {step}")
         name = "any number" if step == 1 else f"multiples of {step}"
-        compared[name] = compare(table, times[step], graphs)
+        compared[name] = compare(table, cost, times[step], pruned)
     if arguments.plot is not None:
         write_whole(draw(compared), arguments.plot, overwrite=True)
 

@@ -19,6 +19,7 @@ parameters, and of the time of its layers, in layers that lose channels (torch, 
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -31,7 +32,7 @@ from prunable_check import PRUNERS, Found
 from prunable_networks import kind_of, names
 
 VERDICTS = ("ok", "refused", "wrong", "crash", "slow", "memory")
-SLOW_SECONDS = 240
+SECONDS = 300  # of the processor, for a network
 ALL = 0.99  # of the parameters: the share that a convolutional network is to reach
 
 
@@ -43,21 +44,14 @@ def run(name: str, pruner: str, out: Path, *, again: bool = False) -> Found:
         if not again or (stored["verdict"] == "ok" and stored["parameters"] >= ALL):
             return stored
     script = Path(__file__).with_name("prunable_check.py")
-    try:
-        done = subprocess.run(
-            [sys.executable, str(script), name, "--pruner", pruner],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=SLOW_SECONDS,
-        )
-    except subprocess.TimeoutExpired:
-        found = {"verdict": "slow", "reason": f"more than {SLOW_SECONDS} seconds"}
-    else:
-        lines = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
-        found = {"verdict": "crash", "reason": lines[-1][:200]}
-        if done.returncode == 0:
-            found = json.loads(done.stdout.splitlines()[-1])
+    command = [sys.executable, str(script), name, "--pruner", pruner, "--seconds", str(SECONDS)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    lines = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
+    found = {"verdict": "crash", "reason": lines[-1][:200]}
+    if done.returncode == 0:
+        found = json.loads(done.stdout.splitlines()[-1])
+    elif done.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+        found = {"verdict": "slow", "reason": f"more than {SECONDS} seconds"}
     kept.write_text(json.dumps(found))
     return found
 

@@ -174,6 +174,7 @@ def arguments_of() -> argparse.Namespace:
     parser.add_argument("name")
     parser.add_argument("--pruner", choices=PRUNERS, default="ours")
     parser.add_argument("--memory", type=float, default=10.0, help="gigabytes at most")
+    parser.add_argument("--seconds", type=int, default=300, help="of the processor at most")
     return parser.parse_args()
 
 
@@ -182,6 +183,7 @@ def main() -> None:
     arguments = arguments_of()
     most = int(arguments.memory * 2**30)
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    resource.setrlimit(resource.RLIMIT_CPU, (arguments.seconds, arguments.seconds))
     torch.set_num_threads(1)
     try:
         found = PRUNERS[arguments.pruner](*create(arguments.name))
