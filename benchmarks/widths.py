@@ -22,6 +22,8 @@ from saliency.model.checkpoint import load_model
 from saliency.pruning.groups import ChannelGroups, find_groups
 from saliency.pruning.surgery import Counts, channel_counts
 
+MOST_NAMED = 40  # groups in a figure
+
 
 def shares(groups: ChannelGroups, before: Counts, after: Counts) -> dict[str, float]:
     """Return, for each channel group in order, the share of its channels that is left."""
@@ -49,6 +51,23 @@ def alternation(kept: list[float]) -> tuple[float, float]:
     return float(np.corrcoef(pairs)[0, 1]), float(error)
 
 
+def draw_shares(found: dict[str, dict[str, float]], path: Path) -> None:
+    """Draw the shares of some pruned networks of one origin, as a PNG file."""
+    figure = matplotlib.figure.Figure(figsize=(11, 4), layout="constrained")
+    axes: Any = figure.subplots()
+    for name, kept in found.items():
+        correlation, _ = alternation(list(kept.values()))
+        axes.plot(range(len(kept)), list(kept.values()), "o-", label=f"{name}: {correlation:.2f}")
+        if len(kept) <= MOST_NAMED:
+            axes.set_xticks(range(len(kept)), list(kept), rotation=90, fontsize=7)
+        else:
+            axes.set_xlabel("channel group, in order")
+    axes.set(ylabel="share of channels kept", ylim=(0, 1.05))
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(path, dpi=80, pil_kwargs={"optimize": True})
+
+
 def main() -> None:
     """Print the correlations and draw the widths."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -57,21 +76,17 @@ def main() -> None:
     parser.add_argument("--names", nargs="+", help="of the pruned models, in the figure")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.png")
     arguments = parser.parse_args()
-    figure = matplotlib.figure.Figure(figsize=(11, 4), layout="constrained")
-    axes: Any = figure.subplots()
     names = arguments.names or [path.parent.name for path in arguments.pruned]
-    for name, path in zip(names, arguments.pruned, strict=True):
-        kept = shares_of_files(arguments.unpruned, path)
+    found = {
+        name: shares_of_files(arguments.unpruned, path)
+        for name, path in zip(names, arguments.pruned, strict=True)
+    }
+    for name, kept in found.items():
         correlation, error = alternation(list(kept.values()))
         print(
             f"{name}: neighbours correlate by {correlation:.2f} ± {error:.2f}, {len(kept)} groups"
         )
-        axes.plot(range(len(kept)), list(kept.values()), "o-", label=f"{name}: {correlation:.2f}")
-        axes.set_xticks(range(len(kept)), list(kept), rotation=90, fontsize=7)
-    axes.set(ylabel="share of channels kept", ylim=(0, 1.05))
-    axes.grid(alpha=0.3)
-    axes.legend()
-    figure.savefig(arguments.out, dpi=80, pil_kwargs={"optimize": True})
+    draw_shares(found, arguments.out)
 
 
 if __name__ == "__main__":

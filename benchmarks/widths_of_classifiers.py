@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy, interpolate
 from torch.utils.data import DataLoader, TensorDataset
 from torchvision.models import densenet121, vgg11_bn
-from widths import alternation, shares
+from widths import alternation, draw_shares, shares
 
 from saliency import pruning
 from saliency.pruning.groups import find_groups
@@ -41,6 +41,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--side", type=int, default=32, help="of the photo for which time counts")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--figure", type=Path, metavar="FILE.png")
     arguments = parser.parse_args()
     torch.manual_seed(arguments.seed)
     digits = load_digits()
@@ -62,6 +63,7 @@ def main() -> None:
         loss(network, batch).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     table: Path | None = None
+    found: dict[str, dict[str, float]] = {}
     for cost in ("latency", "flops"):
         folder = arguments.out / f"{arguments.network}-{cost}-{arguments.seed}"
         given: dict[str, Any] = {"cost": cost, "speedup": 2.0, "steps": 5, "time_share": 0.1}
@@ -79,6 +81,7 @@ def main() -> None:
         )
         table = table or folder / "latency.json"
         kept = shares(find_groups(network, photos[:1]), result.before, result.after)
+        found["by time" if cost == "latency" else "by FLOPs"] = kept
         correlation, error = alternation(list(kept.values()))
         last = result.points[-1]
         print(
@@ -87,6 +90,8 @@ def main() -> None:
             f"{correlation:.2f} ± {error:.2f}, {len(kept)} groups"
         )
         print(" ".join(f"{share:.2f}" for share in kept.values()), flush=True)
+    if arguments.figure is not None:
+        draw_shares(found, arguments.figure)
 
 
 if __name__ == "__main__":
