@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from saliency.pruning.channels.layers import NORMS, channel_layers
+from saliency.pruning.channels.own_weights import settle
 from saliency.pruning.channels.weights import set_weight, weight_of
 from saliency.pruning.groups import ChannelGroups, removed_indexes
 from saliency.pruning.latency.exporting import copy_network
@@ -60,7 +61,9 @@ def remove_and_compensate(
     read = {layer: sorted(cut) for (layer, side), cut in gone.items() if side == "in"}
     covariances = _covariances(absorbing, list(read), batches)
     for name, covariance in covariances.items():
-        _absorb(absorbing.get_submodule(name), covariance, read[name])
+        layer = absorbing.get_submodule(name)
+        settle(layer)
+        _absorb(layer, covariance, read[name])
     pruned = remove_channels(absorbing, groups, removals)
     largest = max(batches, key=_numel)
     left = remaining_outputs(model, groups, removals)

@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from saliency.errors import PruningError
 from saliency.pruning.channels.layers import count_channels
+from saliency.pruning.channels.own_weights import own_weight
 from saliency.pruning.channels.weights import set_weight, weight_of
 from saliency.pruning.groups import ChannelGroup, ChannelGroups, choose
 from saliency.pruning.rows import first_input
@@ -77,6 +79,9 @@ def fold_gates(model: nn.Module, groups: ChannelGroups, gates: Mapping[str, Tens
         model: the network that the groups were found in.
         groups: its channel groups.
         gates: by group name, of shape (channels).
+
+    Raises:
+        PruningError: a layer that reads them standardises its weights, which undoes factors.
     """
     chosen = choose(groups, gates)
     for name, gate in gates.items():
@@ -84,6 +89,11 @@ def fold_gates(model: nn.Module, groups: ChannelGroups, gates: Mapping[str, Tens
             if part.side != "in":
                 continue
             layer: Any = model.get_submodule(part.layer)
+            if own_weight(layer) is not None:
+                raise PruningError(
+                    f"expected layers that apply the weights that they keep, {part.layer} computes "
+                    "others from them; prune by the method ranking"
+                )
             weight = weight_of(layer)
             factors = weight.new_ones(weight.shape[1])
             for value, covered in zip(gate, part.channels, strict=True):

@@ -21,7 +21,8 @@ def remove_moments(
     """Return an optimizer's state for a network without some channels.
 
     A moment has the shape of its parameter, so it is cut as the parameter is: a copy of the
-    network holds the moments in place of the parameters, and loses its channels.
+    network holds the moments in place of the parameters, and loses its channels. Layers that become
+    others as they lose channels (weight standardisation) begin anew.
 
     Args:
         states: by the name of a parameter, the optimizer's state for it; parameters that never
@@ -31,6 +32,7 @@ def remove_moments(
         removals: by group name, which channels go.
     """
     after: dict[str, dict[str, Any]] = {name: {} for name in states}
+    anew: set[str] = set()
     for key in dict.fromkeys(key for state in states.values() for key in state):
         carrier = copy_network(model)
         moved = []
@@ -43,7 +45,16 @@ def remove_moments(
                     continue
                 parameter.copy_(value)
                 moved.append(name)
-        cut = dict(remove_channels(carrier, groups, removals).named_parameters()) if moved else {}
+        if not moved:
+            continue
+        pruned = remove_channels(carrier, groups, removals)
+        anew |= {
+            n
+            for n, layer in model.named_modules()
+            if type(layer) is not type(pruned.get_submodule(n))
+        }
+        cut = dict(pruned.named_parameters())
         for name in moved:
-            after[name][key] = cut[name].detach().clone()
-    return after
+            if name in cut:
+                after[name][key] = cut[name].detach().clone()
+    return {name: state for name, state in after.items() if name.rpartition(".")[0] not in anew}

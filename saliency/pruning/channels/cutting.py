@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from saliency.pruning.channels.layers import CONVOLUTIONS, NORMS, Side, count_channels
+from saliency.pruning.channels.own_weights import own_names, settle
 from saliency.pruning.channels.weights import select
 
 
@@ -30,16 +31,19 @@ def cut_layer(layer: nn.Module, side: Side, removed: Iterable[int]) -> None:
         rest = _rest(layer.groups, cut)
         width, made = layer.in_channels // layer.groups, layer.out_channels // layer.groups
         rows = (rest[:, None] * made + torch.arange(made)).flatten()
-        select(layer, "weight", rows)
-        select(layer, "bias", rows)
+        for name in ("weight", "bias", *own_names(layer)):
+            select(layer, name, rows)
         layer.groups = len(rest)
         layer.in_channels, layer.out_channels = len(rest) * width, len(rows)
     else:
         reads, makes = count_channels(layer)
         rest = _rest(makes if side == "out" else reads, cut)
-        select(layer, "weight", rest, axis=0 if side == "out" else 1)
-        if side == "out":
-            select(layer, "bias", rest)
+        if side == "in":
+            settle(layer)
+            select(layer, "weight", rest, axis=1)
+        else:
+            for name in ("weight", "bias", *own_names(layer)):
+                select(layer, name, rest)
         kind = "channels" if isinstance(layer, CONVOLUTIONS) else "features"
         setattr(layer, f"{side}_{kind}", len(rest))
 

@@ -64,6 +64,7 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._transposed: dict[int, tuple[Tensor, str]] = {}
         self._running: list[str] = []
         self._layer_of: dict[int, str] = {}
+        self._computed: dict[int, tuple[Tensor, str]] = {}  # weights, by layers from their own
         self._strays: set[str] = set()
         self._layers = channel_layers(model)
         self._kept = {
@@ -164,10 +165,15 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._convolution(args, out)
         elif packet in (aten.mm, aten.addmm) and id(operands[-1]) in self._transposed:
             self._linear(operands[-2], self._transposed[id(operands[-1])][1], out)
-        elif packet in BATCH_NORMS and any(map(self._is_called, operands)):
+        elif packet in BATCH_NORMS and any(
+            id(one) in self._layer_of and self._is_called(one) for one in operands
+        ):
             self._norm(operands, out)
+        elif any(map(self._is_called, operands)) and not any(map(self._of, operands)):
+            parts = [leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor)]
+            self._computed |= {id(part): (part, self._running[-1]) for part in parts}
         else:
-            self._strays |= {self._layer_of[id(t)] for t in operands if id(t) in self._layer_of}
+            self._strays |= {layer for t in operands if (layer := self._owner(t))}
             if not any(map(self._of, operands)):
                 return
             if packet is aten.cat:
@@ -181,7 +187,12 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _is_called(self, weight: Tensor) -> bool:
         """Whether a tensor belongs to a layer that runs now, so that its hooks see its input."""
-        return self._layer_of.get(id(weight)) in self._running[-1:]
+        return self._owner(weight) in self._running[-1:]
+
+    def _owner(self, weight: Tensor) -> str | None:
+        """Return the layer that a tensor belongs to, or that computed it from its weight."""
+        computed = self._computed.get(id(weight))
+        return computed[1] if computed else self._layer_of.get(id(weight))
 
     def _of(self, tensor: Any) -> ChannelAxis | None:
         return self._tracked[id(tensor)][1] if id(tensor) in self._tracked else None
@@ -216,7 +227,7 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _convolution(self, args: tuple[Any, ...], out: Tensor) -> None:
         image, weight, groups = args[0], args[1], args[8]
-        layer, tracked = self._layer_of[id(weight)], self._of(image)
+        layer, tracked = self._running[-1], self._of(image)
         if tracked is not None and tracked.axis != 1:
             self._give_up(image, "a convolution over a moved channel axis")
             tracked = None
