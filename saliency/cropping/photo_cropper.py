@@ -29,7 +29,8 @@ class PhotoCropper:
     def __init__(self, predictor: Predictor, options: CropOptions) -> None:
         """Take the model, and how photos are cropped."""
         self._predictor, self._options = predictor, options
-        self._detector = _shipped_detector() if options.choice.faces == "keep" else None
+        wants_faces = options.choice.faces == "keep"
+        self._detector = _shipped_detector(predictor.threads) if wants_faces else None
 
     def look(
         self,
@@ -137,10 +138,10 @@ class PhotoCropper:
         return PhotoCutter(seen, choices, self._options, clock or Stopwatch())
 
 
-@lru_cache(maxsize=1)
-def _shipped_detector() -> FaceDetector:
-    """Return the face detector that comes with the package, the same one every time."""
-    return FaceDetector()
+@lru_cache(maxsize=2)
+def _shipped_detector(threads: int) -> FaceDetector:
+    """Return the face detector that comes with the package, one for each number of threads."""
+    return FaceDetector(threads=threads)
 
 
 class PhotoCutter:

@@ -1,24 +1,23 @@
 """Where the heads of people are in a photo, so that no crop cuts through one.
 
-YuNet (Wu, Peng, Yu 2023, "YuNet: a tiny millisecond-level face detector"), which OpenCV runs, finds
-faces of people from the front to the side; not heads from behind, of animals or of cartoons.
+YuNet (Wu, Peng, Yu 2023, "YuNet: a tiny millisecond-level face detector") finds faces of people
+from the front to the side; not heads from behind, of animals or of cartoons.
 Nothing but boxes is kept: no landmarks, and nothing that identifies a person.
 """
 
 import hashlib
 import importlib.resources
-import threading
 from math import ceil, floor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from saliency.errors import CheckpointError
 from saliency.geometry import Size, Window
-from saliency.quiet import quiet_opencv
+from saliency.prediction.face_network import FaceNetwork
+from saliency.prediction.session import thread_count
 
 FACE_MODEL = (
     Path(str(importlib.resources.files("saliency")))
@@ -33,7 +32,6 @@ CLOSER_SIDE = 640
 
 _SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 _SURE_SCORE, _LEAST_SCORE = 0.6, 0.3
-_MOST_OVERLAP, _MOST_FACES = 0.3, 200
 _LEAST_SIDE = 0.06  # of the picture's shorter side
 _SMALL_FACE = 0.12  # of the picture's shorter side
 _FACE_MARGIN = 0.05  # of a face's sides, as its box is only about right
@@ -82,21 +80,26 @@ _MARGIN = _Margin()
 
 
 class FaceDetector:
-    """Finds faces; several threads may use it, each of which gets a network of its own."""
+    """Finds faces; several threads may use it."""
 
-    def __init__(self, model: Path = FACE_MODEL) -> None:
-        """Check the model that comes with the package.
+    def __init__(self, model: Path = FACE_MODEL, *, threads: int | None = None) -> None:
+        """Check and load the model that comes with the package.
+
+        Args:
+            model: its file.
+            threads: how many processor threads one picture may use; None as for a `Predictor`.
 
         Raises:
             CheckpointError: its file is missing or damaged.
         """
         try:
-            digest = hashlib.sha256(model.read_bytes()).hexdigest()
+            content = model.read_bytes()
         except OSError as error:
             raise CheckpointError(f"cannot read {model}; install the package anew") from error
-        if digest != _SHA256:
+        if hashlib.sha256(content).hexdigest() != _SHA256:
             raise CheckpointError(f"the model {model} is damaged; install the package anew")
-        self._model, self._local = str(model), threading.local()
+        count = thread_count(threads)
+        self._network = FaceNetwork(content, model, threads=count, least_score=_LEAST_SCORE)
 
     def find(self, picture: NDArray[np.uint8], size: Size) -> tuple[Face, ...]:
         """Return the faces in a picture, doubtful ones too, the surest first.
@@ -108,35 +111,13 @@ class FaceDetector:
             size: width and height in whose pixels the boxes are wanted.
         """
         height, width, _ = picture.shape
-        network = self._network()
-        network.setInputSize((width, height))
-        _, rows = network.detect(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
         scale = size[0] / width, size[1] / height
-        faces = [] if rows is None else sorted(rows[:, [0, 1, 2, 3, 14]].tolist(), key=_unsure)
         found = (
             _face((x * scale[0], y * scale[1], wide * scale[0], high * scale[1]), size, score)
-            for x, y, wide, high, score in faces
+            for x, y, wide, high, score in self._network.find(picture)
             if min(wide, high) >= _LEAST_SIDE * min(width, height)
         )
         return tuple(face for face in found if face is not None)
-
-    def _network(self) -> Any:
-        """Return the network of this thread."""
-        if not hasattr(self._local, "network"):
-            with quiet_opencv():  # OpenCV 5 warns of a target that nobody asked for
-                self._local.network = cv2.FaceDetectorYN.create(
-                    self._model,
-                    "",
-                    (SEEN_SIDE, SEEN_SIDE),
-                    _LEAST_SCORE,
-                    _MOST_OVERLAP,
-                    _MOST_FACES,
-                )
-        return self._local.network
-
-
-def _unsure(face: list[float]) -> float:
-    return -face[4]
 
 
 def _face(box: tuple[float, float, float, float], size: Size, score: float) -> Face | None:

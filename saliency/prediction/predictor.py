@@ -1,21 +1,18 @@
 """From a photo to the density of the fixations people would make on it, with ONNX Runtime."""
 
 import hashlib
-import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from saliency.crop_windows.confidence import read_calibration
-from saliency.errors import CheckpointError, first_line
+from saliency.errors import CheckpointError
 from saliency.geometry import Size
 from saliency.prediction.model_metadata import METADATA_KEY, parse_metadata
 from saliency.prediction.processing import predict_alike, resize_photo, to_density, working_size
+from saliency.prediction.session import start_session, thread_count
 from saliency.prediction.shipped_models import is_shipped, model_path
-
-_MOST_THREADS = 4
 
 
 class Predictor:
@@ -25,6 +22,7 @@ class Predictor:
         metadata: of the model's file: name, backbone, input size, scores.
         calibration: how sure its windows are (`saliency calibrate`), None where it has no
             calibration.
+        threads: how many processor threads one prediction may use.
     """
 
     def __init__(self, model: Path | str | None = None, threads: int | None = None) -> None:
@@ -41,13 +39,12 @@ class Predictor:
             CheckpointError: there is no such file, it is damaged, or it is no model of this format.
             ValueError: `threads` is below 1.
         """
-        if threads is not None and threads < 1:
-            raise ValueError(f"expected at least 1 thread, got {threads}")
+        self.threads = thread_count(threads)
         path = model_path(model)
         content = _read_model(path)
         if is_shipped(path) and not isinstance(model, Path):
             _check_sha256(content, path)
-        self._session = _start_session(content, path, threads=threads)
+        self._session = start_session(content, path, threads=self.threads)
         stored = self._session.get_modelmeta().custom_metadata_map
         self.metadata = parse_metadata(stored.get(METADATA_KEY), path)
         try:
@@ -125,33 +122,3 @@ def _check_sha256(content: bytes, path: Path) -> None:
             f"the model {path} is damaged: its SHA-256 {actual} is not the one in {beside.name}; "
             "install the package anew"
         )
-
-
-def _usable_cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _start_session(content: bytes, path: Path, *, threads: int | None) -> Any:
-    """Hand a model to ONNX Runtime."""
-    import onnxruntime  # noqa: PLC0415  slow, and wanted only here
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors only
-    # Threads that spin between the layers share a prediction best. Not for long, as on a busy
-    # machine that takes the core from the thread waited for; nor after it, when decoding and
-    # encoding want the cores.
-    options.add_session_config_entry("session.intra_op.spin_duration_us", "50")
-    options.add_session_config_entry("session.intra_op.spin_backoff_max", "16")
-    options.add_session_config_entry("session.force_spinning_stop", "1")
-    # Always a number: without one each thread is bound to a core, and has to wait where the thread
-    # that asks for the prediction runs on the same one.
-    options.intra_op_num_threads = threads or min(_usable_cores(), _MOST_THREADS)
-    try:
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its exception classes are not public and derive from Exception
-        raise CheckpointError(
-            f"expected an ONNX model, ONNX Runtime refuses {path}: {first_line(error)}"
-        ) from error

@@ -8,7 +8,9 @@ import pytest
 from saliency.errors import CheckpointError
 from saliency.geometry import Window
 from saliency.photo.reading import read_photo
-from saliency.prediction.faces import SEEN_SIDE, FaceDetector
+from saliency.prediction.face_network import FaceNetwork
+from saliency.prediction.faces import FACE_MODEL, SEEN_SIDE, FaceDetector
+from saliency.quiet import quiet_opencv
 
 PHOTOS = Path(__file__).parents[2] / "data" / "photos"
 ASTRONAUT = Window(185, 45, 80, 110)
@@ -26,6 +28,18 @@ def seen(name):
     factor = SEEN_SIDE / max(width, height)
     size = round(width * factor), round(height * factor)
     return cv2.resize(photo, size, interpolation=cv2.INTER_AREA), (width, height)
+
+
+@pytest.mark.parametrize("size", [(320, 320), (300, 203), (64, 64)])
+def test_boxes_are_those_of_opencv(size):
+    picture, _ = seen("astronaut.jpg")
+    picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    with quiet_opencv():
+        reference = cv2.FaceDetectorYN.create(str(FACE_MODEL), "", size, 0.1, 0.3, 200)
+    _, rows = reference.detect(np.ascontiguousarray(picture[:, :, ::-1]))
+    expected = sorted(rows[:, [0, 1, 2, 3, 14]].tolist(), key=lambda row: -row[4])
+    network = FaceNetwork(FACE_MODEL.read_bytes(), FACE_MODEL, threads=1, least_score=0.1)
+    assert np.array(network.find(picture)) == pytest.approx(np.array(expected), abs=0.01)
 
 
 def test_face_and_head_are_found_in_pixels_of_the_photo(detector):
