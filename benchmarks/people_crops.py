@@ -60,6 +60,12 @@ def free_overlaps(
     return (*row, window.width * window.height / (photo_size[0] * photo_size[1]))
 
 
+def row(label: str, found: list[tuple[float, ...]], width: int) -> str:
+    """Return a line of means, and of how many they are; of few decisions a half may be empty."""
+    means = np.mean(found, axis=0) if found else []
+    return f"{label:6} {len(found):6}" + "".join(f" {mean:{width}.3f}" for mean in means)
+
+
 def read_crops(source: str) -> tuple[Path, dict[str, list[list[float]]]]:
     """Return the folder of the images, and the boxes of each."""
     kind, _, place = source.rpartition("decisions:")
@@ -100,15 +106,13 @@ def main() -> None:
                 best_place(table, size, score=score),
             )
             found[number % 2].append(tuple(overlap(window, wanted) for window in windows))
-    print(f"{'boxes':6} {'middle':>8} {'density':>8} {'score':>8}")
+    print(f"{'boxes':6} {'number':>6} {'middle':>8} {'density':>8} {'score':>8}")
     for label, rows in zip(("even", "odd"), found, strict=True):
-        means = np.mean(rows, axis=0)
-        print(f"{label:6}" + "".join(f" {mean:8.3f}" for mean in means))
+        print(row(label, rows, 8))
     heads = ("nearest", "all", "whole: nearest", "all", "area")
-    print(f"\n{'auto':6}" + "".join(f" {head:>14}" for head in heads))
+    print(f"\n{'auto':6} {'images':>6}" + "".join(f" {head:>14}" for head in heads))
     for label, rows in zip(("fitted", "other"), free, strict=True):
-        means = np.mean(rows, axis=0)
-        print(f"{label:6}" + "".join(f" {mean:14.3f}" for mean in means))
+        print(row(label, rows, 14))
 
 
 if __name__ == "__main__":

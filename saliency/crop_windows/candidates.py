@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -48,6 +49,11 @@ class WindowTask:
     def photo_size(self) -> Size:
         """Width and height of the photo, in pixels."""
         return self.table.photo_size
+
+    @cached_property
+    def score(self) -> WindowScore:
+        """The score of windows on the photo."""
+        return WindowScore(self.density, self.table)
 
     def without_faces(self) -> "WindowTask":
         """Return the task without its faces."""
@@ -125,8 +131,7 @@ def propose(task: WindowTask, ratio: Fraction) -> Window:
     options, table = task.options, task.table
     size = largest_size(task.photo_size, ratio)
     if options.zoom is None:
-        score = WindowScore(task.density, table)
-        window = best_place(table, size, task.wishes, score=score)
+        window = best_place(table, size, task.wishes, score=task.score)
     else:
         window = least_window(table, ratio, options.zoom, task.wishes)
         side = _roomy_side(max(window.width, window.height), ratio, options)

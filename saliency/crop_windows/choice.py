@@ -25,6 +25,7 @@ from saliency.crop_windows.candidates import (
     read_task,
 )
 from saliency.crop_windows.confidence import Calibration, gather_evidence
+from saliency.crop_windows.crop_confidence import PEOPLES_CROPS
 from saliency.crop_windows.free_window import best_of, propose_free
 from saliency.crop_windows.options import LEAST_GAIN, ChoiceOptions
 from saliency.geometry import Aspect, Frame, Padding, Size, Window, largest_size
@@ -77,6 +78,8 @@ class Choice:
         padding: the borders wanted if padded, else None.
         alternatives: other windows, the best one first where it was not taken; with the one chosen
             no more than the candidates asked for, but always the best one.
+        crop_confidence: probability that a person's crop overlaps the best window more than that
+            in the middle, of the crops that overlap them differently; None where they are the same.
     """
 
     aspect: str
@@ -90,6 +93,7 @@ class Choice:
     confidence: float | None
     padding: Padding | None = None
     alternatives: tuple[Alternative, ...] = ()
+    crop_confidence: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the choice as `saliency crop --json` prints it, always the same keys in order."""
@@ -101,7 +105,8 @@ class Choice:
             "share": round(self.share, _DIGITS),
             "centre_share": round(self.centre_share, _DIGITS),
             "gain": round(self.gain, _DIGITS),
-            "confidence": None if self.confidence is None else round(self.confidence, _DIGITS),
+            "confidence": _rounded(self.confidence),
+            "crop_confidence": _rounded(self.crop_confidence),
             "padding": None if self.padding is None else asdict(self.padding),
             "alternatives": [
                 {**asdict(one.window), "share": round(one.share, _DIGITS)}
@@ -156,9 +161,11 @@ def _choose(
         ratio, best = best_of(task, [(each, propose(task, each)) for each in wanted])
     centre = propose_middle(task, (best.width, best.height))
     evidence = gather_evidence(task.table, best, centre)
-    confidence = None
-    if calibration is not None and best != centre:
-        confidence = calibration.probability(evidence)
+    confidence, crop_confidence = None, None
+    if best != centre:
+        confidence = None if calibration is None else calibration.probability(evidence)
+        score_gain = task.score.score(best) - task.score.score(centre)
+        crop_confidence = PEOPLES_CROPS.probability(evidence, score_gain=score_gain)
     doubt = _unmet(task, best)
     if doubt is None and not is_free:  # of a free window the size is as much a choice as the place
         doubt = _doubt(task, best, centre, gain=evidence.gain, confidence=confidence)
@@ -182,7 +189,13 @@ def _choose(
         alternatives=tuple(
             Alternative(other, task.table.share(other)) for other in others[: max(count, 1)]
         ),
+        crop_confidence=crop_confidence,
     )
+
+
+def _rounded(value: float | None) -> float | None:
+    """Return a probability as it is printed in JSON."""
+    return None if value is None else round(value, _DIGITS)
 
 
 def _on_photo(choice: Choice, frame: Frame) -> Choice:

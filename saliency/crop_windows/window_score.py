@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saliency.crop_windows.summed_area_table import Positions, ShareTable
-from saliency.geometry import Size
+from saliency.geometry import Size, Window
 
 MIDDLE_WEIGHT = 1.0
 BALANCE_WEIGHT = 0.6
@@ -75,3 +75,8 @@ class WindowScore:
             )  # of windows with almost no density
             off += MIDDLE_WEIGHT * (middle - 0.5) ** 2 + BALANCE_WEIGHT * aside**2
         return np.asarray(shares - off)
+
+    def score(self, window: Window) -> float:
+        """Return the score of one window."""
+        x, y = np.array([window.x]), np.array([window.y])
+        return float(self.scores(x, y, window.size)[0, 0])

@@ -42,6 +42,7 @@ _EXAMPLE = {
             "centre_share": 0.79,
             "gain": 0.08,
             "confidence": 0.76,
+            "crop_confidence": 0.61,
             "css": "object-position: 55.4% 50%",
         }
     ],

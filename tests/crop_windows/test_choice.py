@@ -17,7 +17,7 @@ NEVER = Calibration(intercept=-9.0, log_gain=0.0, given_up=0.0)
 MIDDLE = centred((180, 320), SIZE)
 KEYS = (
     *("aspect", "outcome", "reason", "x", "y", "width", "height", "share", "centre_share"),
-    *("gain", "confidence", "padding", "alternatives"),
+    *("gain", "confidence", "crop_confidence", "padding", "alternatives"),
 )
 
 
