@@ -260,6 +260,7 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._give(out[0], tracked.ids, 1)
         else:
             self._give_up(operands[0], "a batch norm over a moved channel axis")
+            self._kept.setdefault(layer, "it scales something else than the channels of layers")
 
     def _concatenate(self, parts: list[Tensor], axis: int, out: Tensor) -> None:
         axis %= out.ndim

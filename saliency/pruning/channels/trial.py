@@ -53,16 +53,17 @@ class Trial:
         found: list[str | None] = [None] * len(cuts)
         working: list[Cut] = []
 
-        def add(first: int, end: int) -> None:
-            obstacle = self._obstacle([*working, *cuts[first:end]])
+        def add(first: int, end: int, known: str | None = None) -> None:
+            obstacle = known or self._obstacle([*working, *cuts[first:end]])
             if obstacle is None:
                 working.extend(cuts[first:end])
             elif end - first == 1:
                 found[first] = obstacle
             else:
-                middle = (first + end) // 2
+                middle, before = (first + end) // 2, len(working)
                 add(first, middle)
-                add(middle, end)
+                is_the_same = len(working) - before == middle - first  # as was just tried
+                add(middle, end, obstacle if is_the_same else None)
 
         if cuts:
             add(0, len(cuts))
