@@ -7,24 +7,22 @@ import torch
 from latency_fixtures import toy_graph
 
 from saliency.errors import LatencyTableError
-from saliency.pruning.latency.engines import ENGINES, Engine, TorchEngine
+from saliency.pruning.latency.engines import ENGINES, Engine, OpenVinoEngine, TorchEngine
 from saliency.pruning.latency.measuring import measure_table
 from saliency.pruning.latency.onnx_graph import find_operations, simplify
 
 SHAPE = (1, 3, 16, 24)
 INPUTS = {"input": np.random.default_rng(0).random(SHAPE).astype(np.float32)}
 
+needs_openvino = pytest.mark.skipif(
+    importlib.util.find_spec("openvino") is None, reason="openvino is not installed"
+)
 installed = pytest.mark.parametrize(
     "name",
     [
         "onnxruntime",
         "torch",
-        pytest.param(
-            "openvino",
-            marks=pytest.mark.skipif(
-                importlib.util.find_spec("openvino") is None, reason="openvino is not installed"
-            ),
-        ),
+        pytest.param("openvino", marks=needs_openvino),
     ],
 )
 
@@ -42,10 +40,20 @@ def test_engine_runs_a_network_and_its_clock_goes_on(name):
 @installed
 def test_engine_measures_a_table(name):
     engine = ENGINES[name](threads=1)
-    table = measure_table(toy_graph(), engine, input_shape=SHAPE, input_size=SHAPE[2:], rounds=1)
+    table = measure_table(
+        toy_graph(), engine, input_shape=SHAPE, input_size=SHAPE[2:], rounds=1, budget_seconds=0.1
+    )
     assert table.conditions.engine == name
     operations = find_operations(toy_graph(), input_shape=SHAPE)
     assert table.network_latency_ms(operations) > 0
+
+
+@needs_openvino
+def test_openvino_computes_what_onnxruntime_does():
+    graph = simplify(toy_graph(), input_shape=SHAPE)
+    given = OpenVinoEngine().prepare(graph, INPUTS)()
+    (expected,) = onnxruntime.InferenceSession(graph.SerializeToString()).run(None, INPUTS)
+    assert given[0] == pytest.approx(expected, abs=1e-5)
 
 
 def test_torch_computes_what_onnxruntime_does(monkeypatch):
