@@ -19,20 +19,23 @@ parameters, and of the time of its layers, in layers that lose channels (torch, 
 
 import argparse
 import json
+import multiprocessing
+import resource
 import signal
-import subprocess
-import sys
+import time
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import torch
 from prunable_check import PRUNERS, Found
-from prunable_networks import kind_of, names
+from prunable_networks import create, kind_of, names
 
 VERDICTS = ("ok", "refused", "wrong", "crash", "slow", "memory")
-SECONDS = 300  # of the processor, for a network
+SECONDS, GIGABYTES = 300, 10  # of the processor and of memory, for a network
 ALL = 0.99  # of the parameters: the share that a convolutional network is to reach
 
 
@@ -43,17 +46,34 @@ def run(name: str, pruner: str, out: Path, *, again: bool = False) -> Found:
         stored: Found = json.loads(kept.read_text())
         if not again or (stored["verdict"] == "ok" and stored["parameters"] >= ALL):
             return stored
-    script = Path(__file__).with_name("prunable_check.py")
-    command = [sys.executable, str(script), name, "--pruner", pruner, "--seconds", str(SECONDS)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    lines = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
-    found = {"verdict": "crash", "reason": lines[-1][:200]}
-    if done.returncode == 0:
-        found = json.loads(done.stdout.splitlines()[-1])
-    elif done.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
-        found = {"verdict": "slow", "reason": f"more than {SECONDS} seconds"}
+    process = multiprocessing.get_context("fork").Process(target=check, args=(name, pruner, kept))
+    process.start()
+    process.join()
+    if process.exitcode:
+        status = signal.Signals(-process.exitcode).name if process.exitcode < 0 else "an error"
+        is_slow = status in ("SIGXCPU", "SIGKILL")
+        found = {"verdict": "slow" if is_slow else "crash", "reason": f"ended by {status}"}
+        kept.write_text(json.dumps(found))
+    made: Found = json.loads(kept.read_text())
+    return made
+
+
+def check(name: str, pruner: str, kept: Path) -> None:
+    """Write how the pruning of a network went, in this process, which is for it alone."""
+    most = int(GIGABYTES * 2**30)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    spent = int(time.process_time())
+    resource.setrlimit(resource.RLIMIT_CPU, (spent + SECONDS, spent + SECONDS + 5))
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    try:
+        found = PRUNERS[pruner](*create(name))
+    except Exception as error:  # whatever it is: that is what is to be found out
+        reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        found = {"verdict": "crash", "reason": reason}
+        if isinstance(error, MemoryError) or "allocate memory" in reason:
+            found = {"verdict": "memory", "reason": f"more than {GIGABYTES} GB"}
     kept.write_text(json.dumps(found))
-    return found
 
 
 def table(results: Mapping[tuple[str, str], Found]) -> Iterable[str]:

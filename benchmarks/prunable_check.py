@@ -3,16 +3,12 @@
 python benchmarks/prunable_check.py torchvision:resnet18 --pruner ours
 """
 
-import argparse
 import copy
-import json
-import resource
 import time
 from collections.abc import Collection
 from typing import Any
 
 import torch
-from prunable_networks import create
 from torch import Tensor, nn
 from torchvision.models.detection import FCOS, RetinaNet
 from torchvision.models.detection.ssd import SSD
@@ -166,33 +162,3 @@ def own_times(model: nn.Module, arguments: tuple[Any, ...]) -> dict[str, int]:
 
 
 PRUNERS = {"ours": by_ours, "torch-pruning": by_torch_pruning}
-
-
-def arguments_of() -> argparse.Namespace:
-    """Return the arguments of the command."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("name")
-    parser.add_argument("--pruner", choices=PRUNERS, default="ours")
-    parser.add_argument("--memory", type=float, default=10.0, help="gigabytes at most")
-    parser.add_argument("--seconds", type=int, default=300, help="of the processor at most")
-    return parser.parse_args()
-
-
-def main() -> None:
-    """Prune the network and print how it went."""
-    arguments = arguments_of()
-    most = int(arguments.memory * 2**30)
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    resource.setrlimit(resource.RLIMIT_CPU, (arguments.seconds, arguments.seconds))
-    torch.set_num_threads(1)
-    try:
-        found = PRUNERS[arguments.pruner](*create(arguments.name))
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
-            raise
-        found = {"verdict": "memory", "reason": f"more than {arguments.memory:g} GB"}
-    print(json.dumps(found))
-
-
-if __name__ == "__main__":
-    main()

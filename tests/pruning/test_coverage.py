@@ -37,12 +37,14 @@ MORE = {
 def benchmark():
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(BENCHMARKS)
-        yield importlib.import_module("prunable_check")
+        networks = importlib.import_module("prunable_networks")
+        check = importlib.import_module("prunable_check")
+        yield lambda name: check.by_ours(*networks.create(name))
 
 
 def pruned_share(benchmark, name):
     """Return the share of a network's parameters in layers that lose channels, if it is right."""
-    found = benchmark.by_ours(*benchmark.create(name))
+    found = benchmark(name)
     assert found["verdict"] == "ok", found
     return found["parameters"]
 
