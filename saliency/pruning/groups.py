@@ -14,8 +14,8 @@ from saliency.pruning.channels.layers import Side
 from saliency.pruning.channels.tracing import ChannelTracer
 from saliency.pruning.channels.trial import Cut, Trial, copy_structure
 
-Places = dict[tuple[str, Side], list[int]]
-"""The indexes of one channel on each side of each layer."""
+Places = dict[int, list[int]]
+"""On a side of a layer, by channel, its indexes there."""
 
 
 @dataclass(frozen=True)
@@ -159,18 +159,26 @@ def _gather(tracer: ChannelTracer) -> ChannelGroups:
     reasons: dict[int, str] = {}
     for channel, reason in tracer.barred.items():
         reasons.setdefault(tracer.find(channel), reason)
-    touched: dict[int, Places] = {}
+    places: dict[tuple[int, ...], Places] = {}  # what layers share is looked at once
+    keys: dict[tuple[str, Side], Places] = {}
+    touching: dict[int, list[Places]] = {}
     for key, ids in tracer.members.items():
-        for index, channel in enumerate(ids):
-            touched.setdefault(tracer.find(channel), {}).setdefault(key, []).append(index)
-    alike: dict[tuple[tuple[tuple[str, Side], ...], str | None], list[Places]] = {}
-    for root, places in touched.items():
-        alike.setdefault((tuple(places), reasons.get(root)), []).append(places)
+        if ids not in places:
+            indexes: Places = {}
+            for index, root in enumerate(map(tracer.find, ids)):
+                indexes.setdefault(root, []).append(index)
+            for root in indexes:
+                touching.setdefault(root, []).append(indexes)
+            places[ids] = indexes
+        keys[key] = places[ids]
+    alike: dict[tuple[tuple[int, ...], str | None], list[int]] = {}
+    for root, found in touching.items():
+        alike.setdefault((tuple(map(id, found)), reasons.get(root)), []).append(root)
     prunable: list[ChannelGroup] = []
     unprunable: list[tuple[ChannelGroup, str]] = []
     names: set[str] = set()
-    for (_, barrier), channels in alike.items():
-        group = _group(channels, names)
+    for (_, barrier), roots in alike.items():
+        group = _group(roots, {key: one for key, one in keys.items() if roots[0] in one}, names)
         names.add(group.name)
         why_not = barrier or _obstacle(group)
         if why_not is None:
@@ -182,16 +190,19 @@ def _gather(tracer: ChannelTracer) -> ChannelGroups:
     return ChannelGroups(tuple(prunable), tuple(unprunable))
 
 
-def _group(channels: list[Places], names: set[str]) -> ChannelGroup:
-    slices = tuple(
-        Slice(layer, side, tuple(tuple(places[layer, side]) for places in channels))
-        for layer, side in channels[0]
-    )
+def _group(
+    roots: list[int], places: Mapping[tuple[str, Side], Places], names: set[str]
+) -> ChannelGroup:
+    columns = {
+        key: tuple(tuple(one[root]) for root in roots)
+        for key, one in {id(one): one for one in places.values()}.items()
+    }  # one for all layers that share the channels
+    slices = tuple(Slice(*key, columns[id(one)]) for key, one in places.items())
     makers = [part for part in slices if part.side == "out"] or list(slices)
     name = makers[0].layer
     if name in names:
         name += f"[{makers[0].channels[0][0]}]"
-    return ChannelGroup(name, len(channels), slices)
+    return ChannelGroup(name, len(roots), slices)
 
 
 def _obstacle(group: ChannelGroup) -> str | None:

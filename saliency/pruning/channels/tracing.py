@@ -211,6 +211,8 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return ids
 
     def _couple(self, one: Iterable[int], other: Iterable[int]) -> None:
+        if one is other:
+            return
         for first, second in zip(one, other, strict=True):
             low, high = sorted((self.find(first), self.find(second)))
             self._parent[high] = low

@@ -171,7 +171,7 @@ def _select_norm(owner: nn.Module, length: str, direction: str, rest: Tensor, ax
 
 def _select(owner: nn.Module, name: str, rest: Tensor, axis: int) -> None:
     values: Tensor = getattr(owner, name)
-    kept = values.detach().index_select(axis, rest.to(values.device)).clone()
+    kept = values.detach().index_select(axis, rest.to(values.device))
     if isinstance(values, nn.Parameter):
         setattr(owner, name, nn.Parameter(kept, requires_grad=values.requires_grad))
     else:
