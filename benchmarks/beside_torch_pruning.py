@@ -210,6 +210,21 @@ def run(cell: Cell) -> None:
             prune_theirs(cell, way, speedup, measure)
 
 
+def measure(name: str, kept: Path) -> None:
+    """Measure the latency table of a network, if it is not there."""
+    first = trial(name, seed=0)
+    shape = (1, 3, first.pixels, first.pixels)
+    kept_table(
+        export_copy(first.model.eval(), torch.rand(shape)),
+        OnnxRuntimeEngine(),
+        input_shape=shape,
+        input_size=(first.pixels, first.pixels),
+        given=None,
+        kept=kept,
+        budget_seconds=60.0,
+    )
+
+
 def measure_times(folder: Path) -> None:
     """Add the measured time of every network in a folder to its figures."""
     start = folder / "start-1.json"
@@ -264,23 +279,12 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    for name in arguments.networks:
-        if arguments.tables:
-            first = trial(name, seed=0)
-            shape = (1, 3, first.pixels, first.pixels)
-            kept_table(
-                export_copy(first.model.eval(), torch.rand(shape)),
-                OnnxRuntimeEngine(),
-                input_shape=shape,
-                input_size=shape[2:],
-                given=None,
-                kept=arguments.out / f"{name}.json",
-                budget_seconds=60.0,
-            )
-            continue
-        for seed in arguments.seeds:
+    for name in arguments.networks if arguments.tables else ():
+        measure(name, arguments.out / f"{name}.json")
+    for seed in () if arguments.tables else arguments.seeds:
+        for name in arguments.networks:
             if arguments.times:
-                measure_times(arguments.out / f"{name}-{seed}")
+                measure_times(folder_of(arguments.out, name, seed))
             else:
                 run(Cell(name, seed, arguments.out))
     if not arguments.tables:
