@@ -32,7 +32,7 @@ def toy_graph():
 class CountingEngine:
     """Runs nothing: a run takes as many milliseconds as the graph has nodes."""
 
-    name, version, device, threads = "counting", "1", "none", 1
+    name, version, device, threads, dtype = "counting", "1", "none", 1, "float32"
 
     def __init__(self):
         self.now_ns = 0
@@ -56,7 +56,7 @@ class SizeEngine:
     That is for photos of 64x64; for larger ones it takes as much longer as they are larger.
     """
 
-    name, version, device, threads = "size", "1", "none", 1
+    name, version, device, threads, dtype = "size", "1", "none", 1, "float32"
 
     def __init__(self, *, threads=1):
         assert threads == 1

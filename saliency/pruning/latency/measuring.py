@@ -45,7 +45,7 @@ def conditions_of(engine: Engine, *, input_size: tuple[int, int]) -> Conditions:
         engine_version=engine.version,
         device=engine.device,
         threads=engine.threads,
-        dtype="float32",
+        dtype=engine.dtype,
         input_size=input_size,
     )
 

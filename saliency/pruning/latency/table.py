@@ -33,7 +33,7 @@ class Conditions:
     """The conditions under which times are measured.
 
     Attributes:
-        engine: `onnxruntime`, `torch` or `openvino`.
+        engine: `onnxruntime`, `torch`, `openvino` or `openvino-bfloat16`.
         engine_version: its version; kernels change with it.
         device: name of the processor.
         threads: how many threads the engine may use.

@@ -8,7 +8,7 @@ from latency_fixtures import toy_graph
 
 from saliency.errors import LatencyTableError
 from saliency.pruning.latency.engines import ENGINES, Engine, OpenVinoEngine, TorchEngine
-from saliency.pruning.latency.measuring import measure_table
+from saliency.pruning.latency.measuring import conditions_of, measure_table
 from saliency.pruning.latency.onnx_graph import find_operations, simplify
 
 SHAPE = (1, 3, 16, 24)
@@ -54,6 +54,29 @@ def test_openvino_computes_what_onnxruntime_does():
     given = OpenVinoEngine().prepare(graph, INPUTS)()
     (expected,) = onnxruntime.InferenceSession(graph.SerializeToString()).run(None, INPUTS)
     assert given[0] == pytest.approx(expected, abs=1e-5)
+
+
+@needs_openvino
+def test_openvino_computes_in_bfloat16_and_a_table_says_so():
+    try:
+        engine = ENGINES["openvino-bfloat16"]()
+    except LatencyTableError as error:
+        pytest.skip(str(error))
+    graph = simplify(toy_graph(), input_shape=SHAPE)
+    given = engine.prepare(graph, INPUTS)()[0]
+    (expected,) = onnxruntime.InferenceSession(graph.SerializeToString()).run(None, INPUTS)
+    assert given == pytest.approx(expected, abs=2e-2)
+    assert not np.allclose(given, expected, atol=1e-5)
+    conditions = conditions_of(engine, input_size=SHAPE[2:])
+    assert (conditions.engine, conditions.dtype) == ("openvino-bfloat16", "bfloat16")
+
+
+@needs_openvino
+def test_processor_without_bfloat16_is_named(monkeypatch):
+    monkeypatch.setattr("openvino.Core.get_property", lambda *_: ["FP32", "INT8"])
+    assert OpenVinoEngine().dtype == "float32"
+    with pytest.raises(LatencyTableError, match="does not compute in bfloat16; use openvino"):
+        OpenVinoEngine(dtype="bfloat16")
 
 
 def test_torch_computes_what_onnxruntime_does(monkeypatch):
