@@ -20,7 +20,7 @@ import numpy as np
 from saliency.compression.learner import EXAMPLE
 from saliency.model.checkpoint import load_model
 from saliency.pruning.groups import ChannelGroups, find_groups
-from saliency.pruning.surgery import Counts, channel_counts
+from saliency.pruning.surgery import Counts, layer_counts
 
 MOST_NAMED = 40  # groups in a figure
 
@@ -38,8 +38,8 @@ def shares(groups: ChannelGroups, before: Counts, after: Counts) -> dict[str, fl
 def shares_of_files(unpruned: Path, pruned: Path) -> dict[str, float]:
     """Return the shares of two saliency models."""
     model = load_model(unpruned)
-    after = channel_counts(load_model(pruned))
-    return shares(find_groups(model, EXAMPLE), channel_counts(model), after)
+    after = layer_counts(load_model(pruned))
+    return shares(find_groups(model, EXAMPLE), layer_counts(model), after)
 
 
 def alternation(kept: list[float]) -> tuple[float, float]:

@@ -17,7 +17,7 @@ from saliency.pruning.latency.engines import create_engine
 from saliency.pruning.latency.kept_table import kept_table
 from saliency.pruning.loop.run import PruningRun
 from saliency.pruning.methods.options import PruningOptions
-from saliency.pruning.surgery import channel_counts
+from saliency.pruning.surgery import layer_counts
 from saliency.training.data import TrainingData
 from saliency.training.options import TrainingOptions
 from saliency.training.run import train
@@ -85,8 +85,8 @@ def prune(
         save_model(smaller, pruned)
     train(data, training, RunFolder(folder), start=load_model(pruned))
     outcome = PruningResult(
-        before=channel_counts(unpruned),
-        after=channel_counts(load_model(pruned)),
+        before=layer_counts(unpruned),
+        after=layer_counts(load_model(pruned)),
         points=json.loads(points.read_text()),
         options=options,
         size=size,

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from saliency.pruning.channels.layers import NORMS, channel_layers
+from saliency.pruning.channels.layers import GROUP_NORMS, NORMS, channel_layers, outputs_first
 from saliency.pruning.channels.own_weights import settle
 from saliency.pruning.channels.weights import set_weight, weight_of
 from saliency.pruning.groups import ChannelGroups, removed_indexes
@@ -135,7 +135,7 @@ def _rows(read: Tensor, is_linear: bool, generator: torch.Generator) -> Tensor:
 
 def _absorb(layer: nn.Module, covariance: Tensor, removed: Sequence[int]) -> None:
     """Let a layer predict the removed channels from the others, in place."""
-    weight = weight_of(layer)
+    weight = outputs_first(layer, weight_of(layer))
     gone = torch.tensor(removed)
     kept = torch.tensor(sorted(set(range(len(covariance))) - set(removed)))
     among = covariance[kept][:, kept]
@@ -145,7 +145,7 @@ def _absorb(layer: nn.Module, covariance: Tensor, removed: Sequence[int]) -> Non
     ridge = RIDGE * spread * torch.eye(len(kept), dtype=torch.float64)
     predicted = torch.linalg.solve(among + ridge, covariance[kept][:, gone])  # (kept, removed)
     added = torch.einsum("or...,kr->ok...", weight[:, gone.to(weight.device)], predicted.to(weight))
-    set_weight(layer, weight.index_add(1, kept.to(weight.device), added))
+    set_weight(layer, outputs_first(layer, weight.index_add(1, kept.to(weight.device), added)))
 
 
 def _match_moments(
@@ -163,7 +163,7 @@ def _match_moments(
         wanted = tuple(values[left[name]] for values in moments[name])
         if isinstance(layer, NORMS):
             handles.append(layer.register_forward_pre_hook(_renorm(*wanted), with_kwargs=True))
-        elif isinstance(layer.bias, nn.Parameter):
+        elif isinstance(layer.bias, nn.Parameter) and not isinstance(layer, GROUP_NORMS):
             handles.append(layer.register_forward_hook(_recenter(wanted[0])))
     _run(pruned, batch)
     for handle in handles:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from saliency.errors import PruningError
-from saliency.pruning.channels.layers import count_channels
+from saliency.pruning.channels.layers import count_channels, outputs_first
 from saliency.pruning.channels.own_weights import own_weight
 from saliency.pruning.channels.weights import set_weight, weight_of
 from saliency.pruning.groups import ChannelGroup, ChannelGroups, choose
@@ -95,10 +95,12 @@ def fold_gates(model: nn.Module, groups: ChannelGroups, gates: Mapping[str, Tens
                     "others from them; prune by the method ranking"
                 )
             weight = weight_of(layer)
+            weight = outputs_first(layer, weight)
             factors = weight.new_ones(weight.shape[1])
             for value, covered in zip(gate, part.channels, strict=True):
                 factors[list(covered)] = value.to(factors)
-            set_weight(layer, weight * factors.view(1, -1, *[1] * (weight.ndim - 2)))
+            weight = weight * factors.view(1, -1, *[1] * (weight.ndim - 2))
+            set_weight(layer, outputs_first(layer, weight))
 
 
 Readers = dict[str, tuple[tuple[int, ...], ...]]

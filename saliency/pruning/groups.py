@@ -110,13 +110,13 @@ def _trace(model: nn.Module, example: tuple[Any, ...], keywords: dict[str, Any])
     """
     tracer = ChannelTracer(model)
     tracer.follow(model, example, keywords)
-    if tracer.unseen():
+    if tracer.idle():
         for part in model.modules():
             part.training = next(part.children(), None) is not None
         try:
             tracer.follow(model, example, keywords)
         except Exception:  # it may want targets, or whatever else
-            tracer.bar_feeds(tracer.unseen())
+            tracer.bar_feeds(sorted(tracer.idle()))
     tracer.close()
     return tracer
 
@@ -178,7 +178,10 @@ def _gather(tracer: ChannelTracer) -> ChannelGroups:
     unprunable: list[tuple[ChannelGroup, str]] = []
     names: set[str] = set()
     for (_, barrier), roots in alike.items():
-        group = _group(roots, {key: one for key, one in keys.items() if roots[0] in one}, names)
+        sides = {key: one for key, one in keys.items() if roots[0] in one}
+        if all(side == "parameter" for _, side in sides):
+            continue  # of parameters alone, with which no layer has to do
+        group = _group(roots, sides, names)
         names.add(group.name)
         why_not = barrier or _obstacle(group)
         if why_not is None:

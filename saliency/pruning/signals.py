@@ -26,6 +26,7 @@ from jaxtyping import Float64
 from numpy import ndarray
 from torch import Tensor, nn
 
+from saliency.pruning.channels.layers import outputs_first
 from saliency.pruning.channels.weights import weight_of
 from saliency.pruning.groups import ChannelGroups
 from saliency.pruning.rows import Owners, Place, Reads, find_owners, in_blocks
@@ -233,7 +234,8 @@ def _magnitudes(model: nn.Module, groups: ChannelGroups) -> Signals:
         for part in group.slices:
             if part.side == "out":
                 layer = model.get_submodule(part.layer)
-                rows = weight_of(layer).detach().double().flatten(1).abs().mean(dim=1)
+                weight = outputs_first(layer, weight_of(layer).detach())
+                rows = weight.double().flatten(1).abs().mean(dim=1)
                 norms.append(_by_mean(_gathered(rows[None], part.channels)[0].cpu().numpy()))
         signals[group.name] = np.mean(norms, axis=0) if norms else np.ones(group.size)
     return signals

@@ -4,8 +4,10 @@ from collections.abc import Collection, Mapping, Sequence
 
 from torch import nn
 
-from saliency.pruning.channels.cutting import cut_layer
+from saliency.pruning.channels.bare import bare_axis, bare_tensors, cut_bare
+from saliency.pruning.channels.cutting import cut_channels, cut_layer
 from saliency.pruning.channels.layers import (
+    GROUP_NORMS,
     NORMS,
     Side,
     channel_layers,
@@ -36,7 +38,7 @@ def remove_channels(
     """
     pruned = copy_network(model)
     for (layer, side), removed in removed_indexes(groups, removals).items():
-        cut_layer(pruned.get_submodule(layer), side, removed)
+        cut_channels(pruned, layer, side, removed)
     return pruned
 
 
@@ -52,15 +54,24 @@ def remaining_outputs(
     left = {}
     for name, layer in channel_layers(model).items():
         makes, count = count_channels(layer)[1], count_groups(layer)
-        side: Side = "norm" if isinstance(layer, NORMS) else "depthwise" if count > 1 else "out"
+        side: Side = "depthwise" if count > 1 else "out"
+        if isinstance(layer, (*NORMS, *GROUP_NORMS)):
+            side = "norm"
         width = makes // count if count > 1 else 1  # what a group of a grouped convolution makes
-        cut = gone.get((name, side), set())
-        left[name] = [channel for channel in range(makes) if channel // width not in cut]
+        removed = gone.get((name, side), set())
+        left[name] = [channel for channel in range(makes) if channel // width not in removed]
     return left
 
 
 def channel_counts(model: nn.Module) -> Counts:
-    """Return how many channels each convolution, linear layer and batch norm reads and makes."""
+    """Return how many channels each layer reads and makes, and how many other parameters have."""
+    return layer_counts(model) | {
+        name: (values.shape[bare_axis(values)],) * 2 for name, values in bare_tensors(model).items()
+    }
+
+
+def layer_counts(model: nn.Module) -> Counts:
+    """Return how many channels each convolution, linear layer and norm reads and makes."""
     return {name: count_channels(layer) for name, layer in channel_layers(model).items()}
 
 
@@ -75,15 +86,24 @@ def resize_layers(model: nn.Module, counts: Mapping[str, Sequence[int]]) -> nn.M
         ValueError: other layers, or a layer that would have to grow or be split.
     """
     resized = copy_network(model)
-    layers = channel_layers(resized)
-    if set(counts) != set(layers):
-        unlike = sorted(set(counts) ^ set(layers))
+    layers, present = channel_layers(resized), channel_counts(resized)
+    unlike = sorted({*(set(layers) - set(counts)), *(set(counts) - set(present))})
+    if unlike:
         raise ValueError(
             f"expected the sizes of the network's layers, which differ in {unlike[:3]}"
         )
-    for name, layer in layers.items():
-        _resize(name, layer, counts[name])
+    for name, wanted in counts.items():
+        if name in layers:
+            _resize(name, layers[name], wanted)
+        else:
+            cut_bare(resized, name, _last(name, wanted[0], present[name][0]))
     return resized
+
+
+def _last(name: str, wanted: int, count: int) -> range:
+    if not 0 < wanted <= count:
+        raise ValueError(f"expected at most {count} channels of {name}, got {wanted}")
+    return range(wanted, count)
 
 
 def _resize(name: str, layer: nn.Module, wanted: Sequence[int]) -> None:
@@ -92,7 +112,7 @@ def _resize(name: str, layer: nn.Module, wanted: Sequence[int]) -> None:
     width = reads // count_groups(layer)  # what a group of a grouped convolution reads
     if not (0 < read <= reads and 0 < made <= makes):
         raise ValueError(f"expected at most {(reads, makes)} channels of {name}, got {wanted}")
-    if isinstance(layer, NORMS):
+    if isinstance(layer, (*NORMS, *GROUP_NORMS)):
         cut_layer(layer, "norm", range(made, makes))
     elif count_groups(layer) > 1:
         cut_layer(layer, "depthwise", range(max(read // width, 1), reads // width))

@@ -20,6 +20,7 @@ SPATIAL = {
 }
 COPIES = {
     *(aten.clone, aten.detach, aten.alias, aten._to_copy, aten.lift_fresh, aten.native_dropout),
+    *(aten.zeros_like, aten.ones_like, aten.full_like, aten.empty_like, aten.rand_like),
 }
 REDUCTIONS = {aten.mean, aten.sum, aten.amax, aten.amin, aten.logsumexp}
 VIEWS = {aten.view, aten._unsafe_view, aten.reshape, aten._reshape_alias}
@@ -102,13 +103,30 @@ def _after_expansion(args: tuple[Any, ...], out: Tensor, axis: int) -> int | Non
     return moved if out.shape[moved] == args[0].shape[axis] else None
 
 
-def _after_slicing(args: tuple[Any, ...], out: Tensor, axis: int) -> int | None:
-    return axis if out.shape[axis] == args[0].shape[axis] else None
-
-
 def _after_selection(args: tuple[Any, ...], _: Tensor, axis: int) -> int | None:
     dim = args[1] % args[0].ndim
     return None if dim == axis else axis - (dim < axis)
+
+
+def _after_layer_norm(args: tuple[Any, ...], out: Tensor, axis: int) -> int | None:
+    """Keep channels apart from the axes that are normalised.
+
+    Over channels, mean and spread would be others without some of them than with zeros for them, so
+    what follows the norm could not be judged by closing gates.
+    """
+    return axis if axis < out.ndim - len(args[1]) else None
+
+
+def _after_indexing(args: tuple[Any, ...], out: Tensor, axis: int) -> int | None:  # noqa: ARG001
+    places = [place for place, index in enumerate(args[1]) if index is not None]
+    if len(places) > 1 or places[0] == axis:
+        return None
+    more: int = args[1][places[0]].ndim - 1
+    return axis + more if places[0] < axis else axis
+
+
+def _after_embedding(args: tuple[Any, ...], out: Tensor, axis: int) -> int | None:  # noqa: ARG001
+    return out.ndim - 1 if axis == 1 else None
 
 
 def _after_softmax(args: tuple[Any, ...], out: Tensor, axis: int) -> int | None:
@@ -122,8 +140,43 @@ RULES: dict[Any, Callable[[tuple[Any, ...], Tensor, int], int | None]] = {
     aten.unsqueeze: _after_insertion,
     aten.squeeze: _after_squeeze,
     aten.expand: _after_expansion,
-    aten.slice: _after_slicing,
     aten.select: _after_selection,
+    aten.native_layer_norm: _after_layer_norm,
+    aten.index: _after_indexing,
+    aten.embedding: _after_embedding,
     aten._softmax: _after_softmax,
     aten._log_softmax: _after_softmax,
+}
+
+
+Division = tuple[int, int | None, list[int]]
+"""The axis that is divided, the width of the parts, None if they differ, and where each begins."""
+
+
+def _split(args: tuple[Any, ...]) -> Division:
+    source, sizes, axis = args[0], args[1], args[2] if len(args) > 2 else 0
+    count = source.shape[axis]
+    if isinstance(sizes, int):
+        sizes = [min(sizes, count - start) for start in range(0, count, sizes)]
+    starts = [sum(sizes[:k]) for k in range(len(sizes))]
+    return axis % source.ndim, sizes[0] if len(set(sizes)) == 1 else None, starts
+
+
+def _halves(args: tuple[Any, ...]) -> Division:
+    source, axis = args[0], args[1] if len(args) > 1 else -1
+    return axis % source.ndim, source.shape[axis] // 2, [0]
+
+
+def _slice(args: tuple[Any, ...]) -> Division:
+    given: list[Any] = [*args, *(0, None, None, 1)[len(args) - 1 :]]
+    source, axis, start, end, step = given
+    places = range(source.shape[axis])[start:end:step]
+    return axis % source.ndim, len(places) if step == 1 and places else None, [places.start]
+
+
+DIVISIONS: dict[Any, Callable[[tuple[Any, ...]], Division]] = {
+    aten.split: _split,
+    aten.split_with_sizes: _split,
+    aten.glu: _halves,
+    aten.slice: _slice,
 }

@@ -8,17 +8,19 @@ understood stays whole.
 """
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.instancenorm import _InstanceNorm
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from saliency.pruning.channels.axis_rules import axis_after
-from saliency.pruning.channels.layers import Side, channel_layers, count_channels
+from saliency.pruning.channels.axis_rules import DIVISIONS, Division, axis_after
+from saliency.pruning.channels.bare import bare_axis, bare_tensors
+from saliency.pruning.channels.layers import GROUP_NORMS, Side, channel_layers, count_channels
 from saliency.pruning.channels.weights import make_plain, why_kept
 from saliency.pruning.latency.exporting import nested_tensors
 
@@ -31,7 +33,11 @@ BATCH_NORMS = {
     aten.cudnn_batch_norm,
     aten.miopen_batch_norm,
 }
-UNTAGGED_POINTWISE = {aten.hardswish, aten.hardswish_}  # torch does not tag them as such
+UNTAGGED_POINTWISE = {
+    aten.hardswish,
+    aten.hardswish_,
+    aten._prelu_kernel,
+}  # torch does not tag them
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,7 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         ] = {}  # keeps tensors, so ids stay theirs
         self._transposed: dict[int, tuple[Tensor, str]] = {}
         self._running: list[str] = []
+        self._ran: set[str] = set()
         self._layer_of: dict[int, str] = {}
         self._computed: dict[int, tuple[Tensor, str]] = {}  # weights, by layers from their own
         self._strays: set[str] = set()
@@ -71,15 +78,26 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             name: why for name, one in self._layers.items() if (why := why_kept(one, name))
         }
         make_plain(model)
+        bare = bare_tensors(model)
+        self._bare = {id(value): name for name, value in bare.items() if value.numel() > 1}
+        self._biases = {id(getattr(one, "bias", None)): name for name, one in self._layers.items()}
         for name, layer in self._layers.items():
+            if isinstance(layer, (_InstanceNorm, *GROUP_NORMS)):
+                continue
             own = (layer.weight, getattr(layer, "running_mean", None))
             self._layer_of |= {id(tensor): name for tensor in own if tensor is not None}
         for name, module in model.named_modules():
-            module.register_forward_pre_hook(lambda *_, name=name: self._running.append(name))
+            module.register_forward_pre_hook(lambda *_, name=name: self._enter(name))
             module.register_forward_hook(self._leave)
 
-    def _leave(self, *_: Any) -> None:
-        self._running.pop()
+    def _enter(self, name: str) -> None:
+        self._running.append(name)
+        self._ran.add(name)
+
+    def _leave(self, module: nn.Module, args: tuple[Any, ...], out: Any) -> None:
+        name = self._running.pop()
+        if isinstance(module, _InstanceNorm) and self._of(args[0]):
+            self._instance_norm(name, args[0], out)
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -100,12 +118,14 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         A pass that fails leaves what was found before.
         """
         found = copy.deepcopy((self.members, self.barred, self._parent, self._strays))
+        tracked = dict(self._tracked)
         self._running.clear()
         try:
             with torch.no_grad(), self:
                 outputs = model(*args, **kwargs)
         except Exception:
             self.members, self.barred, self._parent, self._strays = found
+            self._tracked = tracked
             raise
         self.bar(outputs, "the network returns it")
 
@@ -126,11 +146,17 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def unseen(self) -> dict[str, str]:
         """Return the layers that were not followed, each with the reason."""
         seen = {layer for layer, _ in self.members}
+        idle = "it did not run, in evaluation or in training mode"
+        other = "what it does with its channels has no rule"
         return {
-            name: self._why(name, "it did not run, in evaluation or in training mode")
+            name: self._why(name, other if name in self._ran else idle)
             for name in self._layers
             if name not in seen
         }
+
+    def idle(self) -> set[str]:
+        """Return the layers that did not run."""
+        return set(self._layers) - self._ran
 
     def makes(self, layer: str) -> int:
         """Return how many channels a layer makes."""
@@ -174,16 +200,24 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._computed |= {id(part): (part, self._running[-1]) for part in parts}
         else:
             self._strays |= {layer for t in operands if (layer := self._owner(t))}
-            if not any(map(self._of, operands)):
-                return
-            if packet is aten.cat:
-                self._concatenate(args[0], args[1] if len(args) > 1 else 0, out)
-            elif isinstance(out, Tensor) and (
-                torch.Tag.pointwise in func.tags or packet in UNTAGGED_POINTWISE
-            ):
-                self._pointwise(operands, out)
-            else:
-                self._move(packet, args, out)
+            if any(map(self._of, operands)) and not self._is_in_instance_norm():
+                self._pass_on(func, args, operands, out)
+
+    def _pass_on(self, func: Any, args: tuple[Any, ...], operands: list[Tensor], out: Any) -> None:
+        """Give the channels of operands to the result of an operation between layers."""
+        packet = func.overloadpacket
+        if packet is aten.cat:
+            self._concatenate(args[0], args[1] if len(args) > 1 else 0, out)
+        elif packet is aten.native_group_norm and self._running[-1] in self._layers:
+            self._group_norm(args, out)
+        elif packet in DIVISIONS and self._of(args[0]):
+            self._divide(DIVISIONS[packet], args, out)
+        elif isinstance(out, Tensor) and (
+            torch.Tag.pointwise in func.tags or packet in UNTAGGED_POINTWISE
+        ):
+            self._pointwise(operands, out)
+        else:
+            self._move(packet, args, out)
 
     def _is_called(self, weight: Tensor) -> bool:
         """Whether a tensor belongs to a layer that runs now, so that its hooks see its input."""
@@ -195,6 +229,10 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return computed[1] if computed else self._layer_of.get(id(weight))
 
     def _of(self, tensor: Any) -> ChannelAxis | None:
+        if id(tensor) in self._bare and id(tensor) not in self._tracked:
+            axis = bare_axis(tensor)
+            ids = self._record(self._bare[id(tensor)], "parameter", self._fresh(tensor.shape[axis]))
+            self._give(tensor, ids, axis)
         return self._tracked[id(tensor)][1] if id(tensor) in self._tracked else None
 
     def _give(self, tensor: Tensor, ids: Iterable[int], axis: int) -> None:
@@ -228,7 +266,7 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.bar(values, f"{operation} in {place} mixes or picks channels, or has no rule")
 
     def _convolution(self, args: tuple[Any, ...], out: Tensor) -> None:
-        image, weight, groups = args[0], args[1], args[8]
+        image, groups = args[0], args[8]
         layer, tracked = self._running[-1], self._of(image)
         if tracked is not None and tracked.axis != 1:
             self._give_up(image, "a convolution over a moved channel axis")
@@ -236,13 +274,13 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if groups == 1:
             if tracked is not None:
                 self._record(layer, "in", tracked.ids)
-            self._give(out, self._record(layer, "out", self._fresh(weight.shape[0])), 1)
+            self._give(out, self._record(layer, "out", self._fresh(out.shape[1])), 1)
             return
         units = self._fresh(groups)
         read = tracked.ids if tracked is not None else self._foreign(image.shape[1])
         self._couple(_repeat(units, image.shape[1] // groups), read)
         self._record(layer, "depthwise", units)
-        self._give(out, _repeat(units, weight.shape[0] // groups), 1)
+        self._give(out, _repeat(units, out.shape[1] // groups), 1)
 
     def _linear(self, features: Tensor, layer: str, out: Tensor) -> None:
         tracked = self._of(features)
@@ -264,11 +302,57 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._give_up(operands[0], "a batch norm over a moved channel axis")
             self._kept.setdefault(layer, "it scales something else than the channels of layers")
 
+    def _instance_norm(self, layer: str, features: Tensor, out: Tensor) -> None:
+        tracked = self._of(features)
+        if tracked is not None and tracked.axis == 1:
+            self._record(layer, "norm", tracked.ids)
+            self._give(out, tracked.ids, 1)
+        else:
+            self._give_up(features, "an instance norm over a moved channel axis")
+
+    def _is_in_instance_norm(self) -> bool:
+        return isinstance(self._layers.get(self._running[-1]), _InstanceNorm)
+
+    def _group_norm(self, args: tuple[Any, ...], out: Any) -> None:
+        """Couple the channels of each group, as its mean is over all of them."""
+        tracked, count = self._of(args[0]), args[6]
+        if tracked is None or tracked.axis != 1 or count == 1:
+            self._give_up(args[0], "a norm over all channels")
+            return
+        width = len(tracked.ids) // count
+        firsts = _repeat(tracked.ids[::width], width)
+        self._couple(firsts, tracked.ids)
+        self._record(self._running[-1], "norm", tracked.ids)
+        self._give(out[0], tracked.ids, 1)
+
+    def _divide(self, sizes: Callable[..., Division], args: tuple[Any, ...], out: Any) -> None:
+        """Couple the k-th channels of equal parts, so that they stay equal; or keep them all."""
+        tracked, (axis, width, starts) = self._of(args[0]), sizes(args)
+        assert tracked is not None
+        parts = [out] if isinstance(out, Tensor) else list(out)
+        if tracked.axis != axis:
+            for part in parts:
+                self._give(part, tracked.ids, tracked.axis)
+            return
+        count = len(tracked.ids)
+        if width is None or count % width or any(start % width for start in starts):
+            self._give_up(args[0], "a division into unequal parts")
+            return
+        self._couple(tracked.ids, tracked.ids[:width] * (count // width))
+        for start, part in zip(starts, parts, strict=True):
+            self._give(part, tracked.ids[start : start + width], axis)
+
     def _concatenate(self, parts: list[Tensor], axis: int, out: Tensor) -> None:
         axis %= out.ndim
         tracked = [self._of(part) for part in parts]
         if any(one is not None and one.axis != axis for one in tracked):
-            self._give_up(parts, "a concatenation of positions")
+            first = tracked[0]
+            if first is None or any(one is None or one.axis != first.axis for one in tracked):
+                self._give_up(parts, "a concatenation of positions")
+                return
+            for one in tracked:
+                self._couple(first.ids, one.ids if one else ())
+            self._give(out, first.ids, first.axis)
             return
         ids: list[int] = []
         for part, one in zip(parts, tracked, strict=True):
@@ -286,7 +370,12 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         place, ids = places.pop(), tracked[0][1].ids
         for _, one in tracked:
             self._couple(ids, one.ids)
-        others = [tensor for tensor in operands if self._of(tensor) is None]
+        own = [self._biases.get(id(tensor)) in self._running[-1:] for tensor in operands]
+        others = [
+            tensor
+            for tensor, is_own in zip(operands, own, strict=True)
+            if self._of(tensor) is None and not is_own
+        ]
         self._give(out, ids, out.ndim + place)  # which may be one of the operands, in place
         if any(tensor.ndim >= -place and tensor.shape[place] == len(ids) for tensor in others):
             self.bar(out, "it is added to or multiplied by a tensor that is not cut with it")

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from saliency.pruning.channels.cutting import cut_layer
+from saliency.pruning.channels.cutting import cut_channels
 from saliency.pruning.channels.layers import NORMS, Side
 from saliency.pruning.latency.exporting import copy_network, nested_tensors
 
@@ -92,7 +92,7 @@ class Trial:
             closed = self._run(self._model)
         pruned = copy_structure(self._model)
         for (layer, side), removed in cut.items():
-            cut_layer(pruned.get_submodule(layer), side, removed)
+            cut_channels(pruned, layer, side, removed)
         return closed, self._run(pruned)
 
     def _run(self, model: nn.Module, *, seed: int = 0) -> list[Tensor]:

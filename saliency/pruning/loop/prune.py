@@ -25,7 +25,7 @@ from saliency.pruning.loop.task import Loss, MakeOptimizer, Task, adamw
 from saliency.pruning.loop.task_learner import TaskLearner
 from saliency.pruning.loop.tuning import fine_tune, measure_statistics
 from saliency.pruning.methods.options import PruningOptions
-from saliency.pruning.surgery import channel_counts
+from saliency.pruning.surgery import layer_counts
 
 _STATE = "pruning.pt"
 
@@ -134,8 +134,8 @@ def _run(
     return PrunedNetwork(
         model=best,
         example=comparison.example,
-        before=channel_counts(comparison.unpruned),
-        after=channel_counts(best),
+        before=layer_counts(comparison.unpruned),
+        after=layer_counts(best),
         points=[*run.points, last],
         kept_whole=kept_whole | learner.unseen(),
         conditions=dataclasses.asdict(table.conditions),

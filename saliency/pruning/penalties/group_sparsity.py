@@ -16,6 +16,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from saliency.pruning.channels.layers import outputs_first
 from saliency.pruning.channels.weights import weight_of
 from saliency.pruning.groups import ChannelGroup, ChannelGroups
 
@@ -127,9 +128,11 @@ def _parts(
     wanted = "out" if side == "weights" else "norm"
     parts = []
     for part in group.slices:
-        layer: Any = model.get_submodule(part.layer)
-        if part.side == wanted and getattr(layer, "weight", None) is not None:
-            parts.append((weight_of(layer), part.channels))
+        if part.side != wanted:
+            continue
+        layer = model.get_submodule(part.layer)
+        if getattr(layer, "weight", None) is not None:
+            parts.append((outputs_first(layer, weight_of(layer)), part.channels))
     return parts
 
 
