@@ -188,9 +188,13 @@ def _gather(tracer: ChannelTracer) -> ChannelGroups:
             prunable.append(group)
         else:
             unprunable.append((group, why_not))
+    return ChannelGroups(tuple(prunable), (*unprunable, *_unseen(tracer)))
+
+
+def _unseen(tracer: ChannelTracer) -> Iterable[tuple[ChannelGroup, str]]:
+    """Yield the layers that were not followed, as groups without slices."""
     for layer, reason in tracer.unseen().items():
-        unprunable.append((ChannelGroup(layer, tracer.makes(layer), ()), reason))
-    return ChannelGroups(tuple(prunable), tuple(unprunable))
+        yield ChannelGroup(layer, tracer.makes(layer), ()), reason
 
 
 def _group(
