@@ -34,6 +34,7 @@ from saliency.pruning.latency.exporting import export_copy
 from saliency.pruning.latency.kept_table import kept_table
 from saliency.pruning.latency.pace import measure_networks_ms
 from saliency.pruning.loop.comparison import NetworkComparison
+from saliency.pruning.loop.example import Example
 from saliency.pruning.loop.task import Task
 from saliency.pruning.loop.tuning import fine_tune, measure_statistics
 
@@ -130,7 +131,9 @@ def prune_theirs(cell: Cell, way: str, speedup: float, measure: Any) -> None:
     """Prune by torch-pruning, and fine-tune for as many steps as ours trained."""
     start = time.process_time()
     steps = json.loads(cell.place(OURS, speedup).read_text())["steps"]
-    comparison = NetworkComparison(cell.model, (cell.example,), OnnxRuntimeEngine(), validate=None)
+    comparison = NetworkComparison(
+        cell.model, Example.of(cell.example), OnnxRuntimeEngine(), validate=None
+    )
     comparison.measure_unpruned()
     low, high, best = 0.0, MOST, None
     for _ in range(SEARCHES):

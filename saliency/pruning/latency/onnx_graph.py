@@ -41,6 +41,9 @@ LAYOUT_OPERATORS = {  # their channels are something else at their other end
 }
 CONTROL_OPERATORS = {"If", "Loop", "Scan"}  # they read more than they list
 FLOATS = {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE}
+UNSET = {("auto_pad", b"NOTSET", 0), ("storage_order", b"", 0)}
+"""Attributes that ONNX Runtime adds to some poolings, by the weights before them."""
+
 FREE_OPERATORS = {"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"}
 
 
@@ -330,7 +333,8 @@ class _GraphReader:
     def _digest(self, node: onnx.NodeProto, fixed: list[Shape], *, width: int) -> str:
         """Return eight hex digits for all that shapes the work beside channels and map size."""
         seen = hashlib.sha256(repr(fixed).encode())
-        for item in sorted(node.attribute, key=lambda attribute: str(attribute.name)):
+        given = (item for item in node.attribute if (item.name, item.s, item.i) not in UNSET)
+        for item in sorted(given, key=lambda attribute: str(attribute.name)):
             seen.update(item.SerializeToString(deterministic=True))
         for name in node.input:
             if name in self.constants:

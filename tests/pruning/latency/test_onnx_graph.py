@@ -1,3 +1,4 @@
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -10,6 +11,7 @@ from saliency.pruning.latency.onnx_graph import (
     find_operations,
     find_templates,
     layer_name,
+    read_graph,
     simplify,
 )
 from saliency.pruning.latency.operations import Operation
@@ -107,3 +109,14 @@ def test_channels_that_become_positions_are_no_channels():
     session = onnxruntime.InferenceSession(graph.model.SerializeToString())
     (result,) = session.run(None, graph.inputs)
     assert result.shape == (1, 1, 32, 48)
+
+
+def test_attributes_that_onnxruntime_adds_unset_change_no_signature():
+    layers = nn.Sequential(nn.Conv2d(3, 8, 3), nn.MaxPool2d(3, 2, 1))
+    graph = simplify(export_copy(layers, torch.rand(SHAPE)), input_shape=SHAPE)
+    plain = find_operations(graph, input_shape=SHAPE)
+    pool = next(node for node in graph.graph.node if node.op_type == "MaxPool")
+    pool.attribute.append(onnx.helper.make_attribute("auto_pad", "NOTSET"))
+    pool.attribute.append(onnx.helper.make_attribute("storage_order", 0))
+    marked = [template.operation for template in read_graph(graph)[0]]
+    assert [one.signature for one in marked] == [one.signature for one in plain]
