@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from saliency.pruning.channels.layers import GROUP_NORMS, NORMS, channel_layers, outputs_first
+from saliency.pruning.channels.open_attention import open_heads
 from saliency.pruning.channels.own_weights import settle
 from saliency.pruning.channels.weights import set_weight, weight_of
 from saliency.pruning.groups import ChannelGroups, removed_indexes
@@ -57,7 +58,7 @@ def remove_and_compensate(
     if not batches:
         raise ValueError("expected at least one batch to compensate by, got none")
     gone = removed_indexes(groups, removals)
-    absorbing = copy_network(model).eval()
+    absorbing = open_heads(copy_network(model).eval())
     read = {layer: sorted(cut) for (layer, side), cut in gone.items() if side == "in"}
     covariances = _covariances(absorbing, list(read), batches)
     for name, covariance in covariances.items():
@@ -67,7 +68,7 @@ def remove_and_compensate(
     pruned = remove_channels(absorbing, groups, removals)
     largest = max(batches, key=_numel)
     left = remaining_outputs(model, groups, removals)
-    _match_moments(copy_network(model).eval(), pruned, left, largest)
+    _match_moments(open_heads(copy_network(model).eval()), pruned, left, largest)
     return pruned
 
 

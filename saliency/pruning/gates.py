@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from saliency.errors import PruningError
 from saliency.pruning.channels.layers import count_channels, outputs_first
+from saliency.pruning.channels.open_attention import opened
 from saliency.pruning.channels.own_weights import own_weight
 from saliency.pruning.channels.weights import set_weight, weight_of
 from saliency.pruning.groups import ChannelGroup, ChannelGroups, choose
@@ -52,7 +53,8 @@ def gated(
         for name, layer, readers in _readers(model, chosen)
     ]
     try:
-        yield model
+        with opened(model):
+            yield model
     finally:
         for handle in handles:
             handle.remove()

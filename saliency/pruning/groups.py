@@ -179,7 +179,7 @@ def _gather(tracer: ChannelTracer) -> ChannelGroups:
     names: set[str] = set()
     for (_, barrier), roots in alike.items():
         sides = {key: one for key, one in keys.items() if roots[0] in one}
-        if all(side == "parameter" for _, side in sides):
+        if all(side in ("parameter", "heads") for _, side in sides):
             continue  # of parameters alone, with which no layer has to do
         group = _group(roots, sides, names)
         names.add(group.name)
@@ -215,6 +215,8 @@ def _group(
 def _obstacle(group: ChannelGroup) -> str | None:
     if not any(part.side == "in" for part in group.slices):
         return "no convolution or linear layer reads it"
+    if not any(part.side in ("out", "depthwise", "heads") for part in group.slices):
+        return "no convolution or linear layer makes it"
     return "it has one channel only" if group.size == 1 else None
 
 

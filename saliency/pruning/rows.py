@@ -16,6 +16,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
+from saliency.pruning.channels.open_attention import open_heads
 from saliency.pruning.latency.exporting import copy_network
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]
@@ -172,7 +173,7 @@ def find_owners(
         For each call of each layer the owners of its rows (of a linear layer, of all its
         positions); None where rows depend on several examples, or their number on the content.
     """
-    copied = copy_network(model).eval()
+    copied = open_heads(copy_network(model).eval())
     bits = range(max(1, (examples - 1).bit_length()))
     numbers = torch.arange(examples)
     with torch.random.fork_rng(devices=[]):

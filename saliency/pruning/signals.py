@@ -27,6 +27,7 @@ from numpy import ndarray
 from torch import Tensor, nn
 
 from saliency.pruning.channels.layers import outputs_first
+from saliency.pruning.channels.open_attention import opened
 from saliency.pruning.channels.weights import weight_of
 from saliency.pruning.groups import ChannelGroups
 from saliency.pruning.rows import Owners, Place, Reads, find_owners, in_blocks
@@ -90,7 +91,8 @@ class SignalCollector:
         # First of all hooks: the network may itself be a layer that reads.
         handles.append(model.register_forward_pre_hook(reads.enter, with_kwargs=True, prepend=True))
         try:
-            yield
+            with opened(model):
+                yield
         finally:
             for handle in handles:
                 handle.remove()

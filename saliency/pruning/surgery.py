@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from torch import nn
 
+from saliency.pruning.channels.attention import cut_heads, head_counts
 from saliency.pruning.channels.bare import bare_axis, bare_tensors, cut_bare
 from saliency.pruning.channels.cutting import cut_channels, cut_layer
 from saliency.pruning.channels.layers import (
@@ -65,8 +66,9 @@ def remaining_outputs(
 
 def channel_counts(model: nn.Module) -> Counts:
     """Return how many channels each layer reads and makes, and how many other parameters have."""
+    bare = {name: values.shape[bare_axis(values)] for name, values in bare_tensors(model).items()}
     return layer_counts(model) | {
-        name: (values.shape[bare_axis(values)],) * 2 for name, values in bare_tensors(model).items()
+        name: (count, count) for name, count in (bare | head_counts(model)).items()
     }
 
 
@@ -86,7 +88,7 @@ def resize_layers(model: nn.Module, counts: Mapping[str, Sequence[int]]) -> nn.M
         ValueError: other layers, or a layer that would have to grow or be split.
     """
     resized = copy_network(model)
-    layers, present = channel_layers(resized), channel_counts(resized)
+    layers, heads, present = channel_layers(resized), head_counts(model), channel_counts(resized)
     unlike = sorted({*(set(layers) - set(counts)), *(set(counts) - set(present))})
     if unlike:
         raise ValueError(
@@ -95,6 +97,8 @@ def resize_layers(model: nn.Module, counts: Mapping[str, Sequence[int]]) -> nn.M
     for name, wanted in counts.items():
         if name in layers:
             _resize(name, layers[name], wanted)
+        elif name in heads:
+            cut_heads(resized.get_submodule(name), _last(name, wanted[0], heads[name]))
         else:
             cut_bare(resized, name, _last(name, wanted[0], present[name][0]))
     return resized

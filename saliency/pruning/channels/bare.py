@@ -16,11 +16,16 @@ from saliency.pruning.channels.layers import channel_layers
 def bare_tensors(model: nn.Module) -> dict[str, Tensor]:
     """Return the parameters and buffers that may have channels and are in no layer, by name."""
     inside = tuple(f"{name}." if name else "" for name in channel_layers(model))
+    attention = [one for one in model.modules() if isinstance(one, nn.MultiheadAttention)]
+    of_heads = {id(value) for one in attention for value in one.parameters(recurse=False)}
     named = (*model.named_parameters(), *model.named_buffers())
     return {
         name: value
         for name, value in named
-        if value.is_floating_point() and value.ndim and not name.startswith(inside)
+        if value.is_floating_point()
+        and value.ndim
+        and not name.startswith(inside)
+        and id(value) not in of_heads
     }
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from saliency.pruning.channels.attention import cut_heads
 from saliency.pruning.channels.bare import cut_bare
 from saliency.pruning.channels.layers import (
     CONVOLUTIONS,
@@ -29,6 +30,8 @@ def cut_channels(model: nn.Module, place: str, side: Side, removed: Iterable[int
     """
     if side == "parameter":
         cut_bare(model, place, removed)
+    elif side == "heads":
+        cut_heads(model.get_submodule(place), removed)
     else:
         cut_layer(model.get_submodule(place), side, removed)
 

@@ -6,10 +6,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
-Side = Literal["out", "in", "norm", "depthwise", "parameter"]
+Side = Literal["out", "in", "norm", "depthwise", "parameter", "heads"]
 """Which channels of a layer: those that a convolution or linear layer makes, those that it reads,
 those that a norm scales, or the groups of a grouped convolution (for a depthwise one: its
-channels). Or those of a parameter or buffer outside of the layers."""
+channels). Or those of a parameter or buffer outside of the layers, or the heads of attention."""
 
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOSED)

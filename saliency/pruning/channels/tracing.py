@@ -18,9 +18,12 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from saliency.pruning.channels.attention import HeadLayers
 from saliency.pruning.channels.axis_rules import DIVISIONS, Division, axis_after
 from saliency.pruning.channels.bare import bare_axis, bare_tensors
-from saliency.pruning.channels.layers import GROUP_NORMS, Side, channel_layers, count_channels
+from saliency.pruning.channels.layers import GROUP_NORMS, channel_layers, count_channels
+from saliency.pruning.channels.numbers import ChannelNumbers, repeat
+from saliency.pruning.channels.regrouping import regroup
 from saliency.pruning.channels.weights import make_plain, why_kept
 from saliency.pruning.latency.exporting import nested_tensors
 
@@ -48,22 +51,15 @@ class ChannelAxis:
     axis: int
 
 
-class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Follows channels through the forward pass that runs while this mode is entered.
-
-    Attributes:
-        members: the channel numbers of each side of each layer, in order of execution.
-        barred: why a channel must stay, by number; the first reason found.
-    """
+class ChannelTracer(TorchDispatchMode, ChannelNumbers):  # type: ignore[no-untyped-call]
+    """Follows channels through the forward pass that runs while this mode is entered."""
 
     supports_higher_order_operators = True  # such as torch.cond, which bar what they read
 
     def __init__(self, model: nn.Module) -> None:
         """Watch `model`, which gets hooks and plain weights: hand in a copy."""
         super().__init__()  # type: ignore[no-untyped-call]
-        self.members: dict[tuple[str, Side], tuple[int, ...]] = {}
-        self.barred: dict[int, str] = {}
-        self._parent: list[int] = []
+        ChannelNumbers.__init__(self)
         self._tracked: dict[
             int, tuple[Tensor, ChannelAxis]
         ] = {}  # keeps tensors, so ids stay theirs
@@ -79,7 +75,13 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         }
         make_plain(model)
         bare = bare_tensors(model)
-        self._bare = {id(value): name for name, value in bare.items() if value.numel() > 1}
+        self._heads = HeadLayers(model)
+        of_heads = {name for names in self._heads.numbered.values() for name in names}
+        self._bare = {
+            id(value): name
+            for name, value in bare.items()
+            if value.numel() > 1 and name not in of_heads
+        }
         self._biases = {id(getattr(one, "bias", None)): name for name, one in self._layers.items()}
         for name, layer in self._layers.items():
             if isinstance(layer, (_InstanceNorm, *GROUP_NORMS)):
@@ -87,17 +89,34 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             own = (layer.weight, getattr(layer, "running_mean", None))
             self._layer_of |= {id(tensor): name for tensor in own if tensor is not None}
         for name, module in model.named_modules():
-            module.register_forward_pre_hook(lambda *_, name=name: self._enter(name))
+            module.register_forward_pre_hook(lambda _, args, name=name: self._enter(name, args))
             module.register_forward_hook(self._leave)
 
-    def _enter(self, name: str) -> None:
+    def _enter(self, name: str, args: tuple[Any, ...]) -> None:
         self._running.append(name)
         self._ran.add(name)
+        if name in self._heads.readers:
+            place, width = self._heads.readers[name]
+            ids = repeat(self._heads_in(place), width)
+            self._give(args[0], ids, args[0].ndim - 1)
 
     def _leave(self, module: nn.Module, args: tuple[Any, ...], out: Any) -> None:
         name = self._running.pop()
+        if name in self._heads.makers and (tracked := self._of(out)):
+            place, width = self._heads.makers[name]
+            ids = repeat(self._heads_in(place), width)
+            self._couple(ids * (len(tracked.ids) // len(ids)), tracked.ids)
+            del self._tracked[id(out)]  # up to the layer that reads the heads
         if isinstance(module, _InstanceNorm) and self._of(args[0]):
             self._instance_norm(name, args[0], out)
+
+    def _heads_in(self, module: str) -> tuple[int, ...]:
+        """Return the channels that stand for the heads of a module, one each."""
+        if (module, "heads") not in self.members:
+            ids = self._record(module, "heads", self._fresh(self._heads.counts[module]))
+            for name in self._heads.numbered[module]:
+                self._record(name, "parameter", ids)
+        return self.members[module, "heads"]
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -128,13 +147,6 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._tracked = tracked
             raise
         self.bar(outputs, "the network returns it")
-
-    def find(self, channel: int) -> int:
-        """Return the number that represents all channels coupled with `channel`."""
-        while self._parent[channel] != channel:
-            self._parent[channel] = self._parent[self._parent[channel]]
-            channel = self._parent[channel]
-        return channel
 
     def bar(self, values: Any, reason: str) -> None:
         """Keep the channels of all tensors in a nested structure from being removed."""
@@ -238,29 +250,6 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _give(self, tensor: Tensor, ids: Iterable[int], axis: int) -> None:
         self._tracked[id(tensor)] = (tensor, ChannelAxis(tuple(ids), axis))
 
-    def _fresh(self, count: int) -> tuple[int, ...]:
-        first = len(self._parent)
-        self._parent.extend(range(first, first + count))
-        return tuple(range(first, first + count))
-
-    def _foreign(self, count: int) -> tuple[int, ...]:
-        ids = self._fresh(count)
-        self.barred |= dict.fromkeys(ids, "it comes from outside of the layers that can be cut")
-        return ids
-
-    def _couple(self, one: Iterable[int], other: Iterable[int]) -> None:
-        if one is other:
-            return
-        for first, second in zip(one, other, strict=True):
-            low, high = sorted((self.find(first), self.find(second)))
-            self._parent[high] = low
-
-    def _record(self, layer: str, side: Side, ids: tuple[int, ...]) -> tuple[int, ...]:
-        """Note a layer's channels; those of a layer that runs twice are the same channels."""
-        known = self.members.setdefault((layer, side), ids)
-        self._couple(known, ids)
-        return known
-
     def _give_up(self, values: Any, operation: str) -> None:
         place = next((name for name in reversed(self._running) if name), "the network itself")
         self.bar(values, f"{operation} in {place} mixes or picks channels, or has no rule")
@@ -278,9 +267,9 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return
         units = self._fresh(groups)
         read = tracked.ids if tracked is not None else self._foreign(image.shape[1])
-        self._couple(_repeat(units, image.shape[1] // groups), read)
+        self._couple(repeat(units, image.shape[1] // groups), read)
         self._record(layer, "depthwise", units)
-        self._give(out, _repeat(units, out.shape[1] // groups), 1)
+        self._give(out, repeat(units, out.shape[1] // groups), 1)
 
     def _linear(self, features: Tensor, layer: str, out: Tensor) -> None:
         tracked = self._of(features)
@@ -320,7 +309,7 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._give_up(args[0], "a norm over all channels")
             return
         width = len(tracked.ids) // count
-        firsts = _repeat(tracked.ids[::width], width)
+        firsts = repeat(tracked.ids[::width], width)
         self._couple(firsts, tracked.ids)
         self._record(self._running[-1], "norm", tracked.ids)
         self._give(out[0], tracked.ids, 1)
@@ -384,15 +373,17 @@ class ChannelTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Pass channels on through pooling, resizing, padding, and changes of shape."""
         tracked = self._of(args[0])
         tensor = out[0] if isinstance(out, tuple) else out
-        moved = None
+        moved = found = None
         if tracked is not None and isinstance(tensor, Tensor):
             moved = axis_after(packet, args, tensor, tracked.axis)
+            if moved is None and (
+                found := regroup(packet, args, tensor, tracked.ids, tracked.axis)
+            ):
+                self._couple(found[0], tracked.ids)
+                self._give(tensor, found[1], found[2])
+                return
         if tracked is None or moved is None:
             self._give_up(args, str(packet))
             self._tracked.pop(id(tensor), None)  # an operand, whose shape changed in place
             return
-        self._give(tensor, _repeat(tracked.ids, tensor.shape[moved] // len(tracked.ids)), moved)
-
-
-def _repeat(ids: Iterable[int], times: int) -> tuple[int, ...]:
-    return tuple(channel for channel in ids for _ in range(times))
+        self._give(tensor, repeat(tracked.ids, tensor.shape[moved] // len(tracked.ids)), moved)

@@ -19,6 +19,7 @@ from torch.utils._pytree import tree_map
 
 from saliency.pruning.channels.cutting import cut_channels
 from saliency.pruning.channels.layers import NORMS, Side
+from saliency.pruning.channels.open_attention import open_heads
 from saliency.pruning.latency.exporting import copy_network, nested_tensors
 
 Cut = Mapping[tuple[str, Side], Collection[int]]
@@ -31,7 +32,7 @@ LONGEST_MESSAGE = 120
 
 def copy_structure(model: nn.Module) -> nn.Module:
     """Return a copy of a network that shares its parameters, in evaluation mode."""
-    return copy_network(model, shared=model.parameters()).eval()
+    return open_heads(copy_network(model, shared=model.parameters()).eval())
 
 
 class Trial:

@@ -13,6 +13,7 @@ from torch import nn
 from saliency.errors import CheckpointError
 from saliency.files import create_folder, write_whole
 from saliency.memory import keep_kernels, reuse_large_blocks
+from saliency.pruning.channels.open_attention import open_heads
 from saliency.pruning.latency.engines import create_engine
 from saliency.pruning.latency.exporting import copy_network
 from saliency.pruning.latency.kept_table import kept_table
@@ -90,7 +91,7 @@ def prune(
         place = Path(folder or stack.enter_context(tempfile.TemporaryDirectory()))
         _begin(place, pruning, tuning_steps, seed, resume=resume)
         engine = create_engine(pruning.engine, threads=pruning.threads)
-        unpruned = copy_network(model).cpu().eval()
+        unpruned = open_heads(copy_network(model).cpu().eval())
         comparison = NetworkComparison(unpruned, arguments, engine, validate=validate)
         first = comparison.shape[0]
         times = kept_table(
@@ -103,7 +104,7 @@ def prune(
             budget_seconds=budget_seconds,
         )
         comparison.reference_ms = times.reference_ms
-        learner = TaskLearner(copy_network(model), arguments, task, options=pruning)
+        learner = TaskLearner(open_heads(copy_network(model)), arguments, task, options=pruning)
         result = _run(learner, comparison, times, pruning, tuning_steps=tuning_steps, folder=place)
         if folder is not None:
             result.write_report(place)

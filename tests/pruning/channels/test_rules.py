@@ -52,6 +52,12 @@ def half_convolved(network, maps):
     return torch.cat((network.part(one), other), dim=1)
 
 
+def shuffled(_, maps):
+    batch, channels, height, width = maps.shape
+    groups = maps.view(batch, 3, channels // 3, height, width)
+    return groups.transpose(1, 2).reshape(batch, channels, height, width)
+
+
 def coordinate_attention(network, maps):
     """Attention along both axes of a map, as of Hou et al. 2021, without a norm."""
     rows, columns = maps.mean(3, keepdim=True), maps.mean(2, keepdim=True).mT
@@ -116,6 +122,10 @@ PRUNED = {
         ),
         {"stem": 12},
     ),
+    "channel shuffle": (lambda: Between(shuffled), {"stem": 4}),
+    "layer of channel shuffle": (lambda: Between(nn.ChannelShuffle(3)), {"stem": 4}),
+    "pixel shuffle": (lambda: Between(nn.PixelShuffle(2), reads=3), {"stem": 3}),
+    "pixel unshuffle": (lambda: Between(nn.PixelUnshuffle(2), reads=48), {"stem": 12}),
     "coordinate attention": (
         lambda: Between(coordinate_attention, **COORDINATES),
         {"stem": 12, "mixed": 6},
