@@ -6,12 +6,12 @@
 FOLDER has images/ and crops.json: for each image, boxes [left, top, right, bottom] that people
 cropped it to. decisions:FILE is what a person decided with `saliency review`, beside the photos. A
 window of each box's size is put in the middle, where most density is, and where its score is best;
-printed is the mean intersection over union with that box, over the boxes of even and of odd number
-(the weights of the score were chosen on the even ones).
+printed is the mean intersection over union with that box, over the boxes of even and of odd
+number, and over the images of two halves by the hash of their names.
 
 Then the window of any size and ratio (`--aspect auto`) beside the whole photo: its intersection
 over union with the nearest of the boxes, with all of them in the mean, and its part of the photo,
-on the two halves of the images by the hash of their names (its weights were chosen on the first).
+on the same two halves of the images (its weights were chosen on the first).
 """
 
 import argparse
@@ -34,6 +34,9 @@ from saliency.geometry import Frame, Size, Window
 from saliency.photo.reading import read_photo
 from saliency.prediction.predictor import Predictor
 from saliency.prediction.shipped_models import model_path
+
+PARITIES, HALVES = ("even", "odd"), ("first", "second")
+"""Of the number of a box, and of the images."""
 
 
 def overlap(one: Window, other: Window) -> float:
@@ -85,7 +88,7 @@ def main() -> None:
     arguments = parser.parse_args()
     predictor = Predictor(model_path(arguments.model), threads=1)
     images, crops = read_crops(arguments.crops)
-    found: tuple[list[tuple[float, ...]], list[tuple[float, ...]]] = ([], [])
+    found: dict[str, list[tuple[float, ...]]] = {name: [] for name in (*PARITIES, *HALVES)}
     free: tuple[list[tuple[float, ...]], list[tuple[float, ...]]] = ([], [])
     for name, boxes in crops.items():
         photo = read_photo(images / name)
@@ -105,13 +108,15 @@ def main() -> None:
                 best_place(table, size),
                 best_place(table, size, score=score),
             )
-            found[number % 2].append(tuple(overlap(window, wanted) for window in windows))
+            overlaps = tuple(overlap(window, wanted) for window in windows)
+            found[PARITIES[number % 2]].append(overlaps)
+            found[HALVES[half]].append(overlaps)
     print(f"{'boxes':6} {'number':>6} {'middle':>8} {'density':>8} {'score':>8}")
-    for label, rows in zip(("even", "odd"), found, strict=True):
+    for label, rows in found.items():
         print(row(label, rows, 8))
     heads = ("nearest", "all", "whole: nearest", "all", "area")
     print(f"\n{'auto':6} {'images':>6}" + "".join(f" {head:>14}" for head in heads))
-    for label, rows in zip(("fitted", "other"), free, strict=True):
+    for label, rows in zip(HALVES, free, strict=True):
         print(row(label, rows, 14))
 
 

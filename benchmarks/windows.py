@@ -20,6 +20,7 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 
@@ -100,12 +101,14 @@ def main() -> None:
     parser.add_argument("--data", action="append", required=True, metavar="LAYOUT:PATH")
     arguments = parser.parse_args()
     predictor = Predictor(arguments.model)
-    datasets = [read_dataset(spec) for spec in arguments.data]
-    scenes = {one.name: split_scenes(one.scenes, "validation") for one in datasets}
-    cases = gather_cases(predictor, [scene for part in scenes.values() for scene in part])
+    parts = [
+        (Path(spec.partition(":")[2]).name, split_scenes(read_dataset(spec).scenes, "validation"))
+        for spec in arguments.data
+    ]
+    cases = gather_cases(predictor, [scene for _, part in parts for scene in part])
     fits = fit_without_own(cases)
     print(HEADER)
-    for name, part in scenes.items():
+    for name, part in parts:
         table = [measure(scene, predictor, RATIOS, fits[scene.name]) for scene in part]
         for label, rows in zip(RATIOS, zip(*table, strict=True), strict=True):
             print(describe(name, label, list(rows)))

@@ -26,6 +26,7 @@ from saliency.geometry import Frame, Size, Window, largest_size
 
 _LEAST_NEW_SHARE = 0.05  # of the density, that a further candidate shows and none before it
 _LEAST_OF_FACE = 0.08  # of the density, for a face that the middle window should show
+_LEAST_OF_MAIN_FACE = 0.25  # of the density, for a face that no window should leave out
 _COARSE_SIDE = 96  # cells on the longer side of the grid on which further candidates are found
 
 
@@ -57,7 +58,9 @@ class WindowTask:
 
     def without_faces(self) -> "WindowTask":
         """Return the task without its faces."""
-        return replace(self, wishes=replace(self.wishes, faces=(), heads=(), shown=()))
+        return replace(
+            self, wishes=replace(self.wishes, faces=(), heads=(), shares=(), main=(), shown=())
+        )
 
 
 def read_task(
@@ -89,16 +92,17 @@ def read_task(
                 "photo, which is not shown; keep borders (--keep-borders, keep_borders) to show it"
             )
     whole, heads = [pair[0] for pair in faces], [pair[1] for pair in faces]
-    wishes = Wishes(
-        *(
-            tuple(box.box for box in map(frame.on_picture, boxes) if box is not None)
-            for boxes in (keep, avoid, whole, heads)
-        )
+    kept, avoided, faces_seen, heads_seen = (
+        tuple(box.box for box in map(frame.on_picture, boxes) if box is not None)
+        for boxes in (keep, avoid, whole, heads)
     )
-    shown = tuple(
-        box for box in wishes.faces if table.share(Window.between(*box)) >= _LEAST_OF_FACE
+    wishes = Wishes(kept, avoided, faces_seen, heads_seen)
+    shares = tuple(table.share(Window.between(*box)) for box in wishes.faces)
+    main, shown = (
+        tuple(box for box, held in zip(wishes.faces, shares, strict=True) if held >= least)
+        for least in (_LEAST_OF_MAIN_FACE, _LEAST_OF_FACE)
     )
-    wishes = replace(wishes, shown=shown)
+    wishes = replace(wishes, shares=shares, main=main, shown=shown)
     return WindowTask(density, table, options, wishes)
 
 

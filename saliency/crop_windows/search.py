@@ -1,10 +1,11 @@
 """Find windows that meet wishes: boxes to keep and to avoid, a place, a share to keep.
 
 Wishes come before density, in this order: as many whole boxes to keep as possible, as much of them
-as possible, as little of the boxes to avoid as possible, as few cut faces as possible. Among the
-windows that are equal in these, the one with most density is taken, or the nearest to a place. (A
-head that is shown with its hair is worth 5 % of the density.) All of these change, between the same
-few positions as the density does, only where an edge of the window meets an edge of a box.
+as possible, as little of the boxes to avoid as possible, as few cut faces as possible, the least
+density in cut faces, as many whole main faces as possible. Among the windows that are equal in
+these, the one with most density is taken, or the nearest to a place. (A head that is shown with its
+hair is worth 5 % of the density.) All of these change, between the same few positions as the
+density does, only where an edge of the window meets an edge of a box.
 
 A window that fills the photo on one axis is found exactly. Where both axes are free and the
 positions to try are too many, they are thinned out first, and every one is tried around the best
@@ -36,14 +37,18 @@ _CUT_HEAD_COST = 0.05  # share of the density that a head with its hair whole is
 class Wishes:
     """The boxes that windows on one photo should keep and avoid, and faces not to be cut.
 
-    A head is a face with hair and a margin: to show it whole is worth a little density. `shown` are
-    the faces that a window placed without density, such as the middle one, should show too.
+    A head is a face with hair and a margin: to show it whole is worth a little density. `shares`
+    are those of the density in each face; `main` are the faces with large shares, which no window
+    should leave out, and `shown` those that one placed without density, such as the middle one,
+    should show too.
     """
 
     keep: tuple[Edges, ...] = ()
     avoid: tuple[Edges, ...] = ()
     faces: tuple[Edges, ...] = ()
     heads: tuple[Edges, ...] = ()
+    shares: tuple[float, ...] = ()
+    main: tuple[Edges, ...] = ()
     shown: tuple[Edges, ...] = ()
 
     def are_met(self, window: Window) -> bool:
@@ -120,8 +125,7 @@ def nearest_place(
     far = (ys[:, np.newaxis] - wanted[1]) ** 2 + (xs - wanted[0]) ** 2
     layers = _wish_layers(xs, ys, window_size, wishes)
     if wishes.shown:
-        held = [_parts_held(xs, ys, window_size, box) for box in wishes.shown]
-        layers.append(np.sum(np.equal(held, 1), axis=0, dtype=np.float64))
+        layers.append(_whole_count(xs, ys, window_size, wishes.shown))
     if wishes.heads:
         layers.append(-_cut_count(xs, ys, window_size, wishes.heads))
     values = _within(layers, -far.astype(np.float64))
@@ -220,17 +224,36 @@ def _wish_layers(
     if held:
         layers.append(-np.sum(held, axis=0))
     if wishes.faces:
-        layers.append(-_cut_count(xs, ys, window_size, wishes.faces))
+        cut = _are_cut(xs, ys, window_size, wishes.faces)
+        layers.append(-np.sum(cut, axis=0, dtype=np.float64))
+        layers.append(-np.tensordot(np.array(wishes.shares), cut, axes=1))
+    if wishes.main:
+        layers.append(_whole_count(xs, ys, window_size, wishes.main))
     return layers
+
+
+def _whole_count(
+    xs: Positions, ys: Positions, window_size: Size, boxes: Sequence[Edges]
+) -> NDArray[np.float64]:
+    """Return how many boxes the windows at all positions show whole, of shape (ys, xs)."""
+    held = [_parts_held(xs, ys, window_size, box) for box in boxes]
+    return np.asarray(np.sum(np.equal(held, 1), axis=0, dtype=np.float64))
 
 
 def _cut_count(
     xs: Positions, ys: Positions, window_size: Size, boxes: Sequence[Edges]
 ) -> NDArray[np.float64]:
     """Return how many boxes the windows at all positions show a part of, of shape (ys, xs)."""
-    held = [_parts_held(xs, ys, window_size, box) for box in boxes]
-    cut = [(part > 0) & (part < 1) for part in held]
+    cut = _are_cut(xs, ys, window_size, boxes)
     return np.asarray(np.sum(cut, axis=0, dtype=np.float64))
+
+
+def _are_cut(
+    xs: Positions, ys: Positions, window_size: Size, boxes: Sequence[Edges]
+) -> NDArray[np.bool_]:
+    """Return whether the windows at all positions show a part of each box, (boxes, ys, xs)."""
+    held = np.stack([_parts_held(xs, ys, window_size, box) for box in boxes])
+    return np.asarray((held > 0) & (held < 1))
 
 
 def _parts_held(xs: Positions, ys: Positions, window_size: Size, box: Edges) -> NDArray[np.float64]:

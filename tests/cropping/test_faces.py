@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from saliency import ChoiceOptions, crop
 from saliency.commands.crop import main
@@ -42,6 +43,48 @@ def test_face_at_the_edge_of_the_best_window_is_kept_whole_or_left_out():
 def test_face_wider_than_the_window_is_cut_as_it_must_be():
     found, _ = window(spot(150), [Window(60, 10, 200, 80)])
     assert found.width == 100
+
+
+def wide_window(marks, faces):
+    """Return the window of 320x180 in a photo of 320x240 whose density lies in some rows."""
+    density = np.full((240, 320), 1e-5)
+    for rows, mass in marks:
+        density[rows, 100:220] += mass / (120 * (rows.stop - rows.start))
+    pairs = [(face, face) for face in faces]
+    options = ChoiceOptions(min_confidence=0.0)
+    aspect = {"16:9": parse_aspect("16:9")}
+    (choice,) = choose(density, aspect, Frame.whole((320, 240)), options, faces=pairs)
+    return choice.window
+
+
+UPPER, LOWER = Window(120, 20, 80, 90), Window(120, 130, 80, 85)
+"""Faces so high that a window of 180 rows cuts one of them."""
+
+
+@pytest.mark.parametrize(
+    ("upper_mass", "lower_mass", "whole", "other_rows"),
+    [(5.0, 2.0, UPPER, slice(220, 240)), (2.0, 5.0, LOWER, slice(0, 15))],
+)
+def test_where_a_face_has_to_be_cut_it_is_the_one_looked_at_less(
+    upper_mass, lower_mass, whole, other_rows
+):
+    marks = [(slice(95, 110), upper_mass), (slice(130, 145), lower_mass), (other_rows, 1.5)]
+    alone = wide_window(marks, [])
+    assert alone.common(whole) != whole
+    assert wide_window(marks, [UPPER, LOWER]).common(whole) == whole
+
+
+def test_face_that_draws_the_eye_is_shown_although_more_lies_below_it():
+    face = Window(120, 0, 80, 50)
+    marks = [(slice(10, 40), 3.5), (slice(100, 238), 8.0)]
+    assert wide_window(marks, []).common(face) != face
+    assert wide_window(marks, [face]).common(face) == face
+
+
+def test_face_at_which_nobody_looks_may_be_left_out():
+    face = Window(120, 0, 80, 50)
+    marks = [(slice(10, 40), 0.2), (slice(100, 238), 10.0)]
+    assert wide_window(marks, [face]).common(face) is None
 
 
 def test_box_of_the_user_comes_before_faces():
