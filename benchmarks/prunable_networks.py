@@ -48,7 +48,7 @@ DETECTION = {
     "retinanet_resnet50_fpn": {"score_thresh": 0.0, **SMALL},
     "retinanet_resnet50_fpn_v2": {"score_thresh": 0.0, **SMALL},
 }
-REGIONS = {"box_score_thresh": 0.0, **SMALL}  # of Faster, Mask and Keypoint R-CNN
+REGIONS = {"box_score_thresh": 0.0, "rpn_post_nms_top_n_test": 50, **SMALL}  # of R-CNNs
 
 
 def names() -> list[str]:
