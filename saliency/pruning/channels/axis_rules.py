@@ -129,6 +129,11 @@ def _after_embedding(args: tuple[Any, ...], out: Tensor, axis: int) -> int | Non
     return out.ndim - 1 if axis == 1 else None
 
 
+def _after_roll(args: tuple[Any, ...], out: Tensor, axis: int) -> int | None:
+    dims = args[2] if len(args) > 2 else ()
+    return axis if dims and axis not in {dim % out.ndim for dim in dims} else None
+
+
 def _after_softmax(args: tuple[Any, ...], out: Tensor, axis: int) -> int | None:
     return None if args[1] % out.ndim == axis else axis
 
@@ -144,6 +149,7 @@ RULES: dict[Any, Callable[[tuple[Any, ...], Tensor, int], int | None]] = {
     aten.native_layer_norm: _after_layer_norm,
     aten.index: _after_indexing,
     aten.embedding: _after_embedding,
+    aten.roll: _after_roll,
     aten._softmax: _after_softmax,
     aten._log_softmax: _after_softmax,
 }

@@ -122,6 +122,10 @@ PRUNED = {
         ),
         {"stem": 12},
     ),
+    "positions rolled": (
+        lambda: Between(lambda _, maps: maps.roll((1, 2), (2, 3))),
+        {"stem": 12},
+    ),
     "channel shuffle": (lambda: Between(shuffled), {"stem": 4}),
     "layer of channel shuffle": (lambda: Between(nn.ChannelShuffle(3)), {"stem": 4}),
     "pixel shuffle": (lambda: Between(nn.PixelShuffle(2), reads=3), {"stem": 3}),
@@ -149,6 +153,7 @@ KEPT = {
         lambda _, maps: torch.cat(maps.split([6, 6], 1)[::-1], 1),
         "the network fails",
     ),
+    "channels rolled": (lambda _, maps: maps.roll(1, 1), "aten.roll"),
     "positions beside others": (
         lambda _, maps: torch.cat((maps, torch.zeros(2, 12, 8, 2)), 3),
         "a concatenation of positions",
