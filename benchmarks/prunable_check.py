@@ -44,7 +44,11 @@ def by_ours(model: nn.Module, arguments: tuple[Any, ...]) -> Found:
         with gated(model, groups, gates):
             closed = outputs(model, arguments)
         made = outputs(pruned, arguments)
-    touched = {part.layer for group in groups.prunable for part in group.slices}
+    touched = {
+        part.layer.rpartition(".")[0] if part.side == "parameter" else part.layer
+        for group in groups.prunable
+        for part in group.slices
+    }
     found = {"seconds": round(seconds, 1), **shares(model, arguments, touched)}
     if [one.shape for one in closed] != [one.shape for one in made]:
         return {"verdict": "wrong", "reason": "outputs of other shapes", **found}
