@@ -122,18 +122,21 @@ def layer_size(layer: nn.Module) -> int:
 
 
 def shares(model: nn.Module, arguments: tuple[Any, ...], touched: Collection[str]) -> Found:
-    """Return which share of the parameters, and of the layers' time, is in some layers.
+    """Return which share of the parameters, and of the layers' time, is in some of these.
 
     The time is that of this thread in the layers that have parameters, less that of the layers
     inside them, in a second pass.
     """
     sizes = {name: layer_size(layer) for name, layer in model.named_modules()}
-    times = own_times(model, arguments)
-    whole = sum(time_ns for name, time_ns in times.items() if sizes[name])
+    inside = sum(
+        parameter.numel()
+        for name, parameter in model.named_parameters()
+        if name in touched or name.rpartition(".")[0] in touched
+    )
+    times = {name: spent for name, spent in own_times(model, arguments).items() if sizes[name]}
     return {
-        "parameters": sum(size for name, size in sizes.items() if name in touched)
-        / sum(sizes.values()),
-        "time": sum(times.get(name, 0) for name in touched if sizes[name]) / whole,
+        "parameters": inside / sum(sizes.values()),
+        "time": sum(times.get(name, 0) for name in touched) / sum(times.values()),
     }
 
 
