@@ -43,7 +43,7 @@ def look(path: Path, predictor: Predictor) -> tuple[Choice, Image.Image]:
     seen = cropper.look(path.read_bytes(), path)
     (choice,) = cropper.choose(seen)
     drawn = draw_analysis(seen, [choice])
-    legend = 40  # pixels of one line below the picture
+    legend = 64  # pixels below the picture
     return choice, Image.fromarray(
         drawn[:-legend, : round(size[0] * (len(drawn) - legend) / size[1])]
     )

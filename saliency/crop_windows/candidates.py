@@ -157,8 +157,8 @@ def propose_middle(task: WindowTask, size: Size) -> Window:
 def propose_more(task: WindowTask, best: Window, count: int) -> list[Window]:
     """Return at most `count` further windows of a window's size.
 
-    Each lies where it shows most of the density that no window before it shows (in whole cells of a
-    coarser grid), so none is a near copy of another. There are fewer if less than 5 % of the
+    Each lies where its score is best on the density that no window before it shows (in whole cells
+    of a coarser grid), so none is a near copy of another. There are fewer if less than 5 % of the
     density is left.
     """
     windows = [best]
@@ -170,7 +170,8 @@ def propose_more(task: WindowTask, best: Window, count: int) -> list[Window]:
         table = ShareTable(left, task.photo_size) if left.any() else None
         if table is None:
             break
-        window = best_place(table, (best.width, best.height), task.wishes)
+        score = WindowScore(left, table)
+        window = best_place(table, (best.width, best.height), task.wishes, score=score)
         if table.share(window) * left.sum() < _LEAST_NEW_SHARE:
             break
         windows.append(window)

@@ -47,6 +47,7 @@ _FACES = "faces are kept whole there, as far as they can be"
 _PLACED = "the subject is where it was asked to be, as far as the photo has room"
 _FREE = "of all sizes and ratios it holds most for its room"
 _WHOLE = "it is the whole picture"
+_BALANCED = "the subject is balanced there"
 _REASONS = {"moved": "most density is there", "centred": "nothing is better than the middle"}
 
 
@@ -161,7 +162,7 @@ def _choose(
         ratio, best = best_of(task, [(each, propose(task, each)) for each in wanted])
     centre = propose_middle(task, (best.width, best.height))
     evidence = gather_evidence(task.table, best, centre)
-    confidence, crop_confidence = None, None
+    confidence, crop_confidence, score_gain = None, None, 0.0
     if best != centre:
         confidence = None if calibration is None else calibration.probability(evidence)
         score_gain = task.score.score(best) - task.score.score(centre)
@@ -178,7 +179,12 @@ def _choose(
     return Choice(
         aspect=label,
         outcome=outcome,
-        reason=doubt or (_FREE if is_free else _reason(task, ratio, outcome, window)),
+        reason=doubt
+        or (
+            _FREE
+            if is_free
+            else _reason(task, ratio, outcome, window, is_balance=score_gain > 2 * evidence.gain)
+        ),
         window=window,
         share=task.table.share(window),
         centre=centre,
@@ -222,15 +228,26 @@ def candidates_of(choice: Choice) -> list[Choice]:
     ]
 
 
-def _reason(task: WindowTask, ratio: Fraction, outcome: Outcome, window: Window) -> str:
-    """Return why the best window is taken."""
+def _reason(
+    task: WindowTask, ratio: Fraction, outcome: Outcome, window: Window, *, is_balance: bool
+) -> str:
+    """Return why the best window is taken.
+
+    Args:
+        task: the photo and the wishes.
+        ratio: of the window.
+        outcome: `moved` or `centred`.
+        window: the best one.
+        is_balance: its score is higher than that of the middle by its balance more than by what it
+            keeps.
+    """
     if (window.width, window.height) == task.photo_size:
         return _WHOLE
     if task.options.place is not None:
         return _PLACED
     if task.wishes.faces and window != propose(task.without_faces(), ratio):
         return _FACES
-    return _REASONS[outcome]
+    return _BALANCED if is_balance and outcome == "moved" else _REASONS[outcome]
 
 
 def _unmet(task: WindowTask, best: Window) -> str | None:

@@ -14,7 +14,7 @@ from saliency.photo.reading import to_srgb
 
 _SIDE_RANGE = (720, 1600)  # longest side of the picture: text has one size, so it stays legible
 _NARROWEST = 720
-_LINE_PX = 30
+_LINE_PX = 54
 _FONT, _FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.6
 _COLOURS = ((86, 180, 233), (240, 228, 66), (0, 204, 140), (255, 140, 190), (255, 255, 255))
 _BACKGROUND = (24, 24, 24)
@@ -148,16 +148,17 @@ def _widened(canvas: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
 
 
 def _with_lines(legend: NDArray[np.uint8], choices: Sequence[Choice]) -> NDArray[np.uint8]:
-    """Return the legend with one line per choice: swatch, ratio, outcome, shares, confidence."""
+    """Return the legend with two lines per choice: ratio, outcome, shares, confidence; reason."""
     for index, choice in enumerate(choices):
         colour = _COLOURS[index % len(_COLOURS)]
-        middle = 5 + index * _LINE_PX + _LINE_PX // 2
+        middle = 20 + index * _LINE_PX
         cv2.rectangle(legend, (10, middle - 8), (30, middle + 8), colour, cv2.FILLED)
         sure = "" if choice.confidence is None else f"   confidence {choice.confidence:.0%}"
         text = (
             f"{choice.aspect} {choice.outcome}   keeps {choice.share:.1%}   "
             f"centre (dashed) {choice.centre_share:.1%}{sure}"
         )
-        place = (42, middle + 7)
-        cv2.putText(legend, text, place, _FONT, _FONT_SCALE, (235, 235, 235), 1, cv2.LINE_AA)
+        for row, line in enumerate((text, choice.reason)):
+            place = (42, middle + 7 + row * _LINE_PX // 2)
+            cv2.putText(legend, line, place, _FONT, _FONT_SCALE, (235, 235, 235), 1, cv2.LINE_AA)
     return legend

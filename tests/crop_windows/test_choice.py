@@ -191,3 +191,35 @@ def test_photos_of_any_shape_have_windows_inside(photo_size):
         window = choice.window
         assert 0 <= window.x < window.x + window.width <= photo_size[0]
         assert 0 <= window.y < window.y + window.height <= photo_size[1]
+
+
+def strip(*spots):
+    """Return the density of a photo of 400x100 that lies in a few columns of pixels, by their x."""
+    density = np.full((100, 400), 1e-7)
+    for x, mass in spots:
+        density[:, x - 2 : x + 2] += mass
+    return density
+
+
+def squares(density, **options):
+    wanted = ChoiceOptions(min_confidence=0.0, **options)
+    (choice,) = choose(density, {"1:1": Fraction(1)}, Frame.whole((400, 100)), wanted)
+    return choice
+
+
+def test_reason_names_balance_where_the_middle_keeps_as_much():
+    choice = squares(strip((230, 1.0)))
+    assert choice.window.x > choice.centre.x
+    assert choice.gain == pytest.approx(0, abs=1e-3)
+    assert choice.reason == "the subject is balanced there"
+
+
+def test_reason_names_density_where_the_window_keeps_more():
+    assert squares(strip((330, 1.0))).reason == "most density is there"
+
+
+def test_alternatives_are_balanced_as_the_choice_is():
+    choice = squares(strip((60, 2.0), (330, 1.0)), candidates=2)
+    (other,) = choice.alternatives
+    assert choice.window.x < 60 < choice.window.x + 100
+    assert other.window.x + 50 == pytest.approx(330, abs=35)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -42,7 +44,7 @@ def test_overlay_is_drawn_at_a_size_at_which_text_is_legible(photo_size, drawn):
         photo, np.ones((3, 4)), [choice(window, window)], frame=Frame.whole(photo_size)
     )
     assert picture.dtype == np.uint8
-    assert picture.shape == (drawn[1] + 40, max(drawn[0], 720), 3)
+    assert picture.shape == (drawn[1] + 64, max(drawn[0], 720), 3)
 
 
 def test_overlay_is_brightest_where_the_density_is():
@@ -51,6 +53,21 @@ def test_overlay_is_brightest_where_the_density_is():
     picture = draw_overlay(grey_photo(800, 600), density, [], frame=Frame.whole((800, 600)))
     row, column = np.unravel_index(picture[:600].sum(axis=2).argmax(), (600, 800))
     assert (row // 100, column // 100) == (1, 6)
+
+
+def test_legend_says_why():
+    frame, window = Frame.whole((800, 600)), Window(0, 0, 600, 600)
+    dull, said = (
+        draw_overlay(
+            grey_photo(800, 600),
+            np.ones((6, 8)),
+            [replace(choice(window, window), reason=reason)],
+            frame=frame,
+        )
+        for reason in ("", "most density is there")
+    )
+    changed = np.nonzero((dull != said).any(axis=(1, 2)))[0]
+    assert 600 + 32 < changed.min() < changed.max() < 664
 
 
 def test_frames_lie_where_the_windows_are():
@@ -78,7 +95,7 @@ def test_each_choice_has_a_line_of_its_own():
         ).shape[0]
         for n in (0, 1, 7)
     ]
-    assert heights == [610, 640, 820]
+    assert heights == [610, 664, 988]
 
 
 def test_overlay_leaves_the_photo_as_it_is():
