@@ -186,16 +186,17 @@ def _zero(channels: Collection[int]) -> Callable[..., tuple[tuple[Any, ...], dic
 def _vary_constants(model: nn.Module, generator: torch.Generator) -> None:
     """Give weights that are all alike, as before training, values that tell channels apart.
 
-    A layer scale or a batch norm of zeros would hide what goes wrong behind it.
+    A layer scale or a batch norm of zeros would hide what goes wrong behind it. Offsets hide
+    nothing and stay: others could saturate activations, and detectors choose among equal boxes.
     """
     for layer in model.modules():
         for name, value in layer.named_parameters(recurse=False):
-            if _is_constant(value):
+            if name != "bias" and _is_constant(value):
                 setattr(layer, name, nn.Parameter(_random_like(value, generator)))
         if isinstance(layer, NORMS):
-            for buffer in (layer.running_mean, layer.running_var):
-                if buffer is not None and _is_constant(buffer):
-                    buffer.copy_(_random_like(buffer, generator))
+            spread = layer.running_var
+            if spread is not None and _is_constant(spread):
+                spread.copy_(_random_like(spread, generator))
 
 
 def _is_constant(value: Tensor) -> bool:
