@@ -7,6 +7,7 @@ import pytest
 import torch
 from pruning_fixtures import PHOTO, Toy, third_of
 from torch import nn
+from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 
 from saliency.pruning.groups import find_groups
 from saliency.pruning.surgery import remove_channels
@@ -130,3 +131,11 @@ def test_channels_added_in_place_to_what_is_not_followed_are_kept():
             return self.score(maps.flatten(1))
 
     assert "added to" in why_kept(Added())["stem"]
+
+
+@pytest.mark.thorough
+def test_detector_that_chooses_among_like_boxes_can_be_pruned():
+    torch.manual_seed(0)
+    detector = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None).eval()
+    groups = find_groups(detector, [torch.rand(3, 160, 192)])
+    assert not [why for _, why in groups.unprunable if why.startswith("without some of it")]
