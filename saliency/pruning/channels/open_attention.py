@@ -76,7 +76,7 @@ class OpenMultiheadAttention(nn.MultiheadAttention):
         dropout = self.dropout if self.training else 0.0
         scores = None
         if need_weights:
-            scores = q @ k.mT / q.shape[-1] ** 0.5
+            scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
             scores = (scores if mask is None else scores + mask).softmax(dim=-1)
             scores = functional.dropout(scores, dropout)
             made = scores @ v
@@ -149,7 +149,7 @@ class OpenWindowAttention(ShiftedWindowAttention):  # type: ignore[misc]
         return made
 
     def _scores(self, q: Tensor, k: Tensor) -> Tensor:
-        scores: Tensor = q * q.shape[-1] ** -0.5 @ k.mT
+        scores: Tensor = q * q.shape[-1] ** -0.5 @ k.transpose(-2, -1)
         return scores
 
     def _mask(
@@ -178,7 +178,9 @@ class OpenWindowAttentionV2(OpenWindowAttention, ShiftedWindowAttentionV2):  # t
         return made - torch.stack((bias[0] * 0, bias[1], bias[2] * 0)).flatten()
 
     def _scores(self, q: Tensor, k: Tensor) -> Tensor:
-        cosines = functional.normalize(q, dim=-1) @ functional.normalize(k, dim=-1).mT
+        cosines = functional.normalize(q, dim=-1) @ functional.normalize(k, dim=-1).transpose(
+            -2, -1
+        )
         scale: Tensor = self.logit_scale.clamp(max=math.log(100.0)).exp()
         return cosines * scale
 
@@ -190,7 +192,7 @@ class OpenRelativeAttention(RelativePositionalMultiHeadAttention):  # type: igno
         """Return what torchvision's does: (batch, windows, positions, channels)."""
         heads = self.to_qkv(x).unflatten(-1, (3, self.n_heads, -1))
         q, k, v = heads.permute(3, 0, 1, 4, 2, 5).unbind(0)
-        scores = q @ k.mT * self.scale_factor + self.get_relative_positional_bias()
+        scores = q @ k.transpose(-2, -1) * self.scale_factor + self.get_relative_positional_bias()
         made: Tensor = self.merge((scores.softmax(-1) @ v).transpose(2, 3).flatten(3))
         return made
 
