@@ -81,6 +81,8 @@ def create(name: str) -> tuple[nn.Module, tuple[Any, ...]]:
         if isinstance(layer, nn.BatchNorm2d | nn.BatchNorm3d):
             nn.init.uniform_(layer.weight, 0.5, 1.5)
             nn.init.uniform_(layer.bias, -0.2, 0.2)
+        if isinstance(layer, nn.Linear) and not layer.weight.any():  # the last one of some
+            nn.init.normal_(layer.weight, std=0.02)
     return network.eval(), arguments
 
 
