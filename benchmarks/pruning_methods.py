@@ -251,6 +251,7 @@ def kept(key: str, figures: list[dict[str, Any]], unpruned: list[dict[str, Any]]
 def time_all(starts: list[Start], out: Path) -> None:
     """Time all pruned networks in turns with the unpruned one; add how much faster they are."""
     files = sorted(out.glob("*/*/pruned.safetensors"))
+    files = [file for file in files if file.parent.with_suffix(".json").exists()]
     start, table = starts[0], read_table(starts[0].table)
     comparison = TimedComparison(
         start.load(),
@@ -264,7 +265,7 @@ def time_all(starts: list[Start], out: Path) -> None:
         part = files[first : first + 8]
         unpruned_ms, *times_ms = comparison._times_ms(*map(load_model, part))
         for file, time_ms in zip(part, times_ms, strict=True):
-            kept_file = file.parent.parent / f"{file.parent.name}.json"
+            kept_file = file.parent.with_suffix(".json")
             figure = json.loads(kept_file.read_text()) | {"timed": unpruned_ms / time_ms}
             write_whole(json.dumps(figure).encode(), kept_file, overwrite=True)
 

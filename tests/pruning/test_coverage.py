@@ -12,16 +12,18 @@ LEAST_SHARES = {
     "torchvision:shufflenet_v2_x0_5": 0.99,  # channel shuffle
     "torchvision:regnet_y_400mf": 1.0,  # grouped convolutions
     "torchvision:lraspp_mobilenet_v3_large": 1.0,  # segmentation
-    "torchvision:ssdlite320_mobilenet_v3_large": 1.0,  # detection
     "torchvision:raft_small": 1.0,  # optical flow
     "timm:densenet121": 1.0,  # concatenation
     "timm:ghostnet_050": 1.0,  # maps of two parts
-    "timm:skresnet18": 0.0,  # attention over branches
+    "timm:test_byobnet": 1.0,  # blocks of many kinds
+    "timm:test_efficientnet_gn": 1.0,  # group norm
     "timm:test_convnext": 0.55,  # layer norm, layer scale
     "timm:test_nfnet": 1.0,  # weight standardisation
     "timm:test_vit": 0.65,  # attention
 }
 MORE = {
+    "torchvision:ssdlite320_mobilenet_v3_large": 0.99,  # detection
+    "timm:skresnet18": 0.0,  # attention over branches
     "torchvision:googlenet": 0.5,  # heads that run in training only
     "torchvision:fasterrcnn_mobilenet_v3_large_320_fpn": 1.0,  # regions
     "torchvision:mc3_18": 1.0,  # video
