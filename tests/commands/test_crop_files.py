@@ -61,7 +61,7 @@ def test_crop_holds_what_is_looked_at(photo, run):
     status, (line,), err = run(photo)
     crop = photo.with_name("photo-1x1.jpg")
     assert (status, err) == (0, [])
-    assert line.startswith(f"{crop}  200x200+198+0  keeps ")
+    assert line.startswith(f"{crop}  200x200+200+0  keeps ")
     assert opened(crop).size == (200, 200)
     assert brightest(crop) == pytest.approx((0.7075, 0.4), abs=0.03)
 
@@ -184,7 +184,16 @@ def test_json_has_its_keys_in_their_order(photo, run):
     ]
     assert list(report["windows"][0]) == [
         *("aspect", "outcome", "reason", "x", "y", "width", "height", "share", "centre_share"),
-        *("gain", "confidence", "padding", "alternatives", "file", "focal_point", "css"),
+        *(
+            "gain",
+            "confidence",
+            "crop_confidence",
+            "padding",
+            "alternatives",
+            "file",
+            "focal_point",
+            "css",
+        ),
         *("thumbor", "imgproxy", "imgix", "sharp"),
     ]
     assert (report["schema"], report["status"], report["overlay"]) == (1, "cropped", None)

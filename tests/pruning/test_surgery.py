@@ -34,9 +34,9 @@ NETWORKS = [
     "tf_mobilenetv3_small_100",
     "mobilenetv4_conv_small",
     pytest.param("resnet50", marks=pytest.mark.thorough),
-    "densenet121",
+    pytest.param("densenet121", marks=pytest.mark.thorough),
     "vgg13",
-    "seresnext26d_32x4d",
+    pytest.param("seresnext26d_32x4d", marks=pytest.mark.thorough),
 ]
 SMALL_PHOTO = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
 
