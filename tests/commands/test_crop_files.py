@@ -178,24 +178,13 @@ def test_lossless_crop_of_a_jpeg_is_reported_where_it_is(photo, run):
 def test_json_has_its_keys_in_their_order(photo, run):
     _, (line,), _ = run(photo, "--json")
     report = json.loads(line)
-    assert list(report) == [
-        *("schema", "photo", "status", "width", "height", "content"),
-        *("windows", "overlay", "timing_ms", "warnings", "faces"),
-    ]
-    assert list(report["windows"][0]) == [
-        *("aspect", "outcome", "reason", "x", "y", "width", "height", "share", "centre_share"),
-        *(
-            "gain",
-            "confidence",
-            "crop_confidence",
-            "padding",
-            "alternatives",
-            "file",
-            "focal_point",
-            "css",
-        ),
-        *("thumbor", "imgproxy", "imgix", "sharp"),
-    ]
+    assert " ".join(report) == (
+        "schema photo status width height content windows overlay timing_ms warnings faces"
+    )
+    assert " ".join(report["windows"][0]) == (
+        "aspect outcome reason x y width height share centre_share gain confidence "
+        "crop_confidence padding alternatives file focal_point css thumbor imgproxy imgix sharp"
+    )
     assert (report["schema"], report["status"], report["overlay"]) == (1, "cropped", None)
 
 
