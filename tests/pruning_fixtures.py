@@ -7,7 +7,7 @@ from torch.nn import functional
 from saliency.pruning.gates import gated, ones
 from saliency.pruning.groups import find_groups
 from saliency.pruning.latency.exporting import nested_tensors
-from saliency.pruning.surgery import remove_channels
+from saliency.pruning.surgery import channel_counts, remove_channels, resize_layers
 
 PHOTO = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 
@@ -194,3 +194,17 @@ def trained(network, *inputs, steps=2):
         losses.append(loss.item())
     assert losses[-1] < losses[0]
     return network.eval()
+
+
+def assert_prunable(network, *inputs, tolerance=1e-5):
+    """Check that a network without a third of each group does what closed gates do.
+
+    It can be trained, and its weights fit the unpruned network resized to its channel counts.
+    """
+    error, effect, pruned = closed_and_removed(network, *inputs)
+    assert error < tolerance  # float32 sums in another order
+    assert effect > 1e-2  # the removed channels mattered
+    trained(pruned, *inputs)
+    resized = resize_layers(network, channel_counts(pruned))
+    resized.load_state_dict(pruned.state_dict())
+    assert torch.equal(resized(*inputs), pruned(*inputs))

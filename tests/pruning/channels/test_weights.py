@@ -121,4 +121,7 @@ def test_network_that_was_trained_with_computed_weights_can_be_copied():
     network = trained(Computed(old_weight_norm), PHOTO)
     groups = find_groups(network.train(), PHOTO)
     network(PHOTO)  # leaves a weight with a gradient
-    remove_channels(network, groups, third_of(groups))
+    removals = third_of(groups)
+    sizes = find_groups(remove_channels(network, groups, removals), PHOTO).sizes()
+    whole = groups.sizes()
+    assert sizes == {name: whole[name] - len(removals.get(name, ())) for name in whole}
