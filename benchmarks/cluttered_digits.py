@@ -107,8 +107,8 @@ def trial(name: str, *, seed: int) -> Trial:
     """Return the trial of a network: its weights and images follow from the seed."""
     torch.manual_seed(seed)
     models: dict[str, tuple[Callable[[], nn.Module], int]] = {
-        "ResNet-18": (lambda: resnet18(num_classes=10), 32),
-        "MobileNetV3-small": (lambda: mobilenet_v3_small(num_classes=10), 64),
+        "ResNet-18": (lambda: resnet18(num_classes=10), 64),
+        "MobileNetV3-small": (lambda: mobilenet_v3_small(num_classes=10), 128),
         "U-Net": (UNet, 32),
     }
     create, pixels = models[name]

@@ -8,10 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from saliency.errors import PruningError
 from saliency.pruning.channels.layers import count_channels, outputs_first
 from saliency.pruning.channels.open_attention import opened
-from saliency.pruning.channels.own_weights import own_weight
+from saliency.pruning.channels.own_weights import check_applied
 from saliency.pruning.channels.weights import set_weight, weight_of
 from saliency.pruning.groups import ChannelGroup, ChannelGroups, choose
 from saliency.pruning.rows import first_input
@@ -91,11 +90,7 @@ def fold_gates(model: nn.Module, groups: ChannelGroups, gates: Mapping[str, Tens
             if part.side != "in":
                 continue
             layer: Any = model.get_submodule(part.layer)
-            if own_weight(layer) is not None:
-                raise PruningError(
-                    f"expected layers that apply the weights that they keep, {part.layer} computes "
-                    "others from them; prune by the method ranking"
-                )
+            check_applied(layer, part.layer)
             weight = weight_of(layer)
             weight = outputs_first(layer, weight)
             factors = weight.new_ones(weight.shape[1])

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from saliency.errors import PruningError
 from saliency.pruning.channels.layers import CONVOLUTIONS
 
 SAME = 1e-4  # of the largest weight
@@ -34,6 +35,19 @@ def own_weight(layer: nn.Module) -> Tensor | None:
         layer(kept.weight.new_zeros(1, kept.in_channels, *reach))
     applied = seen.weights[0] if len(seen.weights) == 1 else kept.weight
     return None if applied is kept.weight else applied
+
+
+def check_applied(layer: nn.Module, name: str) -> None:
+    """Refuse a layer that computes other weights from those that it keeps.
+
+    Raises:
+        PruningError: factors on the weights that it keeps would be undone.
+    """
+    if own_weight(layer) is not None:
+        raise PruningError(
+            f"expected layers that apply the weights that they keep, {name} computes others from "
+            "them; prune by the method ranking"
+        )
 
 
 def own_names(layer: nn.Module) -> list[str]:

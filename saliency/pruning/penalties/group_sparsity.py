@@ -17,11 +17,15 @@ import torch
 from torch import Tensor, nn
 
 from saliency.pruning.channels.layers import outputs_first
-from saliency.pruning.channels.weights import weight_of
+from saliency.pruning.channels.own_weights import check_applied
+from saliency.pruning.channels.weights import set_weight, weight_of
 from saliency.pruning.groups import ChannelGroup, ChannelGroups
 
 Side = Literal["weights", "scales"]
 """What of a channel is driven to zero: the weights that make it, or its batch norms' scales."""
+
+Channels = tuple[tuple[int, ...], ...]
+"""The indexes that each channel of a group has in a layer."""
 
 
 def channel_lengths(
@@ -85,6 +89,7 @@ def proximal_step(
 
     Raises:
         ValueError: `amount` is below 0, or no group has a batch norm whose scales could be taken.
+        PruningError: a layer standardises its weights, which undoes factors.
     """
     if not amount >= 0:
         raise ValueError(f"expected an amount of at least 0, got {amount}")
@@ -94,9 +99,8 @@ def proximal_step(
         factors = (1 - shortened / lengths.clamp_min(torch.finfo(lengths.dtype).tiny)).clamp_min(0)
         if spared is not None:
             factors[lengths.topk(min(spared[group.name], group.size)).indices] = 1.0
-        for rows, channels in _parts(model, group, side):
-            for factor, covered in zip(factors, channels, strict=True):
-                rows[list(covered)] *= factor.to(rows)
+        for name, channels in _parts(model, group, side):
+            _scale(model, name, factors, channels)
 
 
 def closed_channels(
@@ -114,17 +118,16 @@ def closed_channels(
 
 def _lengths(model: nn.Module, group: ChannelGroup, side: Side) -> Tensor:
     total: Any = 0
-    for rows, channels in _parts(model, group, side):
+    for name, channels in _parts(model, group, side):
+        rows = _rows(model.get_submodule(name))
         squares = rows.flatten(1).square().sum(dim=1) if rows.ndim > 1 else rows.square()
         total = total + torch.stack([squares[list(covered)].sum() for covered in channels])
     # Of zero the root has no slope; a channel that is closed has none either.
     return torch.where(total > 0, total.clamp_min(torch.finfo(total.dtype).tiny).sqrt(), 0.0)
 
 
-def _parts(
-    model: nn.Module, group: ChannelGroup, side: Side
-) -> list[tuple[Tensor, tuple[tuple[int, ...], ...]]]:
-    """Return the weights that make the channels, first axis the layer's, and whose they are."""
+def _parts(model: nn.Module, group: ChannelGroup, side: Side) -> list[tuple[str, Channels]]:
+    """Return the layers whose weights make the channels, and which of theirs each channel is."""
     wanted = "out" if side == "weights" else "norm"
     parts = []
     for part in group.slices:
@@ -132,8 +135,25 @@ def _parts(
             continue
         layer = model.get_submodule(part.layer)
         if getattr(layer, "weight", None) is not None:
-            parts.append((outputs_first(layer, weight_of(layer)), part.channels))
+            parts.append((part.layer, part.channels))
     return parts
+
+
+def _rows(layer: nn.Module) -> Tensor:
+    """Return a layer's weights as it applies them, first axis the channels that it makes."""
+    return outputs_first(layer, weight_of(layer))
+
+
+def _scale(model: nn.Module, name: str, factors: Tensor, channels: Channels) -> None:
+    """Multiply the weights of channels of a layer by their factors, in place."""
+    layer = model.get_submodule(name)
+    check_applied(layer, name)
+    rows = _rows(layer)
+    scale = rows.new_ones(len(rows))
+    for factor, covered in zip(factors, channels, strict=True):
+        scale[list(covered)] = factor.to(scale)
+    scaled = rows * scale.view(-1, *[1] * (rows.ndim - 1))
+    set_weight(layer, outputs_first(layer, scaled))
 
 
 def _of_side(model: nn.Module, groups: ChannelGroups, side: Side) -> list[ChannelGroup]:

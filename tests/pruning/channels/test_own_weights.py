@@ -13,6 +13,7 @@ from saliency.pruning.compensation import remove_and_compensate
 from saliency.pruning.gates import fold_gates, gated, ones
 from saliency.pruning.groups import find_groups
 from saliency.pruning.optimizer_state import remove_moments
+from saliency.pruning.penalties.group_sparsity import proximal_step
 from saliency.pruning.surgery import channel_counts, remove_channels, resize_layers
 
 
@@ -140,3 +141,5 @@ def test_factors_that_standardising_would_undo_are_refused():
     groups = find_groups(network, PHOTO)
     with pytest.raises(PruningError, match="second computes others"):
         fold_gates(network, groups, {"first": torch.full((6,), 0.5)})
+    with pytest.raises(PruningError, match="first computes others"):
+        proximal_step(network, groups, 0.1)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from pruning_fixtures import Residual, randomise
 from torch import nn
+from torch.nn.utils import parametrizations, prune
 
 from saliency.pruning.compensation import remove_and_compensate
 from saliency.pruning.groups import find_groups
@@ -124,6 +125,22 @@ def test_training_closes_channels_that_nothing_depends_on_and_they_are_cut(side,
     small = remove_and_compensate(model, groups, closed, [photos])
     assert small[0].out_channels == 8 - len(closed["0"])
     torch.testing.assert_close(small(photos), model(photos), atol=0.05, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [parametrizations.weight_norm, lambda layer: prune.l1_unstructured(layer, "weight", 0.2)],
+)
+def test_step_shortens_weights_that_are_computed(compute):
+    model = chain()
+    compute(model[0])
+    groups = find_groups(model, PHOTO)
+    before = channel_lengths(model, groups)["0"].detach()
+    amount = float(before.sort().values[2])
+    proximal_step(model, groups, amount)
+    after = channel_lengths(model, groups)["0"].detach()
+    torch.testing.assert_close(after, (before - amount).clamp_min(0), atol=1e-5, rtol=1e-4)
+    assert (after == 0).sum() == 3
 
 
 def test_network_without_batch_norm_is_refused_for_slimming():
