@@ -6,7 +6,8 @@ Crops of the validation images to five ratios, with `--faces ignore` and `keep`.
 window shows between 5 and 95 % of its box. Counted are the crops of photos with faces for which a
 window of that size exists that cuts none. The judge of what a face is: YuNet at 640 pixels, twice
 what the crop looks at; or mediapipe (`--judge mediapipe`), where that is installed. Fixations kept
-are means over all validation images and ratios.
+are means over all these images and ratios. `--part train` takes the other images: choices were made
+by them.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from saliency.geometry import Size, Window, parse_aspect
 from saliency.photo.reading import read_photo
 from saliency.prediction.faces import FACE_MODEL
 from saliency.prediction.predictor import Predictor
+from saliency.quiet import quiet_opencv
 
 RATIOS = ("1:1", "9:16", "16:9", "4:5", "1.91:1")
 JUDGE_SIDE = 640
@@ -43,7 +45,8 @@ def yunet(photo: NDArray[np.uint8]) -> list[Window]:
     height, width, _ = photo.shape
     factor = JUDGE_SIDE / max(width, height)
     size = round(width * factor), round(height * factor)
-    network = cv2.FaceDetectorYN.create(str(FACE_MODEL), "", size, 0.7)
+    with quiet_opencv():  # it says that it has no choice of targets
+        network = cv2.FaceDetectorYN.create(str(FACE_MODEL), "", size, 0.7)
     _, found = network.detect(cv2.resize(photo[:, :, ::-1], size, interpolation=cv2.INTER_AREA))
     faces = [] if found is None else found[:, :4] / factor
     return [Window(*(int(value) for value in face)) for face in faces]
@@ -130,6 +133,8 @@ def main() -> None:
     parser.add_argument("model")
     parser.add_argument("--data", action="append", required=True)
     parser.add_argument("--judge", choices=("yunet", "mediapipe"), default="yunet")
+    parser.add_argument("--part", choices=("validation", "train"), default="validation")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="take each Nth image")
     arguments = parser.parse_args()
     predictor = Predictor(arguments.model)
     aspects: dict[str, Fraction] = {ratio: parse_aspect(ratio) for ratio in RATIOS}
@@ -143,7 +148,7 @@ def main() -> None:
     every = np.zeros(6)
     for source in arguments.data:
         dataset = read_dataset(source)
-        scenes = list(split_scenes(dataset.scenes, "validation"))
+        scenes = list(split_scenes(dataset.scenes, arguments.part))[:: arguments.every]
         sums = measure(scenes, (ignoring, keeping), judge)
         every += sums
         print(row(dataset.name, sums))

@@ -188,7 +188,7 @@ def _decoded_for(
 def _faces(photo: LoadedPhoto, frame: Frame, detector: FaceDetector) -> tuple[Face, ...]:
     """Return the faces in the picture of a photo, of an animation in its first frame."""
     found = _faces_at(SEEN_SIDE, photo, frame, detector)
-    if any(face.is_small(frame.picture.size) or not face.is_sure for face in found):
+    if not all(face.is_sure for face in found):
         found = _faces_at(CLOSER_SIDE, photo, frame, detector)
     return tuple(face.moved(frame.picture.x, frame.picture.y) for face in found if face.is_sure)
 

@@ -9,7 +9,11 @@ import pytest
 from saliency import ChoiceOptions, crop
 from saliency.commands.crop import main
 from saliency.crop_windows.choice import choose
+from saliency.cropping.analysis import look
+from saliency.cropping.stopwatch import Stopwatch
 from saliency.geometry import Frame, Window, parse_aspect
+from saliency.prediction.faces import Face, FaceDetector
+from saliency.prediction.predictor import Predictor
 
 ASTRONAUT = Path(__file__).parents[2] / "data" / "photos" / "astronaut.jpg"
 SQUARE = {"1:1": parse_aspect("1:1")}
@@ -109,3 +113,24 @@ def test_photo_of_a_person_keeps_her_head(capsys):
 def test_faces_can_be_ignored(capsys):
     assert main([str(ASTRONAUT), "--json", "--dry-run", "--faces", "ignore"]) == 0
     assert json.loads(capsys.readouterr().out)["faces"] == []
+
+
+class Unsure(FaceDetector):
+    """Finds one face, whose score is higher at the second look."""
+
+    def __init__(self, score):
+        self.score, self.sides = score, []
+
+    def find(self, picture, size):
+        self.sides.append(max(picture.shape[:2]))
+        box = Window(10, 10, 50, 60)
+        return (Face(box, box, self.score if len(self.sides) == 1 else 0.9),)
+
+
+@pytest.mark.parametrize(("score", "sides"), [(0.59, [320, 512]), (0.61, [320])])
+def test_doubtful_face_is_looked_at_more_closely(score, sides):
+    detector = Unsure(score)
+    data, clock = ASTRONAUT.read_bytes(), Stopwatch()
+    seen = look(data, ASTRONAUT, Predictor(), detector=detector, keep_borders=False, clock=clock)
+    assert detector.sides == sides
+    assert len(seen.faces) == 1
