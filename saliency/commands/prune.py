@@ -162,7 +162,7 @@ def parse_arguments(words: Sequence[str]) -> argparse.Namespace:
     """Return the options of either form of the command."""
     if words[:1] == ["measure"]:
         return build_measure_parser().parse_args(words[1:])
-    if words and prune_module.is_function_name(words[0]):
+    if prune_module.are_for_a_module(words):
         return prune_module.build_parser().parse_args(words)
     return build_parser().parse_args(words)
 
@@ -172,7 +172,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] == ["measure"]:
         return _measure(parse_arguments(words))
-    if words and prune_module.is_function_name(words[0]):
+    if prune_module.are_for_a_module(words):
         return prune_module.main(words)
     parser = build_parser()
     arguments = parse_arguments(words)
@@ -291,6 +291,11 @@ def _options_of_command_line(arguments: argparse.Namespace) -> PruneRunOptions:
 
 def _options_of_run(folder: RunFolder) -> PruneRunOptions:
     stored = folder.read_options()
+    if "network" in stored:
+        raise CheckpointError(
+            f"the run in {folder.path} was begun by saliency prune MODULE:FUNCTION; give that "
+            "command once more, with --resume"
+        )
     try:
         pruning, training = stored.pop("pruning"), stored.pop("training")
         size = None if pruning["size"] is None else tuple(pruning["size"])

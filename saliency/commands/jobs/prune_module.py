@@ -13,6 +13,7 @@ command with --resume continues it.
 """
 
 import argparse
+import inspect
 import re
 import sys
 from collections.abc import Sequence
@@ -35,9 +36,10 @@ _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.\w+)*:[A-Za-z_]\w*")
 _TASK = {"batches", "loss", "validate", "make_optimizer"}
 
 
-def is_function_name(word: str) -> bool:
-    """Return whether a word is MODULE:FUNCTION."""
-    return _FUNCTION.fullmatch(word) is not None
+def are_for_a_module(words: Sequence[str]) -> bool:
+    """Return whether a command line is that of `saliency prune MODULE:FUNCTION`, perhaps wrong."""
+    has_function = bool(words) and _FUNCTION.fullmatch(words[0]) is not None
+    return has_function or any(word.partition("=")[0] == "--train" for word in words)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -105,7 +107,7 @@ def main(argv: Sequence[str]) -> int:
 
 def function_name(text: str) -> str:
     """Return the name of a function, checked."""
-    if not is_function_name(text):
+    if _FUNCTION.fullmatch(text) is None:
         raise argparse.ArgumentTypeError(f"expected MODULE:FUNCTION, got {text!r}")
     return text
 
@@ -172,6 +174,18 @@ def _called(name: str) -> Any:
         sys.path.insert(0, here)
     try:
         found = getattr(import_module(module), function)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, SyntaxError) as error:
         raise PruningError(f"cannot find {name}: {first_line(error)}") from error
+    if not callable(found) or not _takes_nothing(found):
+        raise PruningError(f"expected {name} to be a function without arguments, got {found!r}")
     return found()
+
+
+def _takes_nothing(function: Any) -> bool:
+    """Return whether a function can be called without arguments; true where that is unknown."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return True
+    others = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return all(one.default is not one.empty or one.kind in others for one in parameters)

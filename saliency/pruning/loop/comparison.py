@@ -1,11 +1,13 @@
 """Any network compared with what is left of it: its time and its score."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import onnx
 from torch import nn
 
+from saliency.errors import PruningError
 from saliency.pruning.latency.engines import Engine
 from saliency.pruning.latency.onnx_graph import simplify
 from saliency.pruning.latency.pace import measure_networks_ms
@@ -67,8 +69,23 @@ class NetworkComparison:
         return self._point(model, speedup=unpruned_ms / pruned_ms)
 
     def score(self, model: nn.Module) -> float | None:
-        """Return the score of a network; None without `validate`."""
-        return None if self._validate is None else float(self._validate(model.eval()))
+        """Return the score of a network; None without `validate`.
+
+        Raises:
+            PruningError: what `validate` returns is no number.
+        """
+        if self._validate is None:
+            return None
+        score: Any = self._validate(model.eval())
+        try:
+            number = float(score)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise PruningError(
+                f"expected validate to return a number, got {type(score).__name__}"
+            ) from error
+        if math.isnan(number):
+            raise PruningError("expected validate to return a number, got nan")
+        return number
 
     def _point(self, model: nn.Module, *, speedup: float) -> Point:
         score = self.score(model)

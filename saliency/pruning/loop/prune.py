@@ -1,14 +1,17 @@
 """Make any network fast on this machine, in one call."""
 
 import dataclasses
+import hashlib
 import json
 import tempfile
+import warnings
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from saliency.errors import CheckpointError
 from saliency.files import create_folder, write_whole
@@ -29,6 +32,7 @@ from saliency.pruning.methods.options import PruningOptions
 from saliency.pruning.surgery import layer_counts
 
 _STATE = "pruning.pt"
+_WRITTEN = ("report.md", "report.json", "report.png", "pruned.safetensors")
 
 
 def prune(
@@ -89,7 +93,9 @@ def prune(
     keep_kernels()
     with ExitStack() as stack:
         place = Path(folder or stack.enter_context(tempfile.TemporaryDirectory()))
-        _begin(place, pruning, tuning_steps, seed, resume=resume)
+        asked = dataclasses.asdict(pruning) | {"tuning_steps": tuning_steps, "seed": seed}
+        _begin(place, asked | {"network": _digest(model, arguments)}, resume=resume)
+        task.try_out(model)
         engine = create_engine(pruning.engine, threads=pruning.threads)
         unpruned = open_heads(copy_network(model).cpu().eval())
         comparison = NetworkComparison(unpruned, arguments, engine, validate=validate)
@@ -106,6 +112,8 @@ def prune(
         comparison.reference_ms = times.reference_ms
         learner = TaskLearner(open_heads(copy_network(model)), arguments, task, options=pruning)
         result = _run(learner, comparison, times, pruning, tuning_steps=tuning_steps, folder=place)
+        if result.missed:
+            warnings.warn(result.missed, stacklevel=2)
         if folder is not None:
             result.write_report(place)
             result.save(place / "pruned.safetensors")
@@ -140,20 +148,26 @@ def _run(
         points=[*run.points, last],
         kept_whole=kept_whole | learner.unseen(),
         conditions=dataclasses.asdict(table.conditions),
+        goal_ms=run.goal_ms,
     )
 
 
-def _begin(
-    folder: Path, options: PruningOptions, tuning_steps: int, seed: int, *, resume: bool
-) -> None:
+def _begin(folder: Path, asked: dict[str, Any], *, resume: bool) -> None:
     """Create the folder of a run, or check that the one in it is the one that is asked for.
 
     Raises:
-        CheckpointError: it holds another run, or one that is not to go on.
+        CheckpointError: it holds another run, one that is not to go on, or other files of the same
+            names; or there is none to go on with.
     """
     path = folder / "options.json"
-    asked = dataclasses.asdict(options) | {"tuning_steps": tuning_steps, "seed": seed}
+    if resume and not path.exists():
+        raise CheckpointError(f"{folder} holds no run to go on with; name its folder")
     if not (folder / _STATE).exists():  # a run that ended before its first removal is replaced
+        others = [] if path.exists() else [one for one in _WRITTEN if (folder / one).exists()]
+        if others:
+            raise CheckpointError(
+                f"{folder} holds {others[0]}, which the run would replace; name another folder"
+            )
         create_folder(folder)
         write_whole(json.dumps(asked, indent=1).encode(), path, overwrite=True)
         return
@@ -163,12 +177,28 @@ def _begin(
         stored = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise CheckpointError(f"cannot read {path}: {error}") from error
+    if stored.get("network") != asked["network"]:
+        raise CheckpointError(
+            f"the run in {folder} was begun with another network, other weights or another size of "
+            "the example; resume it with the same, or name another folder"
+        )
     for name, value in asked.items():
         if stored.get(name) != value:
             raise CheckpointError(
                 f"the run in {folder} was begun with {name} {stored.get(name)}, got {value}; "
                 "resume it with the same options, or name another folder"
             )
+
+
+def _digest(model: nn.Module, example: Example) -> str:
+    """Return hex digits for a network's layers and weights, and the sizes of its example."""
+    seen = hashlib.sha256(f"{model}{example.shapes()}".encode())
+    for name, value in model.state_dict().items():
+        seen.update(name.encode())
+        if isinstance(value, Tensor):
+            content = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+            seen.update(content.numpy().tobytes())
+    return seen.hexdigest()
 
 
 def _pruned(run: PruningRun, kept: Path, unpruned: nn.Module) -> nn.Module:

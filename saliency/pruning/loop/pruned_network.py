@@ -19,6 +19,7 @@ from saliency.pruning.loop.run import Point
 from saliency.pruning.surgery import Counts, channel_counts, resize_layers
 
 _COUNTS_KEY = "channel_counts"
+MISSED = 1.03  # of the goal: two measurements of one network differ by as much
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +34,7 @@ class PrunedNetwork:
         points: times and scores while pruning, the unpruned network's first and this one's last.
         kept_whole: layers whose channels were all kept, each with the reason.
         conditions: in which the times were measured: engine, version, device, threads.
+        goal_ms: the time that was asked for; 0 where beta decided.
     """
 
     model: nn.Module
@@ -42,6 +44,15 @@ class PrunedNetwork:
     points: Sequence[Point]
     kept_whole: Mapping[str, str]
     conditions: Mapping[str, Any]
+    goal_ms: float = 0.0
+
+    @property
+    def missed(self) -> str | None:
+        """In words by how much the goal was missed, None if it was reached."""
+        last_ms = self.points[-1]["measured_ms"]
+        if not self.goal_ms or last_ms <= MISSED * self.goal_ms:
+            return None
+        return f"the pruned network takes {last_ms:.3g} ms, {self.goal_ms:.3g} ms were asked for"
 
     def save(self, path: Path | str) -> None:
         """Write the weights and the channel counts as a safetensors file, replacing what is there.
@@ -85,6 +96,8 @@ class PrunedNetwork:
     def _lines(self) -> Iterator[str]:
         shown = ", ".join(f"{name} {value}" for name, value in self.conditions.items())
         yield f"# Pruning\n\nTimes measured with {shown}.\n"
+        if self.missed:
+            yield f"The goal was missed: {self.missed}.\n"
         yield "| | ms | speedup | score |\n|---|---|---|---|"
         last = len(self.points) - 1
         for index, point in enumerate(self.points):

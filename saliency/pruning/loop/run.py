@@ -118,14 +118,19 @@ class PruningRun:
         return self.correction * self.latency.total(self.sizes)
 
     @property
-    def target_ms(self) -> float:
-        """The time to reach; 0 where β decides how far to go."""
+    def goal_ms(self) -> float:
+        """The time that is asked for; 0 where β decides how far to go."""
         if self.options.beta is not None:
             return 0.0
         if self.options.target_ms is not None:
-            return SPARE * self.options.target_ms
+            return self.options.target_ms
         assert self.options.speedup is not None
-        return SPARE * self.points[0]["measured_ms"] / self.options.speedup
+        return self.points[0]["measured_ms"] / self.options.speedup
+
+    @property
+    def target_ms(self) -> float:
+        """The time at which pruning stops, a little below the one asked for."""
+        return SPARE * self.goal_ms
 
     def run(self) -> nn.Module:
         """Prune to the target and return the network, on the CPU.
@@ -161,8 +166,9 @@ class PruningRun:
     def _has_arrived(self) -> bool:
         """Whether the target is met, by the table and by measurement.
 
-        Where only one of them does, what is there is measured (again): the correction of the
-        table may be late, and one measurement may have met an idle moment.
+        Where only one of them says so, what is there is measured (again): the correction of the
+        table may be late, and one measurement may have met an idle moment. Where they still
+        differ, a few more removals may follow.
         """
         if self.options.beta is not None:
             return False
@@ -173,16 +179,18 @@ class PruningRun:
         if not (is_predicted and is_noted):
             self._note()
         self.passes += 1
-        return self.predicted_ms <= self.target_ms or self.passes > PASSES_FOR_MEASURED
+        slower_ms = max(self.predicted_ms, self.points[-1]["measured_ms"])
+        return slower_ms <= self.target_ms or self.passes > PASSES_FOR_MEASURED
 
     def _check_reach(self) -> None:
         """Refuse a target that no removal of channels can reach."""
         floor_ms = self.correction * self.latency.total(self.least)
         if self.target_ms and self.target_ms < floor_ms:
             raise PruningError(
-                f"expected a target of at least {floor_ms:.2f} ms, which the model takes with the "
-                f"channels that each group keeps, got {self.target_ms:.2f} ms; choose a later "
-                "target, a lower --least, a smaller input or a smaller backbone"
+                f"expected a target of at least {floor_ms:.3g} ms, which the model takes with the "
+                f"channels that each group keeps, got {self.target_ms:.3g} ms; choose a later "
+                f"target (at most {self.points[0]['measured_ms'] / floor_ms:.2f} times faster), a "
+                "smaller input or a smaller network, or let groups keep less (least)"
             )
 
     def _planned(self) -> int:
@@ -194,11 +202,14 @@ class PruningRun:
 
     def _remove(self) -> bool:
         """Remove channels for a share of the present time; return whether to go on."""
+        goal_ms = (1 - self.options.time_share) * self.predicted_ms
+        if self.predicted_ms > self.target_ms:  # or a measurement says that it is not there yet
+            goal_ms = max(goal_ms, self.target_ms)
         budget = Budget(
             cost=self.cost,
             sizes=self.sizes,
             time_ms=lambda sizes: self.correction * self.latency.total(sizes),
-            goal_ms=max(self.target_ms, (1 - self.options.time_share) * self.predicted_ms),
+            goal_ms=goal_ms,
             target_ms=self.target_ms,
         )
         removals = self.learner.choose(budget)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from saliency.errors import PruningError
+from saliency.pruning.latency.exporting import copy_network
 
 Loss = Callable[[Any, Any], Tensor]
 """Given a network and a batch, the mean loss over its examples, a scalar."""
@@ -42,19 +43,31 @@ class Task:
         """Return the loss of a batch.
 
         Raises:
-            PruningError: it is no finite scalar.
+            PruningError: it is no finite scalar, or no weight has a gradient of it.
         """
-        loss = self.loss(model, batch)
-        if loss.numel() != 1:
-            raise PruningError(
-                f"expected the mean loss over a batch, a scalar, got shape {tuple(loss.shape)}"
-            )
+        loss: Any = self.loss(model, batch)
+        if not isinstance(loss, Tensor) or loss.numel() != 1:
+            got = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
+            raise PruningError(f"expected the mean loss over a batch, a scalar tensor, got {got}")
         if not torch.isfinite(loss):
+            advice = "make the optimizer's rate smaller"
+            if step == 0:
+                advice = "look at the weights that were given, the batch and the loss"
+            raise PruningError(f"the loss became {float(loss.detach())} at step {step}; {advice}")
+        if not loss.requires_grad:
             raise PruningError(
-                f"the loss became {float(loss.detach())} at step {step}; make the optimizer's rate "
-                "smaller"
+                "expected a loss with a gradient, got one that depends on no weight that trains"
             )
         return loss
+
+    def try_out(self, model: nn.Module) -> None:
+        """Refuse what the first training step would meet, before hours are spent on others.
+
+        Raises:
+            PruningError: there is no batch, or its loss cannot be used.
+        """
+        batch = EndlessBatches(self).take()
+        self.checked_loss(copy_network(model).train(), batch, step=0)
 
 
 class EndlessBatches:

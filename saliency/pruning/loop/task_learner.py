@@ -110,6 +110,8 @@ class TaskLearner(Learner):
         """Return the groups that had no signal and so kept their channels, with the reason."""
         if not isinstance(self.method, Ranking) or self.method.collector.kind in _WITHOUT_DATA:
             return {}
+        if not self.method.collector.examples:  # it was fast enough as it was
+            return {}
         reason = "no gradient came back: its layers are frozen, or did not run"
         return dict.fromkeys(sorted(self.method.collector.unseen), reason)
 

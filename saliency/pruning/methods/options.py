@@ -85,7 +85,10 @@ class PruningOptions:
         """
         check_values(self, _RANGES, PRUNING_CHOICES)
         if sum(value is not None for value in (self.target_ms, self.speedup, self.beta)) != 1:
-            raise ValueError("expected exactly one of --target, --speedup and --beta")
+            raise ValueError(
+                "expected exactly one of target_ms (--target), speedup (--speedup) and beta "
+                "(--beta)"
+            )
         if self.beta is not None and self.method != "ranking":
             raise ValueError(
                 f"expected --target or --speedup with --method {self.method}, which finds its own "

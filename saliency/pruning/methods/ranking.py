@@ -57,8 +57,8 @@ class Ranking:
         if beta is None:
             present_ms = budget.time_ms(budget.sizes)
             raise PruningError(
-                f"no channel is left to remove at {present_ms:.2f} ms, the target is "
-                f"{budget.target_ms:.2f} ms; choose a later target or a lower --least"
+                f"no channel is left to remove at {present_ms:.3g} ms, the target is "
+                f"{budget.target_ms:.3g} ms; choose a later target, or let groups keep less (least)"
             )
         return None
 
@@ -75,11 +75,12 @@ class Ranking:
         return {
             "examples": self.collector.examples,
             "seed": self.collector.seed,
+            "unseen": sorted(self.collector.unseen),
             "sums": {name: torch.from_numpy(x) for name, x in self.collector.sums.items()},
         }
 
     def restore(self, groups: ChannelGroups, state: dict[str, Any]) -> None:
         """Go on from a `state`."""
         self.collector.groups, self.collector.seed = groups, state["seed"]
-        self.collector.examples = state["examples"]
+        self.collector.examples, self.collector.unseen = state["examples"], set(state["unseen"])
         self.collector.sums = {name: values.numpy() for name, values in state["sums"].items()}

@@ -1,5 +1,6 @@
 """Facts about pruning any network in one call, with an engine that takes no time."""
 
+import dataclasses
 import json
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from saliency import pruning
 from saliency.commands.prune import main
 from saliency.errors import CheckpointError, PruningError
 from saliency.pruning.latency import engines
+from saliency.pruning.loop.comparison import NetworkComparison
 from saliency.pruning.surgery import channel_counts
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -220,7 +222,11 @@ def vectors(model, batch):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"loss": vectors}, "a scalar, got shape"),
+        ({"loss": vectors}, "a scalar tensor, got shape"),
+        ({"loss": lambda model, batch: (loss(model, batch), 0)}, "a scalar tensor, got tuple"),
+        ({"loss": lambda model, batch: loss(model, batch).detach()}, "a loss with a gradient"),
+        ({"validate": lambda _: None}, "validate to return a number, got NoneType"),
+        ({"validate": lambda _: float("nan")}, "validate to return a number, got nan"),
         ({"loss": lambda model, batch: loss(model, batch) * torch.nan}, "became nan at step 0"),
         ({"batches": iter(list(make_loader())[:3])}, "give a DataLoader or a list"),
         ({"speedup": 1000.0}, "expected a target of at least"),
@@ -243,6 +249,71 @@ def test_folder_of_another_run_is_refused(whole, tmp_path):
         pruning.load(folder / "pruned.safetensors", nn.Linear(3, 4))
     with pytest.raises(CheckpointError, match=r"cannot load .*nothing"):
         pruning.load(tmp_path / "nothing.safetensors", Classifier())
+
+
+class Wider(Classifier):
+    """Has weights of the same shapes, and looks at more of the photo."""
+
+    def __init__(self):
+        super().__init__()
+        self.body[0].dilation = (2, 2)
+
+
+def test_run_of_another_network_is_not_gone_on_with(whole):
+    _, folder = whole
+    given = {"validate": accuracy, "speedup": 1.5, "folder": folder, "resume": True} | SMALL
+    with pytest.raises(CheckpointError, match="begun with another network, other weights"):
+        pruning.prune(Wider(), EXAMPLE, make_loader(), loss, **given)
+    other = Classifier()
+    nn.init.ones_(other.head.bias)
+    with pytest.raises(CheckpointError, match="begun with another network, other weights"):
+        pruning.prune(other, EXAMPLE, make_loader(), loss, **given)
+
+
+def test_run_that_has_ended_says_the_same_when_it_is_resumed(whole):
+    result, folder = whole
+    assert pruned(folder=folder, resume=True).kept_whole == result.kept_whole
+
+
+def test_network_that_is_fast_enough_has_no_false_reasons():
+    result = pruned(speedup=None, target_ms=1e6)
+    assert set(result.kept_whole) == {"head"}
+    assert result.missed is None
+
+
+def test_folder_without_a_run_is_not_resumed_and_other_files_are_not_replaced(tmp_path):
+    with pytest.raises(CheckpointError, match="holds no run to go on with"):
+        pruned(folder=tmp_path / "nowhere", resume=True)
+    (tmp_path / "report.md").write_text("mine")
+    with pytest.raises(CheckpointError, match=r"holds report\.md, which the run would replace"):
+        pruned(folder=tmp_path)
+    assert (tmp_path / "report.md").read_text() == "mine"
+
+
+def test_run_goes_on_where_the_table_alone_says_that_it_has_arrived(monkeypatch):
+    measure, arrived = NetworkComparison.measure, []
+
+    def slow_at_the_goal(comparison, model):
+        point = measure(comparison, model)
+        arrived.append(point["speedup"] >= 1.5)
+        factor = 0.8 if sum(arrived) == 1 else 1.0
+        return point | {
+            "measured_ms": point["measured_ms"] / factor,
+            "speedup": point["speedup"] * factor,
+        }
+
+    monkeypatch.setattr(NetworkComparison, "measure", slow_at_the_goal)
+    result = pruned(steps=1, time_share=0.1)
+    assert result.points[-2]["measured_ms"] <= result.goal_ms
+    assert result.missed is None
+
+
+def test_goal_that_was_missed_is_said(whole):
+    result, _ = whole
+    far = dataclasses.replace(result, goal_ms=0.5 * result.points[-1]["measured_ms"])
+    assert far.missed is not None
+    assert "were asked for" in far.markdown()
+    assert "were asked for" not in result.markdown()
 
 
 def test_run_that_could_not_begin_leaves_its_folder_to_another(tmp_path):
@@ -269,6 +340,8 @@ def task():
 
 def no_task():
     return [1]
+
+number = 3
 """
 
 
@@ -291,3 +364,10 @@ def test_command_prunes_a_network_of_a_module(tmp_path, monkeypatch, capsys):
     assert "a dictionary with batches and loss" in capsys.readouterr().err
     assert run_command("--train=mine:nothing", "--out=other", "--speedup=2") == 1
     assert "cannot find mine:nothing" in capsys.readouterr().err
+    assert run_command("--train=mine:number", "--out=other", "--speedup=2") == 1
+    assert "expected mine:number to be a function without arguments" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["mine", "--example=1x3x8x8", *wanted])
+    assert "expected MODULE:FUNCTION, got 'mine'" in capsys.readouterr().err
+    assert main(["--resume", "--out=run"]) == 1
+    assert "by saliency prune MODULE:FUNCTION" in capsys.readouterr().err
