@@ -99,17 +99,7 @@ def prune(
         engine = create_engine(pruning.engine, threads=pruning.threads)
         unpruned = open_heads(copy_network(model).cpu().eval())
         comparison = NetworkComparison(unpruned, arguments, engine, validate=validate)
-        first = comparison.shape[0]
-        times = kept_table(
-            comparison.graph,
-            engine,
-            input_shape=comparison.shape,
-            input_size=(first[-2] if len(first) > 2 else 1, first[-1]),
-            given=None if table is None else Path(table),
-            kept=place / "latency.json",
-            budget_seconds=budget_seconds,
-        )
-        comparison.reference_ms = times.reference_ms
+        times = _measured(comparison, table, place / "latency.json", seconds=budget_seconds)
         learner = TaskLearner(open_heads(copy_network(model)), arguments, task, options=pruning)
         result = _run(learner, comparison, times, pruning, tuning_steps=tuning_steps, folder=place)
         if result.missed:
@@ -118,6 +108,24 @@ def prune(
             result.write_report(place)
             result.save(place / "pruned.safetensors")
     return result
+
+
+def _measured(
+    comparison: NetworkComparison, given: Path | str | None, kept: Path, *, seconds: float
+) -> LatencyTable:
+    """Return the table that is given or kept, or measure it."""
+    first = comparison.shape[0]
+    table = kept_table(
+        comparison.graph,
+        comparison.engine,
+        input_shape=comparison.shape,
+        input_size=(first[-2] if len(first) > 2 else 1, first[-1]),
+        given=None if given is None else Path(given),
+        kept=kept,
+        budget_seconds=seconds,
+    )
+    comparison.reference_ms = table.reference_ms
+    return table
 
 
 def _run(
