@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from numbers import Real
 from typing import Any
 
 Ranges = tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...]
@@ -22,8 +23,11 @@ def check_values(options: Any, ranges: Ranges, choices: Mapping[str, tuple[str, 
     for expected, is_allowed, names in ranges:
         for name in names:
             value = getattr(options, name)
-            if value is not None and not (math.isfinite(value) and is_allowed(value)):
-                raise ValueError(f"expected {name} {expected}, got {value}")
+            if value is None:
+                continue
+            is_number = isinstance(value, Real) and math.isfinite(value)
+            if not (is_number and is_allowed(value)):
+                raise ValueError(f"expected {name} {expected}, got {value!r}")
     for name, allowed in choices.items():
         if getattr(options, name) not in allowed:
             raise ValueError(f"expected {name} of {allowed}, got {getattr(options, name)!r}")

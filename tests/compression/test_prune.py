@@ -156,7 +156,9 @@ def test_run_killed_while_pruning_ends_as_the_uninterrupted_one(given, run, tmp_
     assert_same(path, run)
 
 
-@pytest.mark.parametrize("function", ["train", "write_report"])
+@pytest.mark.parametrize(
+    "function", ["train", pytest.param("write_report", marks=pytest.mark.thorough)]
+)
 def test_run_stopped_later_ends_as_the_uninterrupted_one(given, run, tmp_path, function):
     path = tmp_path / "stopped"
     with pytest.MonkeyPatch.context() as patch:
@@ -173,11 +175,16 @@ def test_run_stopped_later_ends_as_the_uninterrupted_one(given, run, tmp_path, f
 @pytest.mark.parametrize(
     "more",
     [
-        ("--speedup=1.2", "--cost=flops"),
         ("--speedup=1.2", "--cost=params", "--signal=taylor"),
-        ("--speedup=1.2", "--cost=none", "--signal=random"),
-        ("--speedup=1.2", "--signal=magnitude"),
-        pytest.param(("--speedup=1.2", "--signal=activation"), marks=pytest.mark.thorough),
+        *(
+            pytest.param(("--speedup=1.2", *others), marks=pytest.mark.thorough)
+            for others in (
+                ("--cost=flops",),
+                ("--cost=none", "--signal=random"),
+                ("--signal=magnitude",),
+                ("--signal=activation",),
+            )
+        ),
     ],
     ids=" ".join,
 )

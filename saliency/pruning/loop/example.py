@@ -5,9 +5,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
+import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_map
 
+from saliency.errors import PruningError, first_line
 from saliency.pruning.groups import ChannelGroups, find_groups
 from saliency.pruning.latency.exporting import export_copy
 
@@ -56,6 +58,21 @@ class Example(NamedTuple):
         found = [tensor.numpy() for tensor in self.tensors()]
         names = ["input"] if len(found) == 1 else [f"input{k}" for k in range(len(found))]
         return dict(zip(names, found, strict=True))
+
+    def try_out(self, model: nn.Module) -> None:
+        """Refuse an example that a network on the CPU cannot take.
+
+        Raises:
+            PruningError: it raised something.
+        """
+        try:
+            with torch.no_grad():
+                model(*self.args, **self.keywords)
+        except Exception as error:
+            shapes = ", ".join("x".join(map(str, shape)) for shape in self.shapes())
+            raise PruningError(
+                f"the network cannot take the example ({shapes}): {first_line(error)}"
+            ) from error
 
     def graph_of(self, model: nn.Module) -> onnx.ModelProto:
         """Return the ONNX graph of a network for this input.

@@ -81,13 +81,13 @@ def prune(
 
     Raises:
         ValueError: an option cannot be, or there is no example.
+        TypeError: there is no such option, or the network is no module.
         SaliencyError: the network cannot be pruned as asked, or a file not be read or written.
     """
-    pruning = PruningOptions(**options)
-    if pruning.size is not None:
-        raise ValueError("expected the size to be that of the example, got the option size")
+    _check(model, options, tuning_steps, budget_seconds)
     if resume and folder is None:
         raise ValueError("expected a folder to resume in")
+    pruning = PruningOptions(**options)
     arguments, task = Example.of(example), Task(batches, loss, make_optimizer, seed)
     reuse_large_blocks()
     keep_kernels()
@@ -95,9 +95,10 @@ def prune(
         place = Path(folder or stack.enter_context(tempfile.TemporaryDirectory()))
         asked = dataclasses.asdict(pruning) | {"tuning_steps": tuning_steps, "seed": seed}
         _begin(place, asked | {"network": _digest(model, arguments)}, resume=resume)
-        task.try_out(model)
         engine = create_engine(pruning.engine, threads=pruning.threads)
         unpruned = open_heads(copy_network(model).cpu().eval())
+        arguments.try_out(unpruned)
+        task.try_out(model)
         comparison = NetworkComparison(unpruned, arguments, engine, validate=validate)
         times = _measured(comparison, table, place / "latency.json", seconds=budget_seconds)
         learner = TaskLearner(open_heads(copy_network(model)), arguments, task, options=pruning)
@@ -108,6 +109,21 @@ def prune(
             result.write_report(place)
             result.save(place / "pruned.safetensors")
     return result
+
+
+def _check(
+    model: nn.Module, options: dict[str, Any], tuning_steps: int, budget_seconds: float
+) -> None:
+    """Refuse what `prune` cannot be given."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"expected a torch.nn.Module, got {type(model).__name__}")
+    names = [one.name for one in dataclasses.fields(PruningOptions) if one.name != "size"]
+    for name in options:
+        if name not in names:
+            raise TypeError(f"expected an option of {', '.join(names)}, got {name}")
+    for name, value in (("tuning_steps", tuning_steps), ("budget_seconds", budget_seconds)):
+        if not value >= 0:
+            raise ValueError(f"expected {name} of at least 0, got {value}")
 
 
 def _measured(

@@ -154,7 +154,8 @@ def load(path: Path | str, model: nn.Module) -> nn.Module:
         model: the network as it was before pruning, with any weights; it is not changed.
 
     Raises:
-        CheckpointError: the file cannot be read, or is of another network.
+        CheckpointError: the file cannot be read, or its weights do not fit into the network. That
+            other settings (strides, padding) differ is not seen.
     """
     try:
         with safe_open(str(path), framework="pt") as file:
