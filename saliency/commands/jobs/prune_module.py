@@ -14,6 +14,7 @@ command with --resume continues it.
 
 import argparse
 import inspect
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -128,7 +129,8 @@ def _prune(arguments: argparse.Namespace, options: dict[str, Any]) -> int:
             f"expected {arguments.train} to return a dictionary with batches and loss, and perhaps "
             f"validate and make_optimizer, got {shown}"
         )
-    wait_passively("prune", None)
+    threads = 1 if os.environ.get("OMP_NUM_THREADS") == "1" else None
+    wait_passively("prune", threads, remedy="OMP_NUM_THREADS=1")
     import torch  # noqa: PLC0415  takes seconds, which --help does not need
 
     from saliency.pruning.loop.prune import prune  # noqa: PLC0415  as above

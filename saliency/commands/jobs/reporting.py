@@ -37,7 +37,7 @@ def run_reporting(verb: str, run: Callable[[], int]) -> int:
     return status
 
 
-def wait_passively(verb: str, threads: int | None) -> None:
+def wait_passively(verb: str, threads: int | None, *, remedy: str = "--torch-threads 1") -> None:
     """Prepare a command that trains on a machine that may have other work; before torch is loaded.
 
     OpenMP's threads wait for each other at every layer. They are set to give up the core while they
@@ -46,6 +46,7 @@ def wait_passively(verb: str, threads: int | None) -> None:
     Args:
         verb: of the command.
         threads: number of threads for the network; None for one per core.
+        remedy: what makes that one.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     cores = (
@@ -57,7 +58,7 @@ def wait_passively(verb: str, threads: int | None) -> None:
     if load > _BUSY_SHARE * cores:
         message = (
             f"saliency {verb}: warning: the machine is busy (load {load:.1f} on {cores} cores): "
-            "with --torch-threads 1 a step may take a fraction of the time"
+            f"with {remedy} a step may take a fraction of the time"
         )
         print(message, file=sys.stderr)
 

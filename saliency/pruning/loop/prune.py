@@ -93,12 +93,12 @@ def prune(
     keep_kernels()
     with ExitStack() as stack:
         place = Path(folder or stack.enter_context(tempfile.TemporaryDirectory()))
-        asked = dataclasses.asdict(pruning) | {"tuning_steps": tuning_steps, "seed": seed}
-        _begin(place, asked | {"network": _digest(model, arguments)}, resume=resume)
         engine = create_engine(pruning.engine, threads=pruning.threads)
         unpruned = open_heads(copy_network(model).cpu().eval())
         arguments.try_out(unpruned)
         task.try_out(model)
+        asked = dataclasses.asdict(pruning) | {"tuning_steps": tuning_steps, "seed": seed}
+        _begin(place, asked | {"network": _digest(model, arguments)}, resume=resume)
         comparison = NetworkComparison(unpruned, arguments, engine, validate=validate)
         times = _measured(comparison, table, place / "latency.json", seconds=budget_seconds)
         learner = TaskLearner(open_heads(copy_network(model)), arguments, task, options=pruning)
