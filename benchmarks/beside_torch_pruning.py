@@ -32,8 +32,8 @@ from saliency import pruning
 from saliency.files import write_whole
 from saliency.pruning.latency.engines import OnnxRuntimeEngine
 from saliency.pruning.latency.exporting import export_copy
-from saliency.pruning.latency.kept_table import kept_table
 from saliency.pruning.latency.pace import measure_networks_ms
+from saliency.pruning.latency.table_file import kept_table
 from saliency.pruning.loop.comparison import NetworkComparison
 from saliency.pruning.loop.example import Example
 from saliency.pruning.loop.task import Task

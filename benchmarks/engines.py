@@ -1,4 +1,4 @@
-"""Which engine is fastest, and whether bfloat16 and torch.compile pay.
+"""Which engine is fastest, and whether bfloat16, 8-bit integers and torch.compile pay.
 
     python benchmarks/engines.py --networks resnet18 mobilenet_v3_small densenet121
 
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torchvision.models import get_model
 
 from saliency.pruning.latency.exporting import export_copy
+from saliency.pruning.latency.quantization import quantize
 
 ROUNDS, RUNS = 5, 5
 Run = Callable[[], Any]
@@ -61,12 +62,16 @@ def in_openvino(model: nn.Module, photo: Tensor, precision: str) -> Run:
     return lambda: np.array(request.infer(given)[0], np.float32)
 
 
-def in_onnxruntime(model: nn.Module, photo: Tensor) -> Run:
-    """Return what runs a network in ONNX Runtime."""
+def in_onnxruntime(model: nn.Module, photo: Tensor, *, in_integers: bool = False) -> Run:
+    """Return what runs a network in ONNX Runtime, perhaps with convolutions in 8-bit integers."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    graph = export_copy(model, photo).SerializeToString()
-    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    graph = export_copy(model, photo)
+    if in_integers:
+        graph = quantize(graph, [{"input": photo.numpy()}])
+    session = onnxruntime.InferenceSession(
+        graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
     return lambda: session.run(None, {"input": photo.numpy()})[0]
 
 
@@ -82,6 +87,7 @@ def ways(name: str) -> Iterator[tuple[str, Run]]:
     yield "torch", in_torch(model(), photo, torch.float32, compiles=False)
     yield "torch.compile", in_torch(model(), photo, torch.float32, compiles=True)
     yield "ONNX Runtime", in_onnxruntime(model(), photo)
+    yield "ONNX Runtime, int8", in_onnxruntime(model(), photo, in_integers=True)
     yield "OpenVINO", in_openvino(model(), photo, "f32")
     if has_bfloat16():
         yield "torch, bfloat16", in_torch(model(), photo, torch.bfloat16, compiles=False)

@@ -34,12 +34,11 @@ from saliency.pruning.costs import NetworkCost, latency_cost
 from saliency.pruning.groups import ChannelGroups, find_groups
 from saliency.pruning.latency.engines import ENGINES
 from saliency.pruning.latency.exporting import export_copy
-from saliency.pruning.latency.kept_table import measure_shown
 from saliency.pruning.latency.measuring import conditions_of
 from saliency.pruning.latency.onnx_graph import find_templates, simplify
 from saliency.pruning.latency.pace import NetworkTimes
 from saliency.pruning.latency.table import LatencyTable
-from saliency.pruning.latency.table_file import read_table, table_to_json
+from saliency.pruning.latency.table_file import measure_shown, read_table, table_to_json
 from saliency.pruning.surgery import remove_channels
 
 DEFAULT = "saliency"

@@ -83,13 +83,13 @@ def options_of(parser) -> set[str]:
 
 
 def options_named(text) -> set[str]:
-    return set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", re.sub("<!--.*?-->", "", text)))
+    return set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", re.sub("<!--.*?-->", "", text)))
 
 
 def options_of_benchmarks() -> set[str]:
     """Return the options that scripts beside the package define, by their texts."""
     scripts = [*ROOT.glob("benchmarks/*.py"), *ROOT.glob("docs/*.py")]
-    return set(re.findall(r'"(--[a-z][a-z-]*)"', "".join(path.read_text() for path in scripts)))
+    return set(re.findall(r'"(--[a-z][a-z0-9-]*)"', "".join(path.read_text() for path in scripts)))
 
 
 def headings(page) -> set[str]:

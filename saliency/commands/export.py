@@ -10,10 +10,14 @@ import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from saliency.batch.listing import find_photos
 from saliency.commands.jobs.reporting import run_reporting
-from saliency.errors import CheckpointError
+from saliency.errors import CheckpointError, PhotoError
 from saliency.files import check_writable
+from saliency.photo.reading import read_photo
 from saliency.prediction.shipped_models import trainable_model
+
+MOST_PHOTOS = 48
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -52,11 +56,19 @@ def build_parser() -> argparse.ArgumentParser:
         help="blur of the saliency map on top of the learned one, a standard deviation in cells "
         "(default: %(default)s)",
     )
-    parser.add_argument(
+    numbers = parser.add_mutually_exclusive_group()
+    numbers.add_argument(
         "--half",
         action="store_true",
         help="store weights with 16 bits, which halves the file; of the model best it moves less "
         "than 0.2%% of a density",
+    )
+    numbers.add_argument(
+        "--int8",
+        metavar="PHOTOS",
+        type=Path,
+        help="compute in 8-bit integers, in the .onnx file: up to twice as fast, a quarter of the "
+        f"size; {MOST_PHOTOS} of the photos in this folder, or fewer, show what values occur",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a file that exists")
     return parser
@@ -76,6 +88,9 @@ def _export(arguments: argparse.Namespace) -> int:
         )
     if out.exists() and out.samefile(arguments.model):
         raise CheckpointError(f"expected another file to write to than the model, got {out}")
+    if arguments.int8 is not None and out.suffix != ".onnx":
+        raise CheckpointError(f"only an .onnx file computes in 8-bit integers, got {out}")
+    photos = None if arguments.int8 is None else _some_photos(arguments.int8)
     check_writable(out, overwrite=arguments.overwrite)
     from saliency.model.checkpoint import (  # noqa: PLC0415  torch takes seconds
         load_model,
@@ -89,10 +104,22 @@ def _export(arguments: argparse.Namespace) -> int:
     if (arguments.sharpness, arguments.smoothing) != (1.0, 0.0):
         model.soften(sharpness=arguments.sharpness, smoothing_cells=arguments.smoothing)
         scores = {}  # scores and calibration belong to the density before the change
-    write = export_onnx if out.suffix == ".onnx" else save_model
-    write(model, out, scores=scores, half=arguments.half)
+    if out.suffix == ".onnx":
+        seen = None if photos is None else (model.as_seen(read_photo(photo)) for photo in photos)
+        export_onnx(model, out, scores=scores, half=arguments.half, photos=seen)
+    else:
+        save_model(model, out, scores=scores, half=arguments.half)
     print(f"written: {out}")
     return 0
+
+
+def _some_photos(folder: Path) -> list[Path]:
+    """Return at most `MOST_PHOTOS` of a folder's photos, spread evenly over all."""
+    photos = [photo.path for photo in find_photos([folder], [], is_recursive=True)]
+    if photos in ([], [folder]):
+        raise PhotoError(f"{folder}: expected a folder of photos, found none; check the path")
+    count = min(MOST_PHOTOS, len(photos))
+    return [photos[index * len(photos) // count] for index in range(count)]
 
 
 def _sharpness(text: str) -> float:

@@ -14,7 +14,7 @@ from saliency.model.checkpoint import load_model, save_model
 from saliency.model.export import export_onnx
 from saliency.model.network import SaliencyModel
 from saliency.pruning.latency.engines import create_engine
-from saliency.pruning.latency.kept_table import kept_table
+from saliency.pruning.latency.table_file import kept_table
 from saliency.pruning.loop.run import PruningRun
 from saliency.pruning.methods.options import PruningOptions
 from saliency.pruning.surgery import layer_counts

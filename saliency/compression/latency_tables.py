@@ -9,9 +9,8 @@ from saliency.model.config import ModelConfig
 from saliency.model.export import saliency_graph
 from saliency.model.network import SaliencyModel
 from saliency.pruning.latency.engines import create_engine
-from saliency.pruning.latency.kept_table import measure_shown
 from saliency.pruning.latency.table import LatencyTable
-from saliency.pruning.latency.table_file import table_to_json
+from saliency.pruning.latency.table_file import measure_shown, table_to_json
 
 
 def measure(

@@ -4,12 +4,14 @@ import io
 import json
 import warnings
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import torch
+from jaxtyping import UInt8
 from torch import nn
 
 from saliency.files import write_whole
@@ -17,6 +19,7 @@ from saliency.model.backbone import split_padding
 from saliency.model.checkpoint import model_metadata
 from saliency.model.network import SaliencyModel
 from saliency.prediction.model_metadata import METADATA_KEY
+from saliency.pruning.latency.quantization import quantize
 
 OPSET = 17
 
@@ -25,7 +28,12 @@ _LEAST_HALVED = 256  # numbers in a tensor, below which halving it saves nothing
 
 
 def export_onnx(
-    model: SaliencyModel, path: Path, *, scores: dict[str, Any] | None = None, half: bool = False
+    model: SaliencyModel,
+    path: Path,
+    *,
+    scores: dict[str, Any] | None = None,
+    half: bool = False,
+    photos: Iterable[UInt8[np.ndarray, "height width 3"]] | None = None,
 ) -> None:
     """Write `path`: uint8 photos in, log densities out, any batch, height and width.
 
@@ -37,11 +45,15 @@ def export_onnx(
         scores: its figures on validation images, by data set.
         half: store the weights of convolutions with 16 bits, which halves the file; they are 32
             bits again once it is loaded, so it takes as long as before.
+        photos: of the size at which the model looks at them, to compute in 8-bit integers with the
+            ranges of values that they show (`quantize`); None to compute in float32.
 
     Raises:
         SaliencyError: the file cannot be written.
     """
     graph = saliency_graph(model)
+    if photos is not None:
+        graph = quantize(graph, ({"photos": photo[np.newaxis]} for photo in photos))
     if half:
         _halve(graph.graph)
     metadata = model_metadata(model, name=path.stem, scores=scores or {})

@@ -10,7 +10,7 @@ from numpy import ndarray
 
 from saliency.errors import CheckpointError
 from saliency.prediction.predictor import Predictor
-from saliency.prediction.processing import predict_alike, resize_photo, to_density, working_size
+from saliency.prediction.processing import predict_alike, to_density
 
 Predict = Callable[[UInt8[ndarray, "height width 3"]], Float[ndarray, "height width"]]
 """Gives the natural log of each pixel's share of the fixations; called from several threads."""
@@ -72,12 +72,6 @@ def _torch_look(path: Path) -> Look:
             return np.asarray(model(torch.tensor(photo)[None])[0].numpy())
 
     def look(photo: UInt8[ndarray, "height width 3"]) -> Float[ndarray, "rows columns"]:
-        height, width, _ = photo.shape
-        size = working_size(
-            (width, height),
-            input_pixels=model.config.input_pixels,
-            size_multiple=model.size_multiple,
-        )
-        return predict_alike(run, resize_photo(photo, size))
+        return predict_alike(run, model.as_seen(photo))
 
     return look

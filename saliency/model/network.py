@@ -21,6 +21,7 @@ from saliency.model.readout import (
     TopDownReadout,
     enlarge,
 )
+from saliency.prediction.processing import resize_photo, working_size
 
 
 class SaliencyModel(nn.Module):
@@ -72,7 +73,7 @@ class SaliencyModel(nn.Module):
         self.register_buffer("center_bias", torch.zeros(GRID_SHAPE))
         expected = timm.get_pretrained_cfg(config.backbone, allow_unregistered=False)
         assert expected is not None
-        mean, std = (torch.tensor(x).view(1, 3, 1, 1) for x in (expected.mean, expected.std))
+        mean, std = (_of_channels(values) for values in (expected.mean, expected.std))
         self.register_buffer("scale", 1 / (255 * std), persistent=False)
         self.register_buffer("offset", -mean / std, persistent=False)
 
@@ -105,6 +106,18 @@ class SaliencyModel(nn.Module):
         )
         below, right = saliency.shape[2] - rows, saliency.shape[3] - columns
         return functional.pad(bias, (0, right, 0, below), mode="replicate")
+
+    def as_seen(
+        self, photo: UInt8[np.ndarray, "height width 3"]
+    ) -> UInt8[np.ndarray, "rows columns 3"]:
+        """Return a photo at the size at which the model looks at it."""
+        height, width, _ = photo.shape
+        size = working_size(
+            (width, height),
+            input_pixels=self.config.input_pixels,
+            size_multiple=self.size_multiple,
+        )
+        return resize_photo(photo, size)
 
     def train(self, mode: bool = True) -> "SaliencyModel":
         """Switch to training; batch norm keeps the statistics of ImageNet.
@@ -150,3 +163,11 @@ class SaliencyModel(nn.Module):
                 f"expected finite log densities of shape {GRID_SHAPE}, got {log_density.shape}"
             )
         self.center_bias.copy_(torch.from_numpy(log_density - log_density.mean()))
+
+
+def _of_channels(values: tuple[float, ...]) -> Tensor:
+    """Return numbers by channel, of shape (1, 3, 1, 1), or one for all if they are the same.
+
+    A factor for all channels takes no time in ONNX Runtime, whatever the order of memory.
+    """
+    return torch.tensor(values[:1] if len(set(values)) == 1 else values).view(1, -1, 1, 1)

@@ -15,20 +15,15 @@ from saliency.fixations.center_bias import CenterBias
 from saliency.fixations.density import empirical_density
 from saliency.fixations.scene import Scene, rescale_fixations
 from saliency.model.network import SaliencyModel
-from saliency.photo.reading import load_photo, to_srgb
-from saliency.prediction.processing import resize_photo, working_size
+from saliency.photo.reading import read_photo
+from saliency.prediction.processing import resize_photo
 
 PICTURE_HEIGHT = 240
 
 
 def working_photo(scene: Scene, model: SaliencyModel) -> UInt8[ndarray, "height width 3"]:
     """Return the photo of a scene at the size at which the model looks at it."""
-    size = working_size(
-        (scene.width, scene.height),
-        input_pixels=model.config.input_pixels,
-        size_multiple=model.size_multiple,
-    )
-    return resize_photo(to_srgb(load_photo(scene.path)), size)
+    return model.as_seen(read_photo(scene.path))
 
 
 def validate(

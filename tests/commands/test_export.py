@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from training_fixtures import TINY
 
 from saliency.commands import export
@@ -78,6 +79,48 @@ def test_half_as_large_a_file_predicts_the_same(model, tmp_path, suffix):
     whole, half = (load_look(path)(photo) for path in paths)
     np.testing.assert_allclose(half, whole, rtol=0, atol=0.02)
     assert not np.array_equal(half, whole)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos" / "inner"
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(1)
+    for number in range(3):
+        photo = random.integers(0, 256, (50, 70 + 20 * number, 3), dtype=np.uint8)
+        Image.fromarray(photo).save(folder / f"{number}.png")
+    return folder.parent
+
+
+def test_file_that_computes_in_integers_predicts_nearly_the_same(model, tmp_path, photos):
+    paths = [tmp_path / "whole.onnx", tmp_path / "integers.onnx"]
+    assert export.main([str(model), "--out", str(paths[0])]) == 0
+    assert export.main([str(model), "--out", str(paths[1]), "--int8", str(photos)]) == 0
+    photo = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    whole, integers = (load_look(path)(photo) for path in paths)
+    np.testing.assert_allclose(integers, whole, rtol=0, atol=0.1)
+    assert not np.allclose(integers, whole, rtol=0, atol=1e-5)
+    assert np.exp(integers).sum() == pytest.approx(1, abs=1e-5)
+    metadata = [Predictor(path).metadata | {"name": ""} for path in paths]
+    assert metadata[0] == metadata[1]
+
+
+def test_integers_need_photos_that_can_be_read(model, tmp_path, capsys, photos):
+    for folder in (tmp_path / "none", model):
+        assert export.main([str(model), "--int8", str(folder)]) == 1
+        assert f"{folder}: expected a folder of photos" in capsys.readouterr().err
+    (photos / "broken.jpg").write_bytes(b"no photo")
+    assert export.main([str(model), "--int8", str(photos)]) == 1
+    assert "broken.jpg" in capsys.readouterr().err
+    assert not model.with_suffix(".onnx").exists()
+
+
+def test_integers_are_for_onnx_files_alone_and_not_with_16_bits(model, tmp_path, capsys, photos):
+    out = tmp_path / "copy.safetensors"
+    assert export.main([str(model), "--out", str(out), "--int8", str(photos)]) == 1
+    assert "only an .onnx file computes in 8-bit integers" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        export.main([str(model), "--half", "--int8", str(photos)])
 
 
 def test_help_describes_every_option(capsys):

@@ -8,7 +8,7 @@ from training_fixtures import random_model, write_spots
 
 from saliency.commands.prune import main
 from saliency.model.checkpoint import save_model
-from saliency.pruning.latency import engines, kept_table
+from saliency.pruning.latency import engines, table_file
 from saliency.pruning.latency.measuring import measure_table
 
 
@@ -34,7 +34,7 @@ def model(tmp_path_factory):
 def table(model):
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(engines.ENGINES, "onnxruntime", SizeEngine)
-        patch.setattr(kept_table, "measure_table", partial(measure_table, rounds=1))
+        patch.setattr(table_file, "measure_table", partial(measure_table, rounds=1))
         path = model.parent / "latency.json"
         assert main(["measure", str(model), "--size=64x64", f"--out={path}"]) == 0
     return path

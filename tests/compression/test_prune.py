@@ -19,7 +19,7 @@ from saliency.commands.prune import main
 from saliency.compression import compress
 from saliency.model.checkpoint import load_model, read_metadata, save_model
 from saliency.prediction.predictor import Predictor
-from saliency.pruning.latency import engines, kept_table
+from saliency.pruning.latency import engines, table_file
 from saliency.pruning.latency.measuring import measure_table
 from saliency.pruning.latency.table_file import read_table
 from saliency.pruning.loop.run import PruningRun
@@ -219,7 +219,7 @@ def test_time_is_that_of_a_photo_at_the_size_of_the_model(model, dataset, tmp_pa
     pixels = 64 * 96
     given = [f"--data=folder:{dataset}", f"--out={tmp_path / 'run'}", f"--input-pixels={pixels}"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kept_table, "measure_table", partial(measure_table, rounds=1))
+        patch.setattr(table_file, "measure_table", partial(measure_table, rounds=1))
         assert main([str(model), *given, *TUNING, "--beta=0", "--epochs=1", "--steps=1"]) == 0
     height, width = report_of(tmp_path / "run")["size"]
     assert height < width

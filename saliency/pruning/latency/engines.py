@@ -16,6 +16,7 @@ import torch
 from onnx2torch import convert
 
 from saliency.errors import LatencyTableError
+from saliency.pruning.latency.quantization import quantize
 
 Inputs = dict[str, np.ndarray]
 
@@ -68,6 +69,17 @@ class OnnxRuntimeEngine:
     def clock_ns(self) -> int:
         """Return the time that the thread was running, or, with several, that passed."""
         return time.thread_time_ns() if self.threads == 1 else time.perf_counter_ns()
+
+
+class QuantizedEngine(OnnxRuntimeEngine):
+    """ONNX Runtime on the processor, with convolutions in 8-bit integers (`quantize`)."""
+
+    name = "onnxruntime-int8"
+    dtype = "int8"
+
+    def prepare(self, model: onnx.ModelProto, inputs: Inputs) -> Callable[[], object]:
+        """Return what runs the quantized graph once on these inputs."""
+        return super().prepare(quantize(model, [inputs]), inputs)
 
 
 class OpenVinoEngine:
@@ -175,6 +187,7 @@ class TorchEngine:
 
 ENGINES: dict[str, Callable[..., Engine]] = {
     "onnxruntime": OnnxRuntimeEngine,
+    "onnxruntime-int8": QuantizedEngine,
     "torch": TorchEngine,
     "openvino": OpenVinoEngine,
     "openvino-bfloat16": partial(OpenVinoEngine, dtype="bfloat16"),

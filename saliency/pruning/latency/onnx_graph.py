@@ -90,8 +90,6 @@ def simplify(model: onnx.ModelProto, *, input_shape: Shapes) -> onnx.ModelProto:
             "measure it in an engine that computes in bfloat16"
         )
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     static = onnx.ModelProto()
     static.CopyFrom(model)
     shapes: tuple[Any, ...] = input_shape
@@ -118,12 +116,26 @@ def simplify(model: onnx.ModelProto, *, input_shape: Shapes) -> onnx.ModelProto:
             if dimension.dim_param:
                 options.add_free_dimension_override_by_name(dimension.dim_param, size)
             dimension.dim_value = size
+    return fold_constants(static, options)
+
+
+def fold_constants(
+    model: onnx.ModelProto, options: onnxruntime.SessionOptions | None = None
+) -> onnx.ModelProto:
+    """Return the network with constants folded, in standard operators, its shapes as they are.
+
+    Raises:
+        PruningError: ONNX Runtime refuses it.
+    """
+    options = options or onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "simple.onnx"
         options.optimized_model_filepath = str(path)
         try:
             onnxruntime.InferenceSession(
-                static.SerializeToString(), options, providers=["CPUExecutionProvider"]
+                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # its exception classes are not public
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -19,8 +19,8 @@ from saliency.memory import keep_kernels, reuse_large_blocks
 from saliency.pruning.channels.open_attention import open_heads
 from saliency.pruning.latency.engines import create_engine
 from saliency.pruning.latency.exporting import copy_network
-from saliency.pruning.latency.kept_table import kept_table
 from saliency.pruning.latency.table import LatencyTable
+from saliency.pruning.latency.table_file import kept_table
 from saliency.pruning.loop.comparison import NetworkComparison, Validate
 from saliency.pruning.loop.example import Example
 from saliency.pruning.loop.pruned_network import PrunedNetwork, load, save_network

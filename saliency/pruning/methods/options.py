@@ -12,7 +12,7 @@ PRUNING_CHOICES = {
     "estimator": ("hard-concrete", "reinforce", "rebar", "relax"),
     "cost": ("latency", "flops", "params", "none"),
     "signal": ("fisher", "taylor", "magnitude", "activation", "random"),
-    "engine": ("onnxruntime", "torch", "openvino", "openvino-bfloat16"),
+    "engine": ("onnxruntime", "onnxruntime-int8", "torch", "openvino", "openvino-bfloat16"),
 }
 """What the fields that are a choice may be."""
 
@@ -54,7 +54,8 @@ class PruningOptions:
         rate_share: learning rates while pruning, as shares of the greatest while fine-tuning.
         least: share of its channels that each group keeps (`least_of`); None for 0, which is one
             channel, with `ranking` and `HELD_SHARE` with the other methods.
-        engine: what will run the model: `onnxruntime`, `torch`, `openvino`, `openvino-bfloat16`.
+        engine: what will run the model: `onnxruntime`, `onnxruntime-int8` (convolutions in 8-bit
+            integers), `torch`, `openvino`, `openvino-bfloat16`.
         threads: how many it may use.
         size: height and width of the photo for which time counts, as the network gets it; None
             for those of a photo of 4:3 at the area at which the model looks at it.

@@ -21,6 +21,7 @@ installed = pytest.mark.parametrize(
     "name",
     [
         "onnxruntime",
+        "onnxruntime-int8",
         "torch",
         pytest.param("openvino", marks=needs_openvino),
     ],
