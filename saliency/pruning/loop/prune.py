@@ -6,7 +6,7 @@ import json
 import tempfile
 import warnings
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ def prune(
     not decide otherwise.
 
     Args:
-        model: the trained network, on the device where it trains; it is not changed.
+        model: the trained network, in float32, on the device where it trains; it is not changed.
         example: its input, of the size that is to be timed; or a tuple of its arguments, or a
             mapping of them by keyword.
         batches: a DataLoader, or anything else that can be gone through again and again.
@@ -76,7 +76,7 @@ def prune(
         budget_seconds: how long that may take.
         folder: where the state of the run and its report go; None to keep neither.
         resume: go on with the run in `folder`, which was stopped, perhaps by `kill -9`.
-        seed: of all that torch draws.
+        seed: of all that torch draws here; the caller draws as if nothing had been drawn.
         options: of `PruningOptions`; one of target_ms and speedup is needed.
 
     Raises:
@@ -84,7 +84,7 @@ def prune(
         TypeError: there is no such option, or the network is no module.
         SaliencyError: the network cannot be pruned as asked, or a file not be read or written.
     """
-    _check(model, options, tuning_steps, budget_seconds)
+    _check(model, make_optimizer, options, tuning_steps, budget_seconds)
     if resume and folder is None:
         raise ValueError("expected a folder to resume in")
     pruning = PruningOptions(**options)
@@ -92,6 +92,7 @@ def prune(
     reuse_large_blocks()
     keep_kernels()
     with ExitStack() as stack:
+        stack.enter_context(_torch_generators_kept(model))
         place = Path(folder or stack.enter_context(tempfile.TemporaryDirectory()))
         engine = create_engine(pruning.engine, threads=pruning.threads)
         unpruned = open_heads(copy_network(model).cpu().eval())
@@ -112,11 +113,27 @@ def prune(
 
 
 def _check(
-    model: nn.Module, options: dict[str, Any], tuning_steps: int, budget_seconds: float
+    model: nn.Module,
+    make_optimizer: MakeOptimizer,
+    options: dict[str, Any],
+    tuning_steps: int,
+    budget_seconds: float,
 ) -> None:
     """Refuse what `prune` cannot be given."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"expected a torch.nn.Module, got {type(model).__name__}")
+    others = {one.dtype for one in model.parameters() if one.is_floating_point()} - {torch.float32}
+    if others:
+        raise ValueError(
+            f"expected a network in float32, got {', '.join(sorted(map(str, others)))}; give "
+            "model.float() and an example in float32, and train with torch.autocast in `loss`"
+        )
+    if not callable(make_optimizer):
+        raise TypeError(
+            "expected make_optimizer to be a function of the parameters, such as "
+            "functools.partial(torch.optim.SGD, lr=0.01), got "
+            f"{type(make_optimizer).__name__}"
+        )
     names = [one.name for one in dataclasses.fields(PruningOptions) if one.name != "size"]
     for name in options:
         if name not in names:
@@ -124,6 +141,13 @@ def _check(
     for name, value in (("tuning_steps", tuning_steps), ("budget_seconds", budget_seconds)):
         if not value >= 0:
             raise ValueError(f"expected {name} of at least 0, got {value}")
+
+
+def _torch_generators_kept(model: nn.Module) -> AbstractContextManager[None]:
+    """Return a context after which torch draws for the caller as if nothing had been drawn."""
+    devices = {one.device for one in model.parameters() if one.device.type == "cuda"}
+    kept: AbstractContextManager[None] = torch.random.fork_rng(sorted(devices, key=str))
+    return kept
 
 
 def _measured(
