@@ -322,47 +322,6 @@ def test_run_that_could_not_begin_leaves_its_folder_to_another(tmp_path):
     assert pruned(folder=tmp_path, speedup=1.2).points[-1]["speedup"] >= 1.2
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        *({"example": "photo"}, {"resume": True}, {"tuning_steps": -1}),
-        *({"budget_seconds": -1.0}, {"target_ms": 1.0}),
-    ],
-)
-def test_arguments_that_cannot_be_are_refused(wrong):
-    given = {"example": EXAMPLE, "batches": make_loader(), "loss": loss, "speedup": 2.0}
-    with pytest.raises(ValueError, match="expected"):
-        pruning.prune(Classifier(), **given | wrong)
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"size": (3, 4)}, "expected an option of target_ms, .*, got size"),
-        ({"stepps": 3}, "expected an option of target_ms, .*, got stepps"),
-    ],
-)
-def test_options_that_do_not_exist_are_named(wrong, message):
-    given = {"model": Classifier(), "example": EXAMPLE, "batches": make_loader(), "loss": loss}
-    with pytest.raises(TypeError, match=message):
-        pruning.prune(**given | {"speedup": 2.0} | wrong)
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
-def test_network_of_another_precision_is_refused_with_a_remedy(dtype):
-    given = {"example": EXAMPLE.to(dtype), "batches": make_loader(), "loss": loss, "speedup": 2.0}
-    with pytest.raises(ValueError, match=rf"in float32, got {dtype}; give model.float\(\)"):
-        pruning.prune(Classifier().to(dtype), **given)
-
-
-def test_optimizer_that_is_no_function_is_refused():
-    model = Classifier()
-    given = {"example": EXAMPLE, "batches": make_loader(), "loss": loss, "speedup": 2.0}
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    with pytest.raises(TypeError, match="make_optimizer"):
-        pruning.prune(model, **given, make_optimizer=optimizer)
-
-
 def test_caller_draws_as_if_nothing_had_been_drawn():
     torch.manual_seed(5)
     expected = torch.rand(3)
@@ -370,12 +329,6 @@ def test_caller_draws_as_if_nothing_had_been_drawn():
     torch.manual_seed(5)
     pruning.prune(model, EXAMPLE, make_loader(), loss, speedup=1.2, **SMALL)
     assert torch.equal(torch.rand(3), expected)
-
-
-def test_example_that_the_network_cannot_take_is_one_line():
-    with pytest.raises(PruningError, match=r"cannot take the example \(1x4x8x8\): ") as raised:
-        pruning.prune(Classifier(), torch.zeros(1, 4, 8, 8), make_loader(), loss, speedup=2.0)
-    assert "\n" not in str(raised.value)
 
 
 MODULE = """
