@@ -73,7 +73,7 @@ class SaliencyModel(nn.Module):
         self.register_buffer("center_bias", torch.zeros(GRID_SHAPE))
         expected = timm.get_pretrained_cfg(config.backbone, allow_unregistered=False)
         assert expected is not None
-        mean, std = (_of_channels(values) for values in (expected.mean, expected.std))
+        mean, std = (torch.tensor(x).view(1, 3, 1, 1) for x in (expected.mean, expected.std))
         self.register_buffer("scale", 1 / (255 * std), persistent=False)
         self.register_buffer("offset", -mean / std, persistent=False)
 
@@ -163,11 +163,3 @@ class SaliencyModel(nn.Module):
                 f"expected finite log densities of shape {GRID_SHAPE}, got {log_density.shape}"
             )
         self.center_bias.copy_(torch.from_numpy(log_density - log_density.mean()))
-
-
-def _of_channels(values: tuple[float, ...]) -> Tensor:
-    """Return numbers by channel, of shape (1, 3, 1, 1), or one for all if they are the same.
-
-    A factor for all channels takes no time in ONNX Runtime, whatever the order of memory.
-    """
-    return torch.tensor(values[:1] if len(set(values)) == 1 else values).view(1, -1, 1, 1)

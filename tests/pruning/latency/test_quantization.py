@@ -107,6 +107,21 @@ def test_graph_without_names_is_quantized_too(graph):
     assert len(quantized_layers(quantize(nameless, EXAMPLES))) == 4
 
 
+@pytest.mark.parametrize(("factors", "stored"), [((2.0, 2.0, 2.0), 1), ((2.0, 2.0, 3.0), 3)])
+def test_equal_factors_of_channels_become_one(factors, stored):
+    class Normalized(Network):
+        def forward(self, photos):
+            return super().forward(photos * torch.tensor(factors).view(1, 3, 1, 1))
+
+    graph = export_copy(Normalized(), EXAMPLE)
+    quantized = quantize(graph, EXAMPLES)
+    (product,) = (node for node in quantized.graph.node if node.op_type == "Mul")
+    sizes = {tensor.name: list(tensor.dims) for tensor in quantized.graph.initializer}
+    assert sizes[product.input[1]] == [1, stored, 1, 1]
+    expected = run(graph)
+    assert np.abs(run(quantized) - expected).max() < 0.05 * np.ptp(expected)
+
+
 def test_network_without_convolutions_stays_as_it_is():
     graph = export_copy(nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 48, 2)), EXAMPLE)
     assert run(quantize(graph, EXAMPLES)) == pytest.approx(run(graph))
