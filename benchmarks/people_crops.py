@@ -5,9 +5,10 @@
 
 FOLDER has images/ and crops.json: for each image, boxes [left, top, right, bottom] that people
 cropped it to. decisions:FILE is what a person decided with `saliency review`, beside the photos. A
-window of each box's size is put in the middle, where most density is, and where its score is best;
-printed is the mean intersection over union with that box, over the boxes of even and of odd
-number, and over the images of two halves by the hash of their names.
+window of each box's size is put in the middle, where most density is, where its score is best, and
+there only if the confidence in it is at least 0.5, as `saliency crop` does. Printed is the mean
+intersection over union with that box, over the boxes of even and of odd number, and over the images
+of two halves by the hash of their names.
 
 Then the window of any size and ratio (`--aspect auto`) beside the whole photo: its intersection
 over union with the nearest of the boxes, with all of them in the mean, and its part of the photo,
@@ -25,8 +26,9 @@ from numpy.typing import NDArray
 from saliency.batch.decisions import Decisions
 from saliency.crop_windows.best_windows import centred
 from saliency.crop_windows.candidates import read_task
+from saliency.crop_windows.confidence import gather_evidence
 from saliency.crop_windows.free_window import propose_free
-from saliency.crop_windows.options import ChoiceOptions
+from saliency.crop_windows.options import LEAST_CONFIDENCE, ChoiceOptions
 from saliency.crop_windows.search import best_place
 from saliency.crop_windows.summed_area_table import ShareTable
 from saliency.crop_windows.window_score import WindowScore
@@ -37,6 +39,8 @@ from saliency.prediction.shipped_models import model_path
 
 PARITIES, HALVES = ("even", "odd"), ("first", "second")
 """Of the number of a box, and of the images."""
+
+SURE = LEAST_CONFIDENCE
 
 
 def overlap(one: Window, other: Window) -> float:
@@ -87,6 +91,8 @@ def main() -> None:
     parser.add_argument("crops", metavar="FOLDER|decisions:FILE")
     arguments = parser.parse_args()
     predictor = Predictor(model_path(arguments.model), threads=1)
+    calibration = predictor.calibration
+    assert calibration is not None, "run `saliency calibrate` on the model"
     images, crops = read_crops(arguments.crops)
     found: dict[str, list[tuple[float, ...]]] = {name: [] for name in (*PARITIES, *HALVES)}
     free: tuple[list[tuple[float, ...]], list[tuple[float, ...]]] = ([], [])
@@ -103,15 +109,14 @@ def main() -> None:
             if min(size) < 1:
                 continue
             wanted = Window(int(left), int(top), *size)
-            windows = (
-                centred(size, photo_size),
-                best_place(table, size),
-                best_place(table, size, score=score),
-            )
+            centre, best = centred(size, photo_size), best_place(table, size, score=score)
+            confidence = calibration.probability(gather_evidence(table, best, centre))
+            sure = best if confidence >= SURE else centre
+            windows = (centre, best_place(table, size), best, sure)
             overlaps = tuple(overlap(window, wanted) for window in windows)
             found[PARITIES[number % 2]].append(overlaps)
             found[HALVES[half]].append(overlaps)
-    print(f"{'boxes':6} {'number':>6} {'middle':>8} {'density':>8} {'score':>8}")
+    print(f"{'boxes':6} {'number':>6} {'middle':>8} {'density':>8} {'score':>8} {'sure':>8}")
     for label, rows in found.items():
         print(row(label, rows, 8))
     heads = ("nearest", "all", "whole: nearest", "all", "area")

@@ -1,10 +1,10 @@
 """The probability that people's fixations prefer one window to another of the same size.
 
-A window is preferred if it keeps more of the fixations that people make on the photo. Two figures
-contain nearly all the evidence that is available without fixations: the gain, and the share of the
-density given up for it, which the other window contains and this one does not. A logistic
-regression turns them into a probability; `saliency calibrate` fits it and stores it in the model's
-file.
+A window is preferred if it keeps more of the fixations that people make on the photo. Three figures
+contain nearly all the evidence that is available without fixations: the gain, the share of the
+density given up for it, which the other window contains and this one does not, and what the other
+window leaves out. A logistic regression turns them into a probability; `saliency calibrate` fits it
+and stores it in the model's file.
 """
 
 import math
@@ -18,7 +18,7 @@ from saliency.geometry import Window
 CALIBRATION_KEY = "calibration"
 """Where a model's metadata has the coefficients."""
 
-_GAIN_FLOOR = 0.001  # keeps the logarithm of no gain finite
+_FLOOR = 0.001  # keeps the logarithm of nothing finite
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,23 @@ class Evidence:
     Attributes:
         gain: what it holds more than the other, below 0 when it holds less.
         given_up: what the other holds and it does not.
+        left_out: what the other does not hold.
     """
 
     gain: float
     given_up: float
+    left_out: float
 
-    def features(self) -> tuple[float, float]:
-        """Return the regression's inputs: log(max(gain, 0) + 0.001) and `given_up`."""
-        return math.log(max(self.gain, 0.0) + _GAIN_FLOOR), self.given_up
+    def features(self) -> tuple[float, float, float]:
+        """Return the regression's inputs.
+
+        They are log(max(gain, 0) + 0.001), `given_up` and log(max(left_out, 0) + 0.001).
+        """
+        return (
+            math.log(max(self.gain, 0.0) + _FLOOR),
+            self.given_up,
+            math.log(max(self.left_out, 0.0) + _FLOOR),
+        )
 
 
 @dataclass(frozen=True)
@@ -45,11 +54,13 @@ class Calibration:
     intercept: float
     log_gain: float
     given_up: float
+    log_left_out: float = 0.0  # in files of before it was used
 
     def probability(self, evidence: Evidence) -> float:
         """Return the probability, 0 to 1, that fixations prefer the window."""
-        log_gain, given_up = evidence.features()
-        score = self.intercept + self.log_gain * log_gain + self.given_up * given_up
+        weights = self.log_gain, self.given_up, self.log_left_out
+        pairs = zip(weights, evidence.features(), strict=True)
+        score = self.intercept + sum(weight * feature for weight, feature in pairs)
         return 0.5 + 0.5 * math.tanh(score / 2)  # the logistic function, which cannot overflow
 
     def to_json(self) -> dict[str, float]:
@@ -62,7 +73,11 @@ def gather_evidence(table: ShareTable, window: Window, other: Window) -> Evidenc
     share, other_share = table.share(window), table.share(other)
     common = window.common(other)
     common_share = 0.0 if common is None else table.share(common)
-    return Evidence(gain=share - other_share, given_up=max(other_share - common_share, 0.0))
+    return Evidence(
+        gain=share - other_share,
+        given_up=max(other_share - common_share, 0.0),
+        left_out=1.0 - other_share,
+    )
 
 
 def read_calibration(metadata: Mapping[str, Any]) -> Calibration | None:
@@ -74,10 +89,11 @@ def read_calibration(metadata: Mapping[str, Any]) -> Calibration | None:
     values = metadata.get(CALIBRATION_KEY)
     if values is None:
         return None
-    names = ("intercept", "log_gain", "given_up")
-    if not isinstance(values, Mapping) or any(not _is_number(values.get(name)) for name in names):
+    names = ("intercept", "log_gain", "given_up", "log_left_out")
+    numbers = {"log_left_out": 0.0, **values} if isinstance(values, Mapping) else {}
+    if any(not _is_number(numbers.get(name)) for name in names):
         raise ValueError(f"expected finite numbers for {', '.join(names)}, got {values!r}")
-    return Calibration(**{name: float(values[name]) for name in names})
+    return Calibration(**{name: float(numbers[name]) for name in names})
 
 
 def _is_number(value: Any) -> bool:

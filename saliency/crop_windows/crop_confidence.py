@@ -38,8 +38,13 @@ class CropCalibration:
 
 
 def crop_features(evidence: Evidence, *, score_gain: float) -> tuple[float, float, float]:
-    """Return the regression's inputs: those of `confidence`, and log(score_gain + 0.001)."""
-    return (*evidence.features(), math.log(max(score_gain, 0.0) + _GAIN_FLOOR))
+    """Return the regression's inputs.
+
+    They are the gain and what is given up for it, as `confidence` takes them, and
+    log(score_gain + 0.001). What the other window leaves out says nothing about people's crops.
+    """
+    log_gain, given_up, _ = evidence.features()
+    return log_gain, given_up, math.log(max(score_gain, 0.0) + _GAIN_FLOOR)
 
 
 PEOPLES_CROPS = CropCalibration(

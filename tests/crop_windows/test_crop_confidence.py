@@ -20,18 +20,18 @@ def chosen(density):
 def test_probability_is_the_logistic_function_of_the_features():
     calibration = CropCalibration(0.25, log_gain=0.5, given_up=-1.0, log_score_gain=2.0)
     score = 0.25 + 0.5 * math.log(0.101) - 0.2 + 2 * math.log(0.301)
-    found = calibration.probability(Evidence(gain=0.1, given_up=0.2), score_gain=0.3)
+    found = calibration.probability(Evidence(gain=0.1, given_up=0.2, left_out=0.4), score_gain=0.3)
     assert found == pytest.approx(1 / (1 + math.exp(-score)))
 
 
 def test_better_balance_at_the_same_gain_is_likelier():
-    evidence = Evidence(gain=0.05, given_up=0.05)
+    evidence = Evidence(gain=0.05, given_up=0.05, left_out=0.3)
     dull, balanced = (PEOPLES_CROPS.probability(evidence, score_gain=one) for one in (0.0, 0.1))
     assert dull < balanced
 
 
 def test_a_lower_score_counts_as_none_gained():
-    evidence = Evidence(gain=0.05, given_up=0.05)
+    evidence = Evidence(gain=0.05, given_up=0.05, left_out=0.3)
     lower, same = (PEOPLES_CROPS.probability(evidence, score_gain=one) for one in (-0.4, 0.0))
     assert lower == same
 

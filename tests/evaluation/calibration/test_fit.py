@@ -22,7 +22,7 @@ from saliency.fixations.scene import Scene
 from saliency.geometry import Window
 from saliency.prediction.predictor import Predictor
 
-TRUE = Calibration(intercept=3.0, log_gain=1.0, given_up=-4.0)
+TRUE = Calibration(intercept=3.0, log_gain=1.0, given_up=-4.0, log_left_out=0.5)
 
 
 def draw_cases(count, *, seed=0, photos=None):
@@ -30,7 +30,7 @@ def draw_cases(count, *, seed=0, photos=None):
     rng = np.random.default_rng(seed)
     cases = []
     for number in range(count):
-        evidence = Evidence(gain=rng.uniform(0, 0.3), given_up=rng.uniform(0, 0.3))
+        evidence = Evidence(*rng.uniform(0, 0.3, size=3).tolist())
         is_preferred = bool(rng.random() < TRUE.probability(evidence))
         cases.append(Case(str(number % (photos or count)), evidence, is_preferred))
     return cases
@@ -40,15 +40,21 @@ def test_fit_finds_the_probabilities_that_the_outcomes_came_from():
     cases = draw_cases(4000)
     fitted = fit_calibration(cases)
     for gain, given_up in [(0.05, 0.0), (0.1, 0.2), (0.25, 0.1)]:
-        evidence = Evidence(gain, given_up)
+        evidence = Evidence(gain, given_up, left_out=0.15)
         # Four standard errors of a share among the thousand cases that lie about as near.
         assert fitted.probability(evidence) == pytest.approx(TRUE.probability(evidence), abs=0.06)
 
 
 def test_outcomes_that_can_be_told_apart_leave_the_weights_finite():
-    cases = [Case(str(gain), Evidence(gain, 0.0), gain > 0.1) for gain in (0.02, 0.05, 0.15, 0.3)]
+    cases = [
+        Case(str(gain), Evidence(gain, 0.0, 0.5), gain > 0.1) for gain in (0.02, 0.05, 0.15, 0.3)
+    ]
     fitted = fit_calibration(cases)
-    assert fitted.probability(Evidence(0.3, 0.0)) > 0.5 > fitted.probability(Evidence(0.02, 0.0))
+    assert (
+        fitted.probability(Evidence(0.3, 0.0, 0.5))
+        > 0.5
+        > fitted.probability(Evidence(0.02, 0.0, 0.5))
+    )
 
 
 def test_fit_to_nothing_is_refused():
@@ -57,7 +63,7 @@ def test_fit_to_nothing_is_refused():
 
 
 def test_a_photo_is_never_predicted_from_its_own_outcomes():
-    same = Evidence(gain=0.1, given_up=0.0)
+    same = Evidence(gain=0.1, given_up=0.0, left_out=0.5)
     cases = [Case("liked", same, True)] * 20 + [Case("disliked", same, False)] * 20
     probabilities = cross_validate(cases)
     assert (probabilities[:20] < 0.1).all()

@@ -14,7 +14,7 @@ def drawn(probabilities, outcomes, monkeypatch):
         points.update(said=said, seen=seen, down=yerr[0], up=yerr[1])
 
     monkeypatch.setattr("matplotlib.axes.Axes.errorbar", note)
-    evidence = Evidence(gain=0.1, given_up=0.0)
+    evidence = Evidence(gain=0.1, given_up=0.0, left_out=0.5)
     cases = [Case(f"photo {index // 2}", evidence, one) for index, one in enumerate(outcomes)]
     draw_reliability(cases, np.array(probabilities))
     return points
@@ -38,7 +38,7 @@ def test_bar_of_one_photo_has_no_length(monkeypatch):
 
 
 def test_picture_is_a_png(tmp_path):
-    evidence = Evidence(gain=0.1, given_up=0.0)
+    evidence = Evidence(gain=0.1, given_up=0.0, left_out=0.5)
     cases = [Case("a", evidence, True), Case("b", evidence, False)]
     (tmp_path / "plot.png").write_bytes(draw_reliability(cases, np.array([0.9, 0.2])))
     with Image.open(tmp_path / "plot.png") as picture:

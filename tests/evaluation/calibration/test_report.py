@@ -16,7 +16,7 @@ OUTCOMES = np.array([False, True, False, True])
 
 
 def case(scene, is_preferred):
-    return Case(scene, Evidence(gain=0.1, given_up=0.0), is_preferred)
+    return Case(scene, Evidence(gain=0.1, given_up=0.0, left_out=0.5), is_preferred)
 
 
 CASES = [case("a", False), case("a", True), case("b", False), case("c", True)]
