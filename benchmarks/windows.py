@@ -12,8 +12,10 @@ means over photos of what is kept by
   best      the window chosen by the very fixations that judge it, blurred by one degree
 
 and how far `default` goes from the centre to the best; how many crops it moves, in how many of
-those it keeps more than the centre and in how many less, and the mean gain of a moved crop. The
-confidence of each photo comes from a calibration that is fitted to the other photos.
+those it keeps more than the centre and in how many less, the mean gain of a moved crop, and what
+`default` keeps more than the centre over all photos, with its 95 % interval. The confidence of each
+photo comes from a calibration that is fitted to the other photos; with --own-calibration from that
+in the model's file.
 """
 
 import argparse
@@ -29,6 +31,7 @@ from saliency.crop_windows.choice import ChoiceOptions, choose
 from saliency.crop_windows.confidence import Calibration
 from saliency.datasets.layouts.registry import read_dataset
 from saliency.datasets.splits import split_scenes
+from saliency.evaluation.bootstrap import spread_of_mean
 from saliency.evaluation.calibration.fit import fit_without_own, gather_cases
 from saliency.evaluation.crop_quality import kept_share
 from saliency.fixations.density import empirical_density
@@ -39,7 +42,8 @@ from saliency.prediction.predictor import Predictor
 
 RATIOS = {text: parse_aspect(text) for text in ("1:1", "9:16", "16:9", "4:5", "1.91:1")}
 HEADER = (
-    "data set   aspect   centre  default   always     best   way    moved  better   worse    gain"
+    "data set   aspect   centre  default   always     best   way    moved  better   worse    gain  "
+    "more than the centre"
 )
 
 
@@ -87,10 +91,12 @@ def describe(name: str, label: str, rows: list[Kept]) -> str:
     centre, default, always, best = means
     gains = np.array([row.default - row.centre for row in rows if row.is_moved])
     way = (default - centre) / (best - centre)
+    advantages = np.array([row.default - row.centre for row in rows])
+    spread = spread_of_mean(advantages, seed=0)
     return (
         f"{name:<10} {label:<6} {centre:8.1%} {default:8.1%} {always:8.1%} {best:8.1%} {way:5.0%}"
         f"  {len(gains):3}/{len(rows):3}  {np.mean(gains > 0):6.0%}  {np.mean(gains < 0):6.0%}"
-        f"  {gains.mean():6.1%}"
+        f"  {gains.mean():6.1%}  {advantages.mean():6.2%} [{spread.low:.2%}, {spread.high:.2%}]"
     )
 
 
@@ -99,14 +105,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Share of people's fixations that a crop keeps.")
     parser.add_argument("model", help="an .onnx file")
     parser.add_argument("--data", action="append", required=True, metavar="LAYOUT:PATH")
+    parser.add_argument("--own-calibration", action="store_true")
     arguments = parser.parse_args()
     predictor = Predictor(arguments.model)
     parts = [
         (Path(spec.partition(":")[2]).name, split_scenes(read_dataset(spec).scenes, "validation"))
         for spec in arguments.data
     ]
-    cases = gather_cases(predictor, [scene for _, part in parts for scene in part])
-    fits = fit_without_own(cases)
+    scenes = [scene for _, part in parts for scene in part]
+    if arguments.own_calibration:
+        assert predictor.calibration is not None, "run `saliency calibrate` on the model"
+        fits = {scene.name: predictor.calibration for scene in scenes}
+    else:
+        fits = fit_without_own(gather_cases(predictor, scenes))
     print(HEADER)
     for name, part in parts:
         table = [measure(scene, predictor, RATIOS, fits[scene.name]) for scene in part]
