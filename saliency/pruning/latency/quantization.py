@@ -1,6 +1,7 @@
 """Networks in 8-bit integers, which processors with VNNI multiply twice as fast as float32."""
 
 import tempfile
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def quantize(model: onnx.ModelProto, examples: Iterable[dict[str, np.ndarray]]) 
         PruningError: ONNX Runtime cannot run the network, or not on the examples.
     """
     folded = fold_constants(model)
-    _merge_equal_factors(folded.graph)
+    _merge_equal_factors(folded)
     nodes = _name_quantized(folded.graph)
     if not nodes:
         return folded
@@ -82,17 +83,29 @@ class _Examples:
         return next(self._examples, None)
 
 
-def _merge_equal_factors(graph: onnx.GraphProto) -> None:
+def _merge_equal_factors(model: onnx.ModelProto) -> None:
     """Store one number where one for each channel is the same, in place.
 
     Between layers of integers the channels lie beside each other in memory, an order in which ONNX
     Runtime is slow to multiply by one number for each.
     """
-    constants = {tensor.name: tensor for tensor in graph.initializer}
-    for node in graph.node:
-        for name in node.input if node.op_type in ("Mul", "Add") else ():
-            values = numpy_helper.to_array(constants[name]) if name in constants else np.empty(0)
-            if values.ndim == 4 and values.size == values.shape[1] and np.ptp(values) == 0:
+    inferred = onnx.shape_inference.infer_shapes(model).graph
+    channels = {
+        value.name: value.type.tensor_type.shape.dim[1].dim_value
+        for value in (*inferred.input, *inferred.value_info)
+        if len(value.type.tensor_type.shape.dim) == 4
+    }
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    readers = Counter(name for node in model.graph.node for name in node.input)
+    for node in model.graph.node:
+        if node.op_type not in ("Mul", "Add"):
+            continue
+        for name, other in (tuple(node.input), tuple(reversed(node.input))):
+            if name not in constants or readers[name] != 1:
+                continue
+            values = numpy_helper.to_array(constants[name])
+            is_by_channel = values.ndim == 4 and values.size == values.shape[1]
+            if is_by_channel and np.ptp(values) == 0 and channels.get(other) == values.size:
                 constants[name].CopyFrom(numpy_helper.from_array(values[:, :1], name))
 
 

@@ -122,6 +122,16 @@ def test_equal_factors_of_channels_become_one(factors, stored):
     assert np.abs(run(quantized) - expected).max() < 0.05 * np.ptp(expected)
 
 
+def test_factors_that_make_three_channels_of_one_stay():
+    class Grey(Network):
+        def forward(self, photos):
+            return super().forward(photos[:, :1] * torch.full((1, 3, 1, 1), 2.0))
+
+    graph = export_copy(Grey(), EXAMPLE)
+    expected = run(graph)
+    assert np.abs(run(quantize(graph, EXAMPLES)) - expected).max() < 0.05 * np.ptp(expected)
+
+
 def test_network_without_convolutions_stays_as_it_is():
     graph = export_copy(nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 48, 2)), EXAMPLE)
     assert run(quantize(graph, EXAMPLES)) == pytest.approx(run(graph))
