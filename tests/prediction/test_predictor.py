@@ -65,8 +65,9 @@ def test_mirrored_photo_gets_the_mirrored_density_of_the_shipped_model():
     photo[20:60, 90:120] = (200, 160, 140)
     shipped = Predictor(threads=1)
     mirrored = shipped.density(np.ascontiguousarray(photo[:, ::-1]))
-    # Resizing rounds each pixel to whole values, not quite the same from both sides.
-    np.testing.assert_allclose(mirrored[:, ::-1], shipped.density(photo), rtol=0.02)
+    # Resizing rounds each pixel to whole values, not quite the same from both sides, and 8-bit
+    # integers make more of such a difference. A photo seen the wrong way round differs by 0.14.
+    assert np.abs(mirrored[:, ::-1] - shipped.density(photo)).sum() < 0.03
 
 
 def test_calibration_is_the_one_that_the_model_carries(tmp_path):
