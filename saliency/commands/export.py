@@ -10,14 +10,16 @@ import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from saliency.batch.listing import find_photos
+from saliency.commands.jobs.integers import (
+    FEW_PHOTOS,
+    MOST_PHOTOS,
+    describe_difference,
+    read_examples,
+)
 from saliency.commands.jobs.reporting import run_reporting
-from saliency.errors import CheckpointError, PhotoError
+from saliency.errors import CheckpointError
 from saliency.files import check_writable
-from saliency.photo.reading import read_photo
-from saliency.prediction.shipped_models import trainable_model
-
-MOST_PHOTOS = 48
+from saliency.prediction.shipped_models import is_shipped, trainable_model
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -38,7 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         type=Path,
         help="where to write it; .safetensors for a copy to train on from (default: beside MODEL, "
-        "with the ending .onnx)",
+        "with the ending .onnx; in this folder if it is fast, default or best)",
     )
     parser.add_argument(
         "--sharpness",
@@ -68,8 +70,9 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="PHOTOS",
         type=Path,
         help="let the .onnx file compute in 8-bit integers: up to twice as fast where the "
-        "processor has VNNI, a little faster elsewhere, and a third of the size; at most "
-        f"{MOST_PHOTOS} of the photos in this folder show what values occur",
+        "processor has VNNI, a little faster elsewhere, and less than half the size; "
+        f"{FEW_PHOTOS} to {MOST_PHOTOS} photos from this folder and those inside show what values "
+        "occur; run saliency calibrate on the file afterwards",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a file that exists")
     return parser
@@ -82,45 +85,52 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    out = arguments.out or arguments.model.with_suffix(".onnx")
-    if out.suffix not in (".onnx", ".safetensors"):
-        raise CheckpointError(
-            f"expected a file with the ending .onnx or .safetensors to write to, got {out}"
-        )
-    if out.exists() and out.samefile(arguments.model):
-        raise CheckpointError(f"expected another file to write to than the model, got {out}")
-    if arguments.int8 is not None and out.suffix != ".onnx":
-        raise CheckpointError(f"only an .onnx file computes in 8-bit integers, got {out}")
-    photos = None if arguments.int8 is None else _some_photos(arguments.int8)
-    check_writable(out, overwrite=arguments.overwrite)
+    out = _written_to(arguments)
+    photos = None if arguments.int8 is None else read_examples(arguments.int8)
     from saliency.model.checkpoint import (  # noqa: PLC0415  torch takes seconds
         load_model,
         read_metadata,
         save_model,
     )
     from saliency.model.export import export_onnx  # noqa: PLC0415
+    from saliency.model.loading import look_of  # noqa: PLC0415
 
     model = load_model(arguments.model)
     scores = read_metadata(arguments.model)["scores"]
     if (arguments.sharpness, arguments.smoothing) != (1.0, 0.0):
         model.soften(sharpness=arguments.sharpness, smoothing_cells=arguments.smoothing)
         scores = {}  # scores and calibration belong to the density before the change
-    if out.suffix == ".onnx":
-        seen = None if photos is None else (model.as_seen(read_photo(photo)) for photo in photos)
-        export_onnx(model, out, scores=scores, half=arguments.half, photos=seen)
-    else:
+    if out.suffix == ".safetensors":
         save_model(model, out, scores=scores, half=arguments.half)
+    else:
+        seen = None if photos is None else [model.as_seen(photo) for photo in photos]
+        export_onnx(model, out, scores=scores, half=arguments.half, photos=seen)
+    if photos is not None:
+        print(describe_difference(look_of(model), out, photos))
     print(f"written: {out}")
     return 0
 
 
-def _some_photos(folder: Path) -> list[Path]:
-    """Return at most `MOST_PHOTOS` of a folder's photos, spread evenly over all."""
-    photos = [photo.path for photo in find_photos([folder], [], is_recursive=True)]
-    if photos in ([], [folder]):
-        raise PhotoError(f"{folder}: expected a folder of photos, found none; check the path")
-    count = min(MOST_PHOTOS, len(photos))
-    return [photos[index * len(photos) // count] for index in range(count)]
+def _written_to(arguments: argparse.Namespace) -> Path:
+    """Return the file to write, which can be written.
+
+    Raises:
+        SaliencyError: it cannot, or must not be replaced.
+    """
+    beside: Path = arguments.model.with_suffix(".onnx")
+    out: Path = arguments.out or (Path(beside.name) if is_shipped(beside) else beside)
+    if out.suffix not in (".onnx", ".safetensors"):
+        raise CheckpointError(
+            f"expected a file with the ending .onnx or .safetensors to write to, got {out}"
+        )
+    if out.exists() and out.samefile(arguments.model):
+        raise CheckpointError(f"expected another file to write to than the model, got {out}")
+    if is_shipped(out.resolve()):
+        raise CheckpointError(f"expected another file to write to than one of the package: {out}")
+    if arguments.int8 is not None and out.suffix != ".onnx":
+        raise CheckpointError(f"only an .onnx file computes in 8-bit integers, got {out}")
+    check_writable(out, overwrite=arguments.overwrite)
+    return out
 
 
 def _sharpness(text: str) -> float:

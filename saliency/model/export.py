@@ -4,7 +4,7 @@ import io
 import json
 import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ def export_onnx(
     *,
     scores: dict[str, Any] | None = None,
     half: bool = False,
-    photos: Iterable[UInt8[np.ndarray, "height width 3"]] | None = None,
+    photos: Sequence[UInt8[np.ndarray, "_ _ 3"]] | None = None,
 ) -> None:
     """Write `path`: uint8 photos in, log densities out, any batch, height and width.
 
@@ -46,7 +46,8 @@ def export_onnx(
         half: store the weights of convolutions with 16 bits, which halves the file; they are 32
             bits again once it is loaded, so it takes as long as before.
         photos: of the size at which the model looks at them, to compute in 8-bit integers with the
-            ranges of values that they show (`quantize`); None to compute in float32.
+            ranges of values that they show (`quantize`), without scores; None to compute in
+            float32.
 
     Raises:
         SaliencyError: the file cannot be written.
@@ -57,6 +58,8 @@ def export_onnx(
     if half:
         _halve(graph.graph)
     metadata = model_metadata(model, name=path.stem, scores=scores or {})
+    if photos is not None:
+        metadata |= {"precision": "int8", "scores": {}}  # the scores are those of float32
     graph.metadata_props.add(key=METADATA_KEY, value=json.dumps(metadata))
     onnx.checker.check_model(graph, full_check=True)
     write_whole(graph.SerializeToString(), path, overwrite=True)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -42,7 +43,9 @@ def load_look(path: Path) -> Look:
         predictor = Predictor(path, threads=1)
         return lambda photo: np.log(predictor.density(photo))
     if path.suffix == ".safetensors":
-        return _torch_look(path)
+        from saliency.model.checkpoint import load_model  # noqa: PLC0415  torch takes seconds
+
+        return look_of(load_model(path))
     raise CheckpointError(
         f"expected a model with the ending .onnx or .safetensors, got {path}; "
         "use a file written by `saliency train` or `saliency prune`"
@@ -59,12 +62,11 @@ def at_photo_size(look: Look) -> Predict:
     return predict
 
 
-def _torch_look(path: Path) -> Look:
+def look_of(model: Any) -> Look:
+    """Return a `SaliencyModel` as such a function, which makes one prediction at a time."""
     import torch  # noqa: PLC0415  takes seconds, and an .onnx model does without
 
-    from saliency.model.checkpoint import load_model  # noqa: PLC0415  as above
-
-    model = load_model(path).eval()
+    model.eval()
     one_at_a_time = Lock()  # two predictions at once would fight over torch's threads
 
     def run(photo: UInt8[ndarray, "height width 3"]) -> Float[ndarray, "height width"]:

@@ -5,10 +5,13 @@ from PIL import Image
 from training_fixtures import TINY
 
 from saliency.commands import export
+from saliency.commands.jobs import integers
+from saliency.commands.jobs.integers import read_examples
 from saliency.model.checkpoint import load_model, save_model
 from saliency.model.loading import load_look
 from saliency.model.network import SaliencyModel
 from saliency.prediction.predictor import Predictor
+from saliency.prediction.shipped_models import model_path
 
 
 @pytest.fixture
@@ -87,12 +90,12 @@ def photos(tmp_path):
     folder.mkdir(parents=True)
     random = np.random.default_rng(1)
     for number in range(3):
-        photo = random.integers(0, 256, (50, 70 + 20 * number, 3), dtype=np.uint8)
+        photo = random.integers(0, 256, (70, 90 + 20 * number, 3), dtype=np.uint8)
         Image.fromarray(photo).save(folder / f"{number}.png")
     return folder.parent
 
 
-def test_file_that_computes_in_integers_predicts_nearly_the_same(model, tmp_path, photos):
+def test_file_that_computes_in_integers_predicts_nearly_the_same(model, tmp_path, photos, capsys):
     paths = [tmp_path / "whole.onnx", tmp_path / "integers.onnx"]
     assert export.main([str(model), "--out", str(paths[0])]) == 0
     assert export.main([str(model), "--out", str(paths[1]), "--int8", str(photos)]) == 0
@@ -101,18 +104,56 @@ def test_file_that_computes_in_integers_predicts_nearly_the_same(model, tmp_path
     np.testing.assert_allclose(integers, whole, rtol=0, atol=0.1)
     assert not np.allclose(integers, whole, rtol=0, atol=1e-5)
     assert np.exp(integers).sum() == pytest.approx(1, abs=1e-5)
-    metadata = [Predictor(path).metadata | {"name": ""} for path in paths]
-    assert metadata[0] == metadata[1]
+    first, second = (Predictor(path).metadata | {"name": ""} for path in paths)
+    assert second.pop("precision") == "int8"
+    assert (first.pop("scores"), second.pop("scores")) == ({"nss": 3.0}, {})  # those of float32
+    assert first == second
+    seen = capsys.readouterr()
+    assert "% of a density, in the mean of these 3 photos" in seen.out
+    assert "warning: 3 photos show few of the values to come" in seen.err
 
 
-def test_integers_need_photos_that_can_be_read(model, tmp_path, capsys, photos):
-    for folder in (tmp_path / "none", model):
+def test_difference_of_integers_is_that_from_the_softened_model(tmp_path, photos, capsys):
+    out = ["--out", str(tmp_path / "soft.onnx"), "--int8", str(photos)]
+    assert export.main(["fast", *out, "--sharpness", "0.01"]) == 0
+    share = capsys.readouterr().out.partition("8-bit integers move ")[2].partition("%")[0]
+    assert float(share) < 0.2  # 2.1 where it is as sharp as it was
+
+
+def test_integers_need_a_folder_of_photos(model, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    for folder, reason in (
+        (tmp_path / "none", "there is none of that name"),
+        (model, "that is a file"),
+        (tmp_path / "empty", "none is of use"),
+    ):
         assert export.main([str(model), "--int8", str(folder)]) == 1
-        assert f"{folder}: expected a folder of photos" in capsys.readouterr().err
-    (photos / "broken.jpg").write_bytes(b"no photo")
-    assert export.main([str(model), "--int8", str(photos)]) == 1
-    assert "broken.jpg" in capsys.readouterr().err
+        assert reason in capsys.readouterr().err
     assert not model.with_suffix(".onnx").exists()
+
+
+def test_photos_of_no_use_are_left_out_and_others_take_their_place(photos, capsys, monkeypatch):
+    monkeypatch.setattr(integers, "MOST_PHOTOS", 2)
+    expected = [photo.shape for photo in read_examples(photos)]
+    inner = photos / "inner"
+    (inner / "0.png").write_bytes(b"no photo")
+    for name, size in (("1.png", (300, 70)), ("1-small.png", (80, 20))):
+        Image.new("RGB", size).save(inner / name)
+    Image.new("RGB", (100, 80)).save(inner / "3.png")
+    assert [photo.shape for photo in read_examples(photos)] == [(70, 130, 3), (80, 100, 3)]
+    assert expected == [(70, 90, 3), (70, 110, 3)]
+    assert "left out: " in capsys.readouterr().err
+
+
+def test_files_of_the_package_are_not_replaced(tmp_path, capsys, monkeypatch, photos):
+    monkeypatch.chdir(tmp_path)
+    assert export.main(["fast", "--int8", str(photos)]) == 0
+    assert "written: fast.onnx" in capsys.readouterr().out
+    assert Predictor(tmp_path / "fast.onnx").metadata["precision"] == "int8"
+    link = tmp_path / "link.onnx"
+    link.symlink_to(model_path("fast"))
+    assert export.main(["fast", "--overwrite", "--out", str(link)]) == 1
+    assert "another file to write to than one of the package" in capsys.readouterr().err
 
 
 def test_integers_are_for_onnx_files_alone_and_not_with_16_bits(model, tmp_path, capsys, photos):

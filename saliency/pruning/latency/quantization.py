@@ -2,7 +2,7 @@
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +10,15 @@ import onnx
 from onnx import numpy_helper
 from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
-from saliency.errors import PruningError, SaliencyError
+from saliency.errors import PruningError, first_line
 from saliency.pruning.latency.onnx_graph import fold_constants
 
 LEAST_CHANNELS = 4
 """Channels that a convolution must read to be quantized: those of the photo and those of one map,
 such as the result, stay float32."""
+
+LEAST_OPSET = 13
+"""From which on one scale for each channel is possible."""
 
 BETWEEN = ("Add", "Clip", "Relu")
 """Operators that are quantized between two quantized convolutions."""
@@ -28,17 +31,23 @@ def quantize(model: onnx.ModelProto, examples: Iterable[dict[str, np.ndarray]]) 
     pairs of products in 16 bits, which 8 bits overflow. So the result is the same on all of them.
 
     Args:
-        model: a graph in float32, with the weights as initializers or as constants.
-        examples: inputs by name, which show what values occur between the layers; some 50 photos.
+        model: a graph in float32, opset 13 or later, with the weights as initializers or as
+            constants.
+        examples: inputs by name, which show what values occur between the layers; some 50 of the
+            kind that the network will see, because larger values than theirs are cut off.
 
     Returns:
-        The graph with pairs of QuantizeLinear and DequantizeLinear (opset 13 or later), which
-        engines merge with the convolutions; the folded graph where it has none to quantize.
+        The graph with pairs of QuantizeLinear and DequantizeLinear, which engines merge with the
+        convolutions; the folded graph where it has none to quantize.
 
     Raises:
-        PruningError: ONNX Runtime cannot run the network, or not on the examples.
+        PruningError: the graph is of an older opset, its weights or an example are not finite,
+            there are no examples, or ONNX Runtime cannot run the network on them.
     """
+    shown = list(examples)
+    _check_examples(shown)
     folded = fold_constants(model)
+    _check_graph(folded)
     _merge_equal_factors(folded)
     nodes = _name_quantized(folded.graph)
     if not nodes:
@@ -51,7 +60,7 @@ def quantize(model: onnx.ModelProto, examples: Iterable[dict[str, np.ndarray]]) 
             quantize_static(
                 folded,
                 path,
-                _Examples(examples),
+                _Examples(shown),
                 quant_format=QuantFormat.QDQ,
                 op_types_to_quantize=["Conv", *BETWEEN],
                 nodes_to_quantize=nodes,
@@ -60,12 +69,9 @@ def quantize(model: onnx.ModelProto, examples: Iterable[dict[str, np.ndarray]]) 
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
             )
-        except SaliencyError:  # of an example that could not be made
-            raise
         except Exception as error:  # its exception classes are not public
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise PruningError(
-                f"ONNX Runtime cannot run the network on the examples: {reason}"
+                f"ONNX Runtime cannot run the network on the examples: {first_line(error)}"
             ) from error
         quantized = onnx.load(path)
     del quantized.metadata_props[:]
@@ -73,10 +79,32 @@ def quantize(model: onnx.ModelProto, examples: Iterable[dict[str, np.ndarray]]) 
     return quantized
 
 
+def _check_examples(examples: Sequence[dict[str, np.ndarray]]) -> None:
+    if not examples:
+        raise PruningError("expected examples of the network's inputs, got none")
+    for example in examples:
+        for name, values in example.items():
+            if not _is_finite(np.asarray(values)):
+                raise PruningError(f"expected finite numbers in the examples, {name} has others")
+
+
+def _check_graph(model: onnx.ModelProto) -> None:
+    opset = next((item.version for item in model.opset_import if item.domain in ("", "ai.onnx")), 0)
+    if opset < LEAST_OPSET:
+        raise PruningError(f"expected a graph of opset {LEAST_OPSET} or later, got {opset}")
+    for tensor in model.graph.initializer:
+        if not _is_finite(numpy_helper.to_array(tensor)):
+            raise PruningError(f"expected finite weights, {tensor.name} has others")
+
+
+def _is_finite(values: np.ndarray) -> bool:
+    return values.dtype.kind != "f" or bool(np.isfinite(values).all())
+
+
 class _Examples:
     """Hands ONNX Runtime one example after the other, as its `CalibrationDataReader`."""
 
-    def __init__(self, examples: Iterable[dict[str, np.ndarray]]) -> None:
+    def __init__(self, examples: Sequence[dict[str, np.ndarray]]) -> None:
         self._examples = iter(examples)
 
     def get_next(self) -> dict[str, np.ndarray] | None:
@@ -111,8 +139,11 @@ def _merge_equal_factors(model: onnx.ModelProto) -> None:
 
 def _name_quantized(graph: onnx.GraphProto) -> list[str]:
     """Return the names of the nodes to quantize; those without a name get one."""
+    taken = {node.name for node in graph.node}
     for index, node in enumerate(graph.node):
-        node.name = node.name or f"{node.op_type}_{index}"
+        if not node.name:
+            node.name = _untaken(f"{node.op_type}_{index}", taken)
+            taken.add(node.name)
     weights = {tensor.name: tensor for tensor in graph.initializer}
     convolutions = {
         node.name
@@ -129,6 +160,7 @@ def _name_quantized(graph: onnx.GraphProto) -> list[str]:
     for node in reversed(graph.node):
         if node.name in convolutions or before.intersection(node.output):
             before.update(node.input)
+    results = {value.name for value in graph.output}
     return [
         node.name
         for node in graph.node
@@ -137,8 +169,16 @@ def _name_quantized(graph: onnx.GraphProto) -> list[str]:
             node.op_type in BETWEEN
             and behind.intersection(node.input)
             and before.intersection(node.output)
+            # ONNX Runtime would cut such an output off where the activation does.
+            and not (node.op_type != "Add" and results.intersection(node.input))
         )
     ]
+
+
+def _untaken(name: str, taken: set[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name
 
 
 def _channels_read(node: onnx.NodeProto, weight: onnx.TensorProto) -> int:

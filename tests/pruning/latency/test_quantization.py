@@ -137,6 +137,64 @@ def test_network_without_convolutions_stays_as_it_is():
     assert run(quantize(graph, EXAMPLES)) == pytest.approx(run(graph))
 
 
+@pytest.mark.parametrize("cut_off", [torch.relu, lambda values: torch.clamp(values, -0.1, 0.1)])
+def test_output_that_is_cut_off_further_on_stays_whole(cut_off):
+    class Both(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.last = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3)
+            self.middle = nn.Conv2d(8, 8, 3)
+
+        def forward(self, photos):
+            between = self.middle(torch.relu(self.first(photos)))
+            return between, self.last(cut_off(between))
+
+    torch.manual_seed(0)
+    graph = export_copy(Both(), EXAMPLE)
+    runs = [
+        onnxruntime.InferenceSession(model.SerializeToString()).run(None, EXAMPLES[0])
+        for model in (graph, quantize(graph, EXAMPLES))
+    ]
+    for expected, given in zip(*runs, strict=True):
+        assert np.abs(given - expected).max() < 0.08 * np.ptp(expected)
+
+
+def test_names_that_are_given_are_not_taken(graph):
+    clash = onnx.ModelProto()
+    clash.CopyFrom(graph)
+    first, *others = (node for node in clash.graph.node if node.op_type == "Conv")
+    index = list(clash.graph.node).index(first)
+    first.name = ""
+    others[0].name = f"Conv_{index}"
+    onnx.checker.check_model(quantize(clash, EXAMPLES))
+
+
+@pytest.mark.parametrize(
+    ("examples", "message"),
+    [
+        ([], "expected examples of the network's inputs, got none"),
+        ([EXAMPLES[0], {"input": EXAMPLE.numpy() * np.nan}], "finite numbers in the examples"),
+    ],
+)
+def test_examples_that_show_nothing_are_refused(graph, examples, message):
+    with pytest.raises(PruningError, match=message):
+        quantize(graph, examples)
+
+
+def test_graphs_that_cannot_be_quantized_are_refused(graph):
+    old, broken = onnx.ModelProto(), onnx.ModelProto()
+    old.CopyFrom(graph)
+    old.opset_import[0].version = 12
+    with pytest.raises(PruningError, match="opset 13 or later, got 12"):
+        quantize(old, EXAMPLES)
+    broken.CopyFrom(graph)
+    weight = broken.graph.initializer[0]
+    values = numpy_helper.to_array(weight) * np.inf
+    weight.CopyFrom(numpy_helper.from_array(values, weight.name))
+    with pytest.raises(PruningError, match="expected finite weights"):
+        quantize(broken, EXAMPLES)
+
+
 def test_examples_of_another_size_are_an_error_with_a_remedy(graph):
     with pytest.raises(PruningError, match="cannot run the network on the examples"):
         quantize(graph, [{"input": np.zeros((1, 3, 8, 8), dtype=np.float32)}])
