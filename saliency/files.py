@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,7 +17,8 @@ def write_whole(
 ) -> None:
     """Write a file whole or not at all.
 
-    The bytes are written to a hidden file in the same folder, which then gets the name.
+    The bytes are written to a hidden file in the same folder, which then gets the name, and the
+    permissions of the file that it replaces.
 
     Args:
         data: the content.
@@ -37,6 +39,8 @@ def write_whole(
             if is_durable:
                 os.fsync(file.fileno())
         if overwrite:
+            with suppress(OSError):  # there is none, or the file system has no such thing
+                temporary.chmod(stat.S_IMODE(path.stat().st_mode))
             temporary.replace(path)
         else:
             _name_unless_taken(temporary, path)

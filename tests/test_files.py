@@ -1,4 +1,5 @@
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,15 @@ def test_file_that_exists_is_replaced_when_told(tmp_path):
     (tmp_path / "crop.jpg").write_bytes(b"mine")
     write_whole(b"crop", tmp_path / "crop.jpg", overwrite=True)
     assert (tmp_path / "crop.jpg").read_bytes() == b"crop"
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o666])
+def test_file_that_is_replaced_passes_its_permissions_on(tmp_path, mode):
+    path = tmp_path / "crop.jpg"
+    path.write_bytes(b"mine")
+    path.chmod(mode)
+    write_whole(b"crop", path, overwrite=True)
+    assert stat.S_IMODE(path.stat().st_mode) == mode
 
 
 @pytest.mark.parametrize("stopped", [KeyboardInterrupt, SystemExit])

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from saliency.commands.arguments.training import add_parts_option
 from saliency.commands.jobs.reporting import run_reporting
-from saliency.errors import DatasetError
+from saliency.errors import DatasetError, OutputError
 from saliency.files import check_writable, write_whole
 from saliency.prediction.shipped_models import runnable_model
 
@@ -69,6 +69,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_reporting("calibrate", lambda: _calibrate(arguments))
 
 
+def _check_arguments(arguments: argparse.Namespace) -> None:
+    """Refuse what could not be read or written after the work is done."""
+    if len(set(arguments.data)) < len(arguments.data):
+        raise DatasetError("expected each --data once; a set given twice counts no more")
+    if arguments.plot is not None:
+        if arguments.plot.suffix.lower() != ".png":
+            raise OutputError(f"expected a file with the ending .png to draw to: {arguments.plot}")
+        check_writable(arguments.plot, overwrite=True)
+    if not arguments.dry_run:
+        check_writable(arguments.model, overwrite=True)
+
+
 def _calibrate(arguments: argparse.Namespace) -> int:
     """Gather the cases, fit, report and write."""
     # Here and not above, so that --help answers at once, and without the training extra.
@@ -83,10 +95,7 @@ def _calibrate(arguments: argparse.Namespace) -> int:
     from saliency.evaluation.calibration.report import describe_fit, summarise_fit  # noqa: PLC0415
     from saliency.prediction.predictor import Predictor  # noqa: PLC0415
 
-    if arguments.plot is not None:
-        check_writable(arguments.plot, overwrite=True)
-    if not arguments.dry_run:
-        check_writable(arguments.model, overwrite=True)
+    _check_arguments(arguments)
     datasets = [read_dataset(spec) for spec in arguments.data]
     scenes = [
         scene
@@ -96,18 +105,24 @@ def _calibrate(arguments: argparse.Namespace) -> int:
     cases = gather_cases(Predictor(arguments.model), scenes)
     if len({case.scene for case in cases}) < 2:
         raise DatasetError(
-            f"expected at least 2 photos with a window beside the middle, {len(scenes)} photos "
-            "have fewer; give more data"
+            "expected at least 2 photos with fixations and a best window beside the middle, got "
+            f"fewer, of {len(scenes)} with fixations; give more data"
         )
     probabilities = cross_validate(cases)
     print(describe_fit(cases, probabilities))
+    notes = summarise_fit(cases, probabilities)
     if arguments.plot is not None:
         from saliency.evaluation.calibration.plot import draw_reliability  # noqa: PLC0415  for --plot only
 
         write_whole(draw_reliability(cases, probabilities), arguments.plot, overwrite=True)
         print(f"written: {arguments.plot}")
     if not arguments.dry_run:
-        notes = summarise_fit(cases, probabilities)
-        store_calibration(arguments.model, fit_calibration(cases), notes=notes)
+        if notes["brier"] >= notes["brier_of_base_rate"]:
+            raise DatasetError(
+                f"{arguments.model} stays as it is: its confidence would be no better than saying "
+                "the base rate of every window; give more photos, of the kind that it is for"
+            )
+        # Where a link leads, so that it goes on to name the model.
+        store_calibration(arguments.model.resolve(), fit_calibration(cases), notes=notes)
         print(f"written: {arguments.model}")
     return 0

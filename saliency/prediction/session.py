@@ -47,6 +47,10 @@ def start_session(content: bytes, path: Path, *, threads: int) -> Any:
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exception classes are not public and derive from Exception
+        if path.suffix == ".safetensors":
+            raise CheckpointError(
+                f"{path} is to train on from; `saliency export` makes an .onnx file of it"
+            ) from error
         raise CheckpointError(
             f"expected an ONNX model, ONNX Runtime refuses {path}: {first_line(error)}"
         ) from error

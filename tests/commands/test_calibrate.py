@@ -1,10 +1,12 @@
 import re
 
+import numpy as np
 import pytest
 from runtime_fixtures import opened, write_model
 from training_fixtures import write_spots
 
 from saliency.commands import calibrate
+from saliency.evaluation.calibration import fit
 from saliency.prediction.predictor import Predictor
 
 
@@ -61,6 +63,41 @@ def test_data_of_one_photo_is_refused_on_one_line(model, tmp_path, capsys):
     assert run(model, write_spots(tmp_path / "one", count=1)) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("saliency calibrate: error: expected at least 2 photos")
+
+
+def test_confidence_that_says_no_more_than_the_base_rate_is_not_written(
+    model, dataset, capsys, monkeypatch
+):
+    before = model.read_bytes()
+    monkeypatch.setattr(fit, "cross_validate", lambda cases: np.full(len(cases), 0.001))
+    assert run(model, dataset) == 1
+    assert "stays as it is: its confidence would be no better" in capsys.readouterr().err
+    assert model.read_bytes() == before
+
+
+def test_data_given_twice_are_refused(model, dataset, capsys):
+    assert run(model, dataset, "--data", f"folder:{dataset}") == 1
+    assert "a set given twice counts no more" in capsys.readouterr().err
+
+
+def test_plot_that_is_no_png_is_refused(model, dataset, tmp_path, capsys):
+    assert run(model, dataset, "--plot", tmp_path / "plot.txt") == 1
+    assert "expected a file with the ending .png" in capsys.readouterr().err
+
+
+def test_link_to_a_model_goes_on_to_name_it(model, dataset, tmp_path):
+    link = tmp_path / "link.onnx"
+    link.symlink_to(model)
+    assert run(link, dataset) == 0
+    assert link.is_symlink()
+    assert Predictor(model).metadata["calibration"]["photos"] == 5
+
+
+def test_file_to_train_on_from_is_no_model_to_run(tmp_path, dataset, capsys):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(b"weights")
+    assert run(path, dataset) == 1
+    assert "`saliency export` makes an .onnx file of it" in capsys.readouterr().err
 
 
 def test_missing_model_is_refused_on_one_line(tmp_path, dataset, capsys):
