@@ -30,6 +30,7 @@ PRUNING = {
     "costs": ("latency_cost", "NetworkCost"),
     "latency.exporting": ("export_copy",),
     "latency.measuring": ("measure_table",),
+    "latency.quantization": ("quantize",),
     "selection": ("Selection", "Decision"),
     "surgery": ("remove_channels", "channel_counts", "resize_layers"),
     "compensation": ("remove_and_compensate",),

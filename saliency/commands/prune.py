@@ -251,6 +251,11 @@ def _prune(asked: PruneRunOptions | None, folder: RunFolder) -> int:
     )
     shown = ", ".join(f"{name} {value:.4f}" for name, value in outcome.result.items())
     print(f"{shown}\nwritten: {folder.model}, {folder.onnx}, {folder.path / 'report.md'}")
+    if options.pruning.engine == "onnxruntime-int8":
+        print(
+            f"{folder.onnx} computes in float32; for 8-bit integers: "
+            f"saliency export {folder.model} --int8 PHOTOS --out int8.onnx"
+        )
     return 0
 
 

@@ -162,6 +162,11 @@ def _prune(arguments: argparse.Namespace, options: dict[str, Any]) -> int:
         f"{arguments.out / 'pruned.safetensors'}, {arguments.out / 'pruned.onnx'}, "
         f"{arguments.out / 'report.md'}"
     )
+    if options.get("engine") == "onnxruntime-int8":
+        print(
+            f"{arguments.out / 'pruned.onnx'} computes in float32; "
+            "saliency.pruning.latency.quantization.quantize makes it compute in 8-bit integers"
+        )
     return 0
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import nn
 
 from saliency.errors import CheckpointError, first_line
 from saliency.files import write_whole
+from saliency.pruning.latency.quantization import quantize
 from saliency.pruning.loop.example import Example
 from saliency.pruning.loop.run import Point
 from saliency.pruning.surgery import Counts, channel_counts, resize_layers
@@ -62,13 +63,22 @@ class PrunedNetwork:
         """
         save_network(self.model, Path(path))
 
-    def export_onnx(self, path: Path | str) -> None:
+    def export_onnx(self, path: Path | str, *, int8: Iterable[Any] | None = None) -> None:
         """Write the network as ONNX, for inputs of the example's size, replacing what is there.
+
+        Args:
+            path: of the file.
+            int8: some 50 inputs, each like the example, to compute in 8-bit integers with the
+                ranges of values that they show, as the engine `onnxruntime-int8` does (`quantize`);
+                None to compute in float32.
 
         Raises:
             OutputError: it cannot be written.
+            PruningError: the network cannot run on the inputs.
         """
         graph = self.example.graph_of(self.model)
+        if int8 is not None:
+            graph = quantize(graph, (Example.of(given).inputs() for given in int8))
         onnx.checker.check_model(graph)
         write_whole(graph.SerializeToString(), Path(path), overwrite=True)
 

@@ -124,6 +124,18 @@ def test_graph_gives_what_the_network_gives(whole, tmp_path):
         np.testing.assert_allclose(made, result.model(photo).numpy(), atol=1e-5)
 
 
+def test_graph_in_integers_gives_nearly_what_the_network_gives(whole, tmp_path):
+    result, _ = whole
+    photos = make_data().tensors[0]
+    result.export_onnx(tmp_path / "small.onnx", int8=[photo[None] for photo in photos[:20]])
+    session = onnxruntime.InferenceSession(tmp_path / "small.onnx")
+    made = [session.run(None, {"input": photo[None].numpy()})[0][0] for photo in photos[:20]]
+    with torch.no_grad():
+        expected = result.model(photos[:20]).numpy()
+    assert np.abs(made - expected).max() < 0.1 * np.ptp(expected)
+    assert not np.allclose(made, expected, atol=1e-5)
+
+
 def test_report_has_times_scores_and_widths(whole):
     result, folder = whole
     stored = json.loads((folder / "report.json").read_text())
