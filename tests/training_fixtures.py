@@ -14,6 +14,7 @@ from saliency.datasets.splits import split_scenes
 from saliency.fixations.center_bias import GRID_SHAPE
 from saliency.model.config import ModelConfig
 from saliency.model.network import SaliencyModel
+from saliency.model.readout import ADJUSTMENT
 from saliency.training.data import TrainingData
 from saliency.training.options import TrainingOptions
 
@@ -41,10 +42,12 @@ COMMAND_LINE = tuple(
 
 
 def random_model() -> SaliencyModel:
-    """Return the smallest model, with random weights and a random center bias."""
+    """Return the smallest model, with random weights, center bias and adjustment."""
     torch.manual_seed(0)
     model = SaliencyModel(TINY).eval()
     model.set_center_bias(np.random.default_rng(0).normal(size=GRID_SHAPE))
+    for name, value in zip(ADJUSTMENT, (1.1, 0.05, 0.2, 0.1), strict=True):
+        getattr(model.adjustment, name).fill_(value)
     return model
 
 

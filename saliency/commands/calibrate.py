@@ -1,26 +1,36 @@
-"""Fit the confidence of a model's crop windows, and write it into the model.
+"""Fit what a model says to where people looked, and write it into the model.
 
-For the validation photos of the data sets and several ratios and sizes, the window of most density
-is compared with the centred one by people's fixations. A logistic regression learns from that how
-likely people are to prefer a window; `saliency crop` then shows it as the confidence of each
-window. The .onnx file is replaced by one that carries it; nothing else in it changes. A checksum
-beside it (NAME.onnx.sha256) is written anew.
+Of an .onnx file it fits the confidence of crop windows. For the validation photos of the data sets
+and several ratios and sizes, the window of most density is compared with the centred one by
+people's fixations. A logistic regression learns from that how likely people are to prefer a window;
+`saliency crop` then shows it as the confidence of each window. Nothing else in the file changes; a
+checksum beside it (NAME.onnx.sha256) is written anew. It prints the Brier score, by
+cross-validation over the photos, and how often people preferred the windows of each confidence;
+--plot draws that.
 
-It prints the Brier score, by cross-validation over the photos, and how often people preferred the
-windows of each confidence; --plot draws that.
+Of a .safetensors file it fits the density: how sharp it is, and how much center bias it has, each
+by a line in its entropy, so that a photo in which nothing stands out gets more center bias. It
+prints what that adds to the information gain, by cross-validation over the photos. Export the model
+afterwards, and calibrate the .onnx file.
+
+The model stays as it is where that would make it no better on photos to which it was not fitted.
 
 Exit status: 0 when it is written, 1 when a file cannot be used, 2 for a wrong command line,
 130 after Ctrl-C.
 """
 
 import argparse
+import math
 from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 from saliency.commands.arguments.training import add_parts_option
 from saliency.commands.jobs.reporting import run_reporting
 from saliency.errors import DatasetError, OutputError
 from saliency.files import check_writable, write_whole
+from saliency.fixations.scene import Scene
 from saliency.prediction.shipped_models import runnable_model
 
 
@@ -35,7 +45,8 @@ def build_parser() -> argparse.ArgumentParser:
         "model",
         metavar="MODEL",
         type=runnable_model,
-        help="an .onnx file, or fast, default or best",
+        help="an .onnx file, or fast, default or best, for the confidence; a .safetensors file for "
+        "the density",
     )
     parser.add_argument(
         "--data",
@@ -56,8 +67,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--plot",
         metavar="FILE",
         type=Path,
-        help="PNG to write, in place of one of that name: how often people preferred the windows "
-        "of each confidence",
+        help="PNG to write, in place of one of that name, for an .onnx file: how often people "
+        "preferred the windows of each confidence",
     )
     parser.add_argument("--dry-run", action="store_true", help="leave the model as it is")
     return parser
@@ -74,6 +85,8 @@ def _check_arguments(arguments: argparse.Namespace) -> None:
     if len(set(arguments.data)) < len(arguments.data):
         raise DatasetError("expected each --data once; a set given twice counts no more")
     if arguments.plot is not None:
+        if arguments.model.suffix == ".safetensors":
+            raise OutputError("--plot draws the confidence, which is fitted to an .onnx file")
         if arguments.plot.suffix.lower() != ".png":
             raise OutputError(f"expected a file with the ending .png to draw to: {arguments.plot}")
         check_writable(arguments.plot, overwrite=True)
@@ -82,10 +95,26 @@ def _check_arguments(arguments: argparse.Namespace) -> None:
 
 
 def _calibrate(arguments: argparse.Namespace) -> int:
-    """Gather the cases, fit, report and write."""
     # Here and not above, so that --help answers at once, and without the training extra.
     from saliency.datasets.layouts.registry import read_dataset  # noqa: PLC0415
     from saliency.datasets.splits import select  # noqa: PLC0415
+
+    _check_arguments(arguments)
+    datasets = [read_dataset(spec) for spec in arguments.data]
+    scenes = [
+        scene
+        for dataset in datasets
+        for scene in select(dataset.scenes, arguments.split, parts=arguments.parts or "hashed")
+    ]
+    is_density = arguments.model.suffix == ".safetensors"
+    (_fit_density if is_density else _fit_confidence)(arguments, scenes)
+    if not arguments.dry_run:
+        print(f"written: {arguments.model}")
+    return 0
+
+
+def _fit_confidence(arguments: argparse.Namespace, scenes: Sequence[Scene]) -> None:
+    """Gather the cases, fit, report and write."""
     from saliency.evaluation.calibration.fit import (  # noqa: PLC0415
         cross_validate,
         fit_calibration,
@@ -95,13 +124,6 @@ def _calibrate(arguments: argparse.Namespace) -> int:
     from saliency.evaluation.calibration.report import describe_fit, summarise_fit  # noqa: PLC0415
     from saliency.prediction.predictor import Predictor  # noqa: PLC0415
 
-    _check_arguments(arguments)
-    datasets = [read_dataset(spec) for spec in arguments.data]
-    scenes = [
-        scene
-        for dataset in datasets
-        for scene in select(dataset.scenes, arguments.split, parts=arguments.parts or "hashed")
-    ]
     cases = gather_cases(Predictor(arguments.model), scenes)
     if len({case.scene for case in cases}) < 2:
         raise DatasetError(
@@ -116,13 +138,45 @@ def _calibrate(arguments: argparse.Namespace) -> int:
 
         write_whole(draw_reliability(cases, probabilities), arguments.plot, overwrite=True)
         print(f"written: {arguments.plot}")
-    if not arguments.dry_run:
-        if notes["brier"] >= notes["brier_of_base_rate"]:
-            raise DatasetError(
-                f"{arguments.model} stays as it is: its confidence would be no better than saying "
-                "the base rate of every window; give more photos, of the kind that it is for"
-            )
-        # Where a link leads, so that it goes on to name the model.
-        store_calibration(arguments.model.resolve(), fit_calibration(cases), notes=notes)
-        print(f"written: {arguments.model}")
-    return 0
+    if arguments.dry_run:
+        return
+    if notes["brier"] >= notes["brier_of_base_rate"]:
+        raise DatasetError(
+            f"{arguments.model} stays as it is: its confidence would be no better than saying "
+            "the base rate of every window; give more photos, of the kind that it is for"
+        )
+    # Where a link leads, so that it goes on to name the model.
+    store_calibration(arguments.model.resolve(), fit_calibration(cases), notes=notes)
+
+
+def _fit_density(arguments: argparse.Namespace, scenes: Sequence[Scene]) -> None:
+    """See the photos, fit, report and write."""
+    from saliency.evaluation.calibration.density import (  # noqa: PLC0415  torch takes seconds
+        UNCHANGED,
+        cross_validated,
+        describe_adjustment,
+        fit_adjustment,
+        mean_log_density,
+        see,
+        store_adjustment,
+    )
+    from saliency.model.checkpoint import load_model  # noqa: PLC0415  as above
+
+    if len(scenes) < 2:
+        raise DatasetError(
+            f"expected at least 2 photos with fixations, got {len(scenes)}; give more data"
+        )
+    model = load_model(arguments.model)
+    seen = see(model, scenes)
+    numbers = fit_adjustment(model, seen)
+    before = mean_log_density(model, seen, np.array(UNCHANGED))
+    changes = (cross_validated(model, seen, numbers) - before) / math.log(2)
+    print(describe_adjustment(numbers, changes))
+    if arguments.dry_run:
+        return
+    if changes.mean() <= 0:
+        raise DatasetError(
+            f"{arguments.model} stays as it is: fitted to some photos, its density is no better on "
+            "others; give more photos, of the kind that it is for"
+        )
+    store_adjustment(arguments.model.resolve(), numbers)

@@ -15,6 +15,7 @@ from saliency.fixations.center_bias import GRID_SHAPE
 from saliency.model.backbone import Weights, create_backbone
 from saliency.model.config import ModelConfig
 from saliency.model.readout import (
+    EntropyAdjustment,
     GaussianSmoothing,
     PointwiseReadout,
     SaliencyMap,
@@ -69,6 +70,7 @@ class SaliencyModel(nn.Module):
         self.size_multiple: int = math.lcm(*strides, 2)
         self.origins: dict[str, list[int]] = {}
         self.smoothing = GaussianSmoothing()
+        self.adjustment = EntropyAdjustment()
         self.center_bias_weight = nn.Parameter(torch.tensor(1.0))
         self.register_buffer("center_bias", torch.zeros(GRID_SHAPE))
         expected = timm.get_pretrained_cfg(config.backbone, allow_unregistered=False)
@@ -86,15 +88,29 @@ class SaliencyModel(nn.Module):
         the model was trained for. Sizes that are no multiple of `size_multiple` are filled up by
         repeating the last row and column, and the filled part is cut off again.
         """
+        scores, bias = self.scores_and_bias(photos)
+        return self.density_of(self.adjustment(scores, bias), photos)
+
+    def scores_and_bias(
+        self, photos: UInt8[Tensor, "batch height width 3"]
+    ) -> tuple[SaliencyMap, Float[Tensor, "1 1 rows columns"]]:
+        """Return the log density in each cell before its adjustment, and the center bias there."""
         height, width = photos.shape[1], photos.shape[2]
         # One factor and one offset: each pass over all pixels takes a tenth of a millisecond.
         images = photos.permute(0, 3, 1, 2).float() * self.scale + self.offset
         below, right = -height % self.size_multiple, -width % self.size_multiple
         images = functional.pad(images, (0, right, 0, below), mode="replicate")
         saliency = self.smoothing(self.readout(self.backbone(images)))
-        scores = saliency + self.center_bias_weight * self._bias_over(saliency, photos)
-        scores = enlarge(scores, self.stride)[:, 0, :height, :width]
-        return torch.log_softmax(scores.flatten(1), dim=1).view(-1, height, width)
+        bias = self._bias_over(saliency, photos)
+        return saliency + self.center_bias_weight * bias, bias
+
+    def density_of(
+        self, scores: SaliencyMap, photos: UInt8[Tensor, "batch height width 3"]
+    ) -> Float[Tensor, "batch height width"]:
+        """Return the log density in each pixel of photos with these scores in their cells."""
+        height, width = photos.shape[1], photos.shape[2]
+        pixels = enlarge(scores, self.stride)[:, 0, :height, :width]
+        return torch.log_softmax(pixels.flatten(1), dim=1).view(-1, height, width)
 
     def _bias_over(
         self, saliency: SaliencyMap, photos: Tensor
@@ -147,8 +163,8 @@ class SaliencyModel(nn.Module):
                 f"got {sharpness} and {smoothing_cells}"
             )
         with torch.no_grad():
-            for parameter in (*self.readout.score.parameters(), self.center_bias_weight):
-                parameter.mul_(sharpness)
+            for number in self.adjustment.buffers():
+                number.mul_(sharpness)
             log_sigma = self.smoothing.log_sigma
             log_sigma.copy_((log_sigma.exp().square() + smoothing_cells**2).sqrt().log())
 

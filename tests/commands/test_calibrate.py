@@ -3,10 +3,11 @@ import re
 import numpy as np
 import pytest
 from runtime_fixtures import opened, write_model
-from training_fixtures import write_spots
+from training_fixtures import random_model, write_spots
 
 from saliency.commands import calibrate
-from saliency.evaluation.calibration import fit
+from saliency.evaluation.calibration import density, fit
+from saliency.model.checkpoint import save_model
 from saliency.prediction.predictor import Predictor
 
 
@@ -93,11 +94,35 @@ def test_link_to_a_model_goes_on_to_name_it(model, dataset, tmp_path):
     assert Predictor(model).metadata["calibration"]["photos"] == 5
 
 
-def test_file_to_train_on_from_is_no_model_to_run(tmp_path, dataset, capsys):
-    path = tmp_path / "model.safetensors"
-    path.write_bytes(b"weights")
-    assert run(path, dataset) == 1
-    assert "`saliency export` makes an .onnx file of it" in capsys.readouterr().err
+@pytest.fixture
+def weights(tmp_path):
+    save_model(random_model(), tmp_path / "model.safetensors", scores={"nss": 3.0})
+    return tmp_path / "model.safetensors"
+
+
+def test_density_of_weights_is_fitted(weights, dataset, capsys):
+    before = weights.read_bytes()
+    assert run(weights, dataset, "--dry-run") == 0
+    assert weights.read_bytes() == before
+    assert "bit per fixation on 5 photos, each by a fit to others" in capsys.readouterr().out
+
+
+def test_density_that_others_do_not_confirm_is_not_written(weights, dataset, capsys, monkeypatch):
+    before = weights.read_bytes()
+    monkeypatch.setattr(density, "cross_validated", lambda _, seen, __: np.full(len(seen), -99.0))
+    assert run(weights, dataset) == 1
+    assert "its density is no better on others" in capsys.readouterr().err
+    assert weights.read_bytes() == before
+    monkeypatch.setattr(density, "cross_validated", lambda _, seen, __: np.full(len(seen), 0.0))
+    assert run(weights, dataset) == 0
+    assert weights.read_bytes() != before
+
+
+def test_density_has_no_plot_and_needs_two_photos(weights, dataset, tmp_path, capsys):
+    assert run(weights, dataset, "--plot", tmp_path / "plot.png") == 1
+    assert "--plot draws the confidence" in capsys.readouterr().err
+    assert run(weights, write_spots(tmp_path / "one", count=1)) == 1
+    assert "expected at least 2 photos with fixations, got 1" in capsys.readouterr().err
 
 
 def test_missing_model_is_refused_on_one_line(tmp_path, dataset, capsys):

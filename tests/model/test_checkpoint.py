@@ -107,6 +107,17 @@ def rewrite(path, *, tensors=None, metadata=None):
     save_file(stored, path, {"saliency": json.dumps(described)})
 
 
+def test_file_from_before_there_was_an_adjustment_has_none(saved):
+    rewrite(saved, tensors=drop_adjustment)
+    numbers = {name: float(value) for name, value in load_model(saved).adjustment.named_buffers()}
+    assert numbers == {"sharpness": 1, "sharpness_per_nat": 0, "bias": 0, "bias_per_nat": 0}
+
+
+def drop_adjustment(stored):
+    for name in [name for name in stored if name.startswith("adjustment.")]:
+        del stored[name]
+
+
 def rename(stored):
     stored["center_bias_weigth"] = stored.pop("center_bias_weight")
 

@@ -2,11 +2,18 @@ import math
 
 import numpy as np
 import pytest
+import scipy.special
 import torch
 from scipy.ndimage import gaussian_filter
 from torch.nn import functional
 
-from saliency.model.readout import GaussianSmoothing, PointwiseReadout, TopDownReadout, enlarge
+from saliency.model.readout import (
+    EntropyAdjustment,
+    GaussianSmoothing,
+    PointwiseReadout,
+    TopDownReadout,
+    enlarge,
+)
 
 
 def features(channels=(3, 4, 5), *, finest=8, seed=0):
@@ -97,3 +104,28 @@ def test_enlarged_maps_are_those_of_bilinear_interpolation(factor, shape):
         maps, scale_factor=float(factor), mode="bilinear", align_corners=False
     )
     torch.testing.assert_close(enlarge(maps, factor), expected)
+
+
+def test_adjustment_changes_nothing_at_first():
+    scores, bias = features((1, 1), finest=8)
+    adjusted = EntropyAdjustment()(scores, functional.interpolate(bias, scale_factor=2.0))
+    torch.testing.assert_close(adjusted, scores)
+
+
+@pytest.mark.parametrize("factor", [0.0, 1.0, 5.0])
+def test_adjustment_follows_the_entropy_of_each_photo_alone(factor):
+    adjustment = EntropyAdjustment()
+    for name, value in (("sharpness", 1.2), ("sharpness_per_nat", 0.1)):
+        getattr(adjustment, name).fill_(value)
+    for name, value in (("bias", 0.5), ("bias_per_nat", 0.3)):
+        getattr(adjustment, name).fill_(value)
+    (scores, bias), other = features((1, 1)), features((1,), seed=1)[0]
+    bias = functional.interpolate(bias, scale_factor=2.0)
+    log_share = scipy.special.log_softmax(factor * scores.numpy().astype(float))
+    entropy = -(np.exp(log_share) * log_share).sum() - math.log(64)  # 0 where it is even
+    assert entropy == pytest.approx(0) if factor == 0 else entropy < -0.1
+    expected = (1.2 + 0.1 * entropy) * factor * scores + (0.5 + 0.3 * entropy) * bias
+    adjusted = adjustment(torch.cat([factor * scores + 7, other]), bias)
+    torch.testing.assert_close(
+        adjusted[:1] - adjusted[:1].mean(), expected - expected.mean(), rtol=1e-4, atol=1e-4
+    )
