@@ -49,15 +49,19 @@ run fast prune "$runs/pruned/model.safetensors" "${data[@]}" --input-pixels 3584
 run fast-2 train --start "$runs/fast/model.safetensors" "${data[@]}" "${taught[@]}" \
   --photos "$photos" --variants 4 --epochs 16 --patience 16
 
+# ship NAME RUN IMAGES HOW...: the two files of a model, HOW the .onnx file is exported. First its
+# density is calibrated, then the confidence of its windows.
 ship() {
-  local name=$1 from=$2 images=$3
+  local name=$1 from=$2 images=$3 weights="$runs/$1.safetensors"
   shift 3
-  for ending in onnx safetensors; do
-    saliency export "$runs/$from/model.safetensors" --out "$runs/$name.$ending" --overwrite "$@"
-  done
+  local half=()
+  [[ $name == default ]] || half=(--half)
+  saliency export "$runs/$from/model.safetensors" --out "$weights" --overwrite "${half[@]}"
+  saliency calibrate "$weights" "${data[@]}"
+  saliency export "$weights" --out "$runs/$name.onnx" --overwrite "$@"
   saliency calibrate "$runs/$name.onnx" "${data[@]}"
-  saliency inspect "$runs/$name.safetensors" "${data[@]}" --images "$images" --save-fisher
+  saliency inspect "$weights" "${data[@]}" --images "$images" --save-fisher
 }
-ship best teacher 160 --half
+ship best teacher 160 --int8 "$photos"
 ship default small-3 512
 ship fast fast-2 512 --half
