@@ -7,7 +7,7 @@
 # side by side, it takes about three and a half hours.
 set -euo pipefail
 osie=$1 eyecrowd=$2 mit1003=$3 photos=$4 runs=$5
-# EyeCrowd has the form of OSIE. Which images are kept out goes by the name before the colon.
+# EyeCrowd has the form of OSIE.
 data=(--data "osie:$osie" --data "osie:$eyecrowd" --data "fixatons:$mit1003")
 mkdir -p "$runs"
 

@@ -15,6 +15,8 @@ from saliency.fixations.scene import Scene
 
 Part = Literal["train", "validation", "all"]
 
+_PARTED_AS = {"eyecrowd": "osie"}
+
 VALIDATION_PERCENT = 15
 
 PUBLISHED_FOLDS = 10
@@ -132,7 +134,8 @@ def split_scenes(scenes: Iterable[Named], part: Part) -> tuple[Named, ...]:
 
     The rule: the first 8 hex digits of the SHA-256 of the scene's name `<dataset>/<file name>`,
     as a number modulo 100; below 15 is validation, the rest is for training. So an image stays
-    in its part whatever other images are there.
+    in its part whatever other images are there. Images of `eyecrowd` are parted as those of `osie`:
+    the shipped models learned EyeCrowd read in that layout, and are to be judged on the others.
 
     Raises:
         ValueError: `part` is none of train, validation, all.
@@ -173,7 +176,8 @@ def split_folds(
 
 
 def _is_validation(name: str) -> bool:
-    return _hash(name, 0) % 100 < VALIDATION_PERCENT
+    dataset, slash, file = name.partition("/")
+    return _hash(f"{_PARTED_AS.get(dataset, dataset)}{slash}{file}", 0) % 100 < VALIDATION_PERCENT
 
 
 def _hash(name: str, start: int) -> int:

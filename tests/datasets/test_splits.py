@@ -1,6 +1,7 @@
 """Facts about the names of data sets and the rule that splits them."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,18 @@ def test_part_of_an_image_follows_from_the_hash_of_its_name(scenes):
 
     validation = [scene.name for scene in split_scenes(scenes, "validation")]
     assert validation == [scene.name for scene in scenes if is_validation(scene.name)]
+
+
+def test_eyecrowd_is_parted_as_it_was_when_the_shipped_models_learned_from_it(scenes):
+    renamed = {
+        name: [replace(scene, name=f"{name}/{scene.name.split('/')[-1]}") for scene in scenes]
+        for name in ("eyecrowd", "osie")
+    }
+    parts = [
+        {scene.name.split("/")[-1] for scene in split_scenes(renamed[name], "validation")}
+        for name in ("eyecrowd", "osie")
+    ]
+    assert parts[0] == parts[1] != set()
 
 
 def test_part_of_an_image_does_not_depend_on_the_others(scenes):

@@ -127,7 +127,7 @@ def test_degree_of_visual_angle_is_that_of_the_authors(tmp_path, layout, degree_
 @needs_shared
 @pytest.mark.parametrize(
     ("layout", "images", "fixations", "observers", "validation_images"),
-    [("osie", 600, 84_232, 15, 87), ("eyecrowd", 400, 101_073, 16, 52)],
+    [("osie", 600, 84_232, 15, 87), ("eyecrowd", 400, 101_073, 16, 53)],
 )
 def test_published_set_is_read_whole(layout, images, fixations, observers, validation_images):
     dataset = read_dataset(f"{layout}:{SHARED / layout}")
