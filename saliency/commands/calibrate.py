@@ -8,12 +8,13 @@ checksum beside it (NAME.onnx.sha256) is written anew. It prints the Brier score
 cross-validation over the photos, and how often people preferred the windows of each confidence;
 --plot draws that.
 
-Of a .safetensors file it fits the density: how sharp it is, and how much center bias it has, each
-by a line in its entropy, so that a photo in which nothing stands out gets more center bias. It
-prints what that adds to the information gain, by cross-validation over the photos. Export the model
-afterwards, and calibrate the .onnx file.
+Of a .safetensors file it fits the density: its sharpness and its center bias, both as straight
+lines in the entropy that the density had before. So where nothing stands out there can be more
+center bias. It prints what that adds to the information gain, by cross-validation over the photos.
+Export the model afterwards, and calibrate the .onnx file.
 
-The model stays as it is where that would make it no better on photos to which it was not fitted.
+The model stays as it is where a fit makes it no better on photos to which it was not fitted: a
+confidence than the base rate, a density (whose whole interval has to be above 0) than what it was.
 
 Exit status: 0 when it is written, 1 when a file cannot be used, 2 for a wrong command line,
 130 after Ctrl-C.
@@ -23,8 +24,6 @@ import argparse
 import math
 from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
 
 from saliency.commands.arguments.training import add_parts_option
 from saliency.commands.jobs.reporting import run_reporting
@@ -82,7 +81,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _check_arguments(arguments: argparse.Namespace) -> None:
     """Refuse what could not be read or written after the work is done."""
-    if len(set(arguments.data)) < len(arguments.data):
+    parts = [spec.partition(":") for spec in arguments.data]
+    if len({(layout, Path(path).resolve()) for layout, _, path in parts}) < len(parts):
         raise DatasetError("expected each --data once; a set given twice counts no more")
     if arguments.plot is not None:
         if arguments.model.suffix == ".safetensors":
@@ -138,45 +138,46 @@ def _fit_confidence(arguments: argparse.Namespace, scenes: Sequence[Scene]) -> N
 
         write_whole(draw_reliability(cases, probabilities), arguments.plot, overwrite=True)
         print(f"written: {arguments.plot}")
-    if arguments.dry_run:
-        return
     if notes["brier"] >= notes["brier_of_base_rate"]:
         raise DatasetError(
             f"{arguments.model} stays as it is: its confidence would be no better than saying "
             "the base rate of every window; give more photos, of the kind that it is for"
         )
-    # Where a link leads, so that it goes on to name the model.
-    store_calibration(arguments.model.resolve(), fit_calibration(cases), notes=notes)
+    if not arguments.dry_run:
+        # Where a link leads, so that it goes on to name the model.
+        store_calibration(arguments.model.resolve(), fit_calibration(cases), notes=notes)
 
 
 def _fit_density(arguments: argparse.Namespace, scenes: Sequence[Scene]) -> None:
     """See the photos, fit, report and write."""
+    from saliency.evaluation.bootstrap import spread_of_mean  # noqa: PLC0415
     from saliency.evaluation.calibration.density import (  # noqa: PLC0415  torch takes seconds
-        UNCHANGED,
+        LEAST_PHOTOS,
         cross_validated,
         describe_adjustment,
         fit_adjustment,
         mean_log_density,
         see,
         store_adjustment,
+        stored_numbers,
     )
     from saliency.model.checkpoint import load_model  # noqa: PLC0415  as above
 
-    if len(scenes) < 2:
+    if len(scenes) < LEAST_PHOTOS:
         raise DatasetError(
-            f"expected at least 2 photos with fixations, got {len(scenes)}; give more data"
+            f"expected at least {LEAST_PHOTOS} photos with fixations in this part (--split "
+            f"{arguments.split}), got {len(scenes)}; give more data"
         )
     model = load_model(arguments.model)
     seen = see(model, scenes)
     numbers = fit_adjustment(model, seen)
-    before = mean_log_density(model, seen, np.array(UNCHANGED))
+    before = mean_log_density(model, seen, stored_numbers(model))
     changes = (cross_validated(model, seen, numbers) - before) / math.log(2)
     print(describe_adjustment(numbers, changes))
-    if arguments.dry_run:
-        return
-    if changes.mean() <= 0:
+    if spread_of_mean(changes, seed=0).low <= 0:
         raise DatasetError(
-            f"{arguments.model} stays as it is: fitted to some photos, its density is no better on "
-            "others; give more photos, of the kind that it is for"
+            f"{arguments.model} stays as it is: fitted to some photos, its density is not surely "
+            "better on others; give more photos, of the kind that it is for"
         )
-    store_adjustment(arguments.model.resolve(), numbers)
+    if not arguments.dry_run:
+        store_adjustment(arguments.model.resolve(), numbers)

@@ -16,7 +16,6 @@ from saliency.errors import CheckpointError
 from saliency.files import write_whole
 from saliency.model.config import ModelConfig
 from saliency.model.network import SaliencyModel
-from saliency.model.readout import EntropyAdjustment
 from saliency.prediction.model_metadata import FORMAT_VERSION, METADATA_KEY, parse_metadata
 from saliency.pruning.surgery import channel_counts, resize_layers
 
@@ -78,9 +77,6 @@ def load_model(path: Path | str) -> SaliencyModel:
         model = _build(metadata)
         with safe_open(path, framework="pt") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        # Files from before there was an adjustment have none.
-        first = {f"adjustment.{key}": value for key, value in EntropyAdjustment().named_buffers()}
-        tensors = first | tensors
         model.load_state_dict(tensors, strict=True)
     except (
         AttributeError,

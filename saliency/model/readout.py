@@ -2,6 +2,7 @@
 
 import math
 from itertools import pairwise
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -116,9 +117,10 @@ class EntropyAdjustment(nn.Module):
     """Makes a map sharper and adds center bias, both by the entropy of the map's density.
 
     Where something stands out, entropy is low and the peak may be sharper; where nothing does,
-    people look at the middle. Both are straight lines, in the entropy relative to that of an even
-    density (0 for even, below 0 for else, in nats), of which `saliency calibrate` fits the four
-    numbers to images that the model did not learn from. At first they change nothing.
+    people look at the middle. Both are straight lines in the entropy of the map's density relative
+    to that of an even one, in nats: 0 for an even density, below 0 for any other. `saliency
+    calibrate` fits their four numbers to images that the model did not learn from. At first they
+    change nothing, and a sharpness is never below 0, which would turn a map upside down.
     """
 
     sharpness: Tensor
@@ -145,5 +147,13 @@ class EntropyAdjustment(nn.Module):
         # Not the logarithm of a number of cells, which would be a constant in an exported graph.
         even = torch.log_softmax(torch.zeros_like(log_share), dim=1)
         entropy = (log_share.exp() * (even - log_share)).sum(dim=1).view(-1, 1, 1, 1)
-        adjusted: SaliencyMap = (self.sharpness + self.sharpness_per_nat * entropy) * scores
+        sharpness = (self.sharpness + self.sharpness_per_nat * entropy).clamp_min(0)
+        adjusted: SaliencyMap = sharpness * scores
         return adjusted + (self.bias + self.bias_per_nat * entropy) * center_bias
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any, **keywords: Any
+    ) -> None:
+        for name in ADJUSTMENT:  # which files from before there was an adjustment lack
+            state_dict.setdefault(f"{prefix}{name}", getattr(self, name).detach().clone())
+        super()._load_from_state_dict(state_dict, prefix, *args, **keywords)

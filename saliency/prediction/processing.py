@@ -29,13 +29,24 @@ def predict_alike(
         predict: from a photo to a map of its size.
         photo: uint8 (height, width, 3).
     """
+    shown, is_mirrored = shown_alike(photo)
+    found = predict(shown)
+    return np.ascontiguousarray(found[:, ::-1]) if is_mirrored else found
+
+
+def shown_alike(photo: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], bool]:
+    """Return the photo or its mirror image, whichever a network is shown, and whether it is that.
+
+    Args:
+        photo: uint8 (height, width, 3).
+    """
     height, width, _ = photo.shape
     # 32 bits hold the sum of a column of up to 8 million pixels.
     sums = cv2.reduce(photo.reshape(height, -1), 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
     columns = sums.reshape(width, 3).sum(axis=1, dtype=np.int64)
     if (columns * (2 * np.arange(width) - (width - 1))).sum() <= 0:
-        return predict(photo)
-    return predict(np.asarray(cv2.flip(photo, 1)))[:, ::-1]
+        return photo, False
+    return np.asarray(cv2.flip(photo, 1)), True
 
 
 def to_density(log_density: NDArray[np.floating], size: Size | None = None) -> NDArray[np.float32]:

@@ -77,7 +77,7 @@ def test_confidence_that_says_no_more_than_the_base_rate_is_not_written(
 
 
 def test_data_given_twice_are_refused(model, dataset, capsys):
-    assert run(model, dataset, "--data", f"folder:{dataset}") == 1
+    assert run(model, dataset, "--data", f"folder:{dataset.parent}/./{dataset.name}/") == 1
     assert "a set given twice counts no more" in capsys.readouterr().err
 
 
@@ -94,35 +94,49 @@ def test_link_to_a_model_goes_on_to_name_it(model, dataset, tmp_path):
     assert Predictor(model).metadata["calibration"]["photos"] == 5
 
 
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    return write_spots(tmp_path_factory.mktemp("many") / "spots", count=12)
+
+
 @pytest.fixture
 def weights(tmp_path):
     save_model(random_model(), tmp_path / "model.safetensors", scores={"nss": 3.0})
     return tmp_path / "model.safetensors"
 
 
-def test_density_of_weights_is_fitted(weights, dataset, capsys):
+def test_density_of_weights_is_fitted_once(weights, many, capsys):
     before = weights.read_bytes()
-    assert run(weights, dataset, "--dry-run") == 0
+    assert run(weights, many, "--dry-run") == 0
     assert weights.read_bytes() == before
-    assert "bit per fixation on 5 photos, each by a fit to others" in capsys.readouterr().out
+    assert "bit per fixation on 12 photos, each by a fit to others" in capsys.readouterr().out
+    assert run(weights, many) == 0
+    after = weights.read_bytes()
+    assert after != before
+    assert run(weights, many) == 1  # no better than the numbers that it has now
+    assert "its density is not surely better on others" in capsys.readouterr().err
+    assert weights.read_bytes() == after
 
 
-def test_density_that_others_do_not_confirm_is_not_written(weights, dataset, capsys, monkeypatch):
+def test_density_that_others_do_not_confirm_is_not_written(weights, many, capsys, monkeypatch):
     before = weights.read_bytes()
     monkeypatch.setattr(density, "cross_validated", lambda _, seen, __: np.full(len(seen), -99.0))
-    assert run(weights, dataset) == 1
-    assert "its density is no better on others" in capsys.readouterr().err
+    for options in ((), ("--dry-run",)):
+        assert run(weights, many, *options) == 1
+        assert "its density is not surely better on others" in capsys.readouterr().err
     assert weights.read_bytes() == before
     monkeypatch.setattr(density, "cross_validated", lambda _, seen, __: np.full(len(seen), 0.0))
-    assert run(weights, dataset) == 0
+    assert run(weights, many) == 0
     assert weights.read_bytes() != before
 
 
-def test_density_has_no_plot_and_needs_two_photos(weights, dataset, tmp_path, capsys):
+def test_density_has_no_plot_and_needs_ten_photos(weights, dataset, tmp_path, capsys):
     assert run(weights, dataset, "--plot", tmp_path / "plot.png") == 1
     assert "--plot draws the confidence" in capsys.readouterr().err
-    assert run(weights, write_spots(tmp_path / "one", count=1)) == 1
-    assert "expected at least 2 photos with fixations, got 1" in capsys.readouterr().err
+    assert run(weights, write_spots(tmp_path / "nine", count=9)) == 1
+    assert "at least 10 photos with fixations in this part (--split all), got 9" in (
+        capsys.readouterr().err
+    )
 
 
 def test_missing_model_is_refused_on_one_line(tmp_path, dataset, capsys):

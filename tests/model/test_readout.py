@@ -112,6 +112,12 @@ def test_adjustment_changes_nothing_at_first():
     torch.testing.assert_close(adjusted, scores)
 
 
+def test_adjustment_never_turns_a_map_upside_down():
+    adjustment, (scores,) = EntropyAdjustment(), features((1,))
+    adjustment.sharpness_per_nat.fill_(100.0)
+    torch.testing.assert_close(adjustment(5 * scores, torch.zeros_like(scores)), 0 * scores)
+
+
 @pytest.mark.parametrize("factor", [0.0, 1.0, 5.0])
 def test_adjustment_follows_the_entropy_of_each_photo_alone(factor):
     adjustment = EntropyAdjustment()

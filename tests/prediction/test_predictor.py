@@ -51,6 +51,7 @@ def test_mirrored_photo_gets_the_mirrored_map_of_any_network(seed, width):
         return weights * seen.mean(axis=2)
 
     mirrored = predict_alike(network, np.ascontiguousarray(photo[:, ::-1]))
+    assert mirrored.flags.c_contiguous  # torch takes no other
     np.testing.assert_array_equal(mirrored, predict_alike(network, photo)[:, ::-1])
 
 

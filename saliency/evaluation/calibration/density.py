@@ -22,9 +22,13 @@ from saliency.model.network import SaliencyModel
 from saliency.model.readout import ADJUSTMENT
 from saliency.photo.reading import read_photo
 from saliency.prediction.model_metadata import METADATA_KEY
+from saliency.prediction.processing import shown_alike
 
 UNCHANGED = (1.0, 0.0, 0.0, 0.0)
 """The numbers with which nothing is adjusted, in the order of `ADJUSTMENT`."""
+
+LEAST_PHOTOS = 10
+"""Fewer say too little about four numbers."""
 
 Numbers = Float64[ndarray, "4"]
 
@@ -132,20 +136,26 @@ def store_adjustment(path: Path, numbers: Numbers) -> None:
     write_whole(content, path, overwrite=True)
 
 
+def stored_numbers(model: SaliencyModel) -> Numbers:
+    """Return the four numbers that a model has."""
+    return np.array([float(getattr(model.adjustment, name)) for name in ADJUSTMENT])
+
+
 def describe_adjustment(numbers: Numbers, changes: Float64[ndarray, " photos"]) -> str:
-    """Return in words what an adjustment does, and what each photo's information gain gains."""
+    """Return in words what an adjustment does, and how the information gain of photos changes."""
     spread = spread_of_mean(changes, seed=0)
     sharpness, sharpness_per_nat, bias, bias_per_nat = numbers
     return (
         f"sharpness {sharpness:.3f} {sharpness_per_nat:+.3f} per nat of entropy, "
         f"center bias {bias:.3f} {bias_per_nat:+.3f} per nat\n"
         f"information gain {changes.mean():+.4f} [{spread.low:+.4f}, {spread.high:+.4f}] bit per "
-        f"fixation on {len(changes)} photos, each by a fit to others"
+        f"fixation on {len(changes)} photos, each by a fit to others, against the model as it was"
     )
 
 
 def _see(model: SaliencyModel, scene: Scene) -> Seen:
-    photo = torch.tensor(model.as_seen(read_photo(scene.path)))[None]
+    shown, is_mirrored = shown_alike(model.as_seen(read_photo(scene.path)))
+    photo = torch.tensor(shown)[None]
     height, width = photo.shape[1:3]
     with torch.inference_mode():
         scores, bias = model.scores_and_bias(photo)
@@ -153,6 +163,7 @@ def _see(model: SaliencyModel, scene: Scene) -> Seen:
         scene.fixations, from_size=(scene.width, scene.height), to_size=(width, height)
     )
     columns, rows = np.floor(points).astype(int).T
+    columns = width - 1 - columns if is_mirrored else columns
     return Seen(
         scores.clone(),
         bias.clone(),
