@@ -22,11 +22,12 @@ Exit status: 0 when it is written, 1 when a file cannot be used, 2 for a wrong c
 
 import argparse
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from saliency.commands.arguments.training import add_parts_option
-from saliency.commands.jobs.reporting import run_reporting
+from saliency.commands.jobs.reporting import run_reporting, wait_passively
 from saliency.errors import DatasetError, OutputError
 from saliency.files import check_writable, write_whole
 from saliency.fixations.scene import Scene
@@ -150,6 +151,8 @@ def _fit_confidence(arguments: argparse.Namespace, scenes: Sequence[Scene]) -> N
 
 def _fit_density(arguments: argparse.Namespace, scenes: Sequence[Scene]) -> None:
     """See the photos, fit, report and write."""
+    threads = 1 if os.environ.get("OMP_NUM_THREADS") == "1" else None
+    wait_passively("calibrate", threads, remedy="OMP_NUM_THREADS=1")
     from saliency.evaluation.bootstrap import spread_of_mean  # noqa: PLC0415
     from saliency.evaluation.calibration.density import (  # noqa: PLC0415  torch takes seconds
         LEAST_PHOTOS,

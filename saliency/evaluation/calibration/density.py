@@ -1,7 +1,8 @@
 """Fit a model's `EntropyAdjustment` to where people looked in photos that it did not learn from."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def mean_log_density(
     model: SaliencyModel, seen: Sequence[Seen], numbers: Numbers
 ) -> Float64[ndarray, " photos"]:
     """Return the mean log density at the fixations of each photo, in nats."""
-    with torch.inference_mode():
+    with _one_thread(), torch.inference_mode():
         values = [_at_fixations(model, one, torch.tensor(numbers)) for one in seen]
     return np.array([float(value) for value in values])
 
@@ -89,7 +90,8 @@ def fit_adjustment(
         assert free.grad is not None
         return -mean.item(), free.grad.numpy()
 
-    found: Numbers = minimize(loss, np.array(first), jac=True, method="L-BFGS-B").x
+    with _one_thread():
+        found: Numbers = minimize(loss, np.array(first), jac=True, method="L-BFGS-B").x
     return found
 
 
@@ -151,6 +153,17 @@ def describe_adjustment(numbers: Numbers, changes: Float64[ndarray, " photos"]) 
         f"information gain {changes.mean():+.4f} [{spread.low:+.4f}, {spread.high:+.4f}] bit per "
         f"fixation on {len(changes)} photos, each by a fit to others, against the model as it was"
     )
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep torch to one thread: several wait for each other at every operation on a small map."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _see(model: SaliencyModel, scene: Scene) -> Seen:
