@@ -161,6 +161,13 @@ def test_verb_of_training_says_what_the_base_installation_lacks(installed, verb,
     assert 'pip install "saliency-crop[train]"' in line
 
 
+@pytest.mark.parametrize("verb", ["export", "calibrate", "train", "evaluate"])
+def test_verb_of_training_explains_itself_without_what_it_lacks(installed, verb, tmp_path):
+    assert f"usage: saliency {verb}" in checked(
+        installed / "saliency", verb, "--help", cwd=tmp_path
+    )
+
+
 def test_installed_command_crops_a_photo_with_the_shipped_model(installed, tmp_path):
     photo = ROOT / "data" / "photos" / "rocket.jpg"
     arguments = ("crop", photo, "--aspect", "16:9", "1:1", "--output-dir", "crops")

@@ -25,13 +25,16 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from saliency.commands.arguments.training import add_parts_option
 from saliency.commands.jobs.reporting import run_reporting, wait_passively
 from saliency.errors import DatasetError, OutputError
 from saliency.files import check_writable, write_whole
-from saliency.fixations.scene import Scene
 from saliency.prediction.shipped_models import runnable_model
+
+if TYPE_CHECKING:  # it wants the training extra, which --help does without
+    from saliency.fixations.scene import Scene
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -114,7 +117,7 @@ def _calibrate(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _fit_confidence(arguments: argparse.Namespace, scenes: Sequence[Scene]) -> None:
+def _fit_confidence(arguments: argparse.Namespace, scenes: Sequence["Scene"]) -> None:
     """Gather the cases, fit, report and write."""
     from saliency.evaluation.calibration.fit import (  # noqa: PLC0415
         cross_validate,
@@ -149,7 +152,7 @@ def _fit_confidence(arguments: argparse.Namespace, scenes: Sequence[Scene]) -> N
         store_calibration(arguments.model.resolve(), fit_calibration(cases), notes=notes)
 
 
-def _fit_density(arguments: argparse.Namespace, scenes: Sequence[Scene]) -> None:
+def _fit_density(arguments: argparse.Namespace, scenes: Sequence["Scene"]) -> None:
     """See the photos, fit, report and write."""
     threads = 1 if os.environ.get("OMP_NUM_THREADS") == "1" else None
     wait_passively("calibrate", threads, remedy="OMP_NUM_THREADS=1")

@@ -1,17 +1,15 @@
 """What `saliency export --int8` shows the network, and how far its integers are from float32."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
-from numpy import ndarray
+from numpy.typing import NDArray
 
 from saliency.batch.listing import find_photos
 from saliency.commands.jobs.reporting import error_line
 from saliency.errors import PhotoError
-from saliency.model.loading import Look, load_look
 from saliency.photo.reading import read_photo
 
 MOST_PHOTOS = 48
@@ -21,7 +19,7 @@ FEW_PHOTOS = 8
 _MOST_PROPORTION = 3.0
 _LEAST_SIDE_PX = 64
 
-Photo = UInt8[ndarray, "_ _ 3"]  # sizes differ
+Photo = NDArray[np.uint8]  # (height, width, 3), sRGB
 
 
 def read_examples(folder: Path) -> list[Photo]:
@@ -63,7 +61,9 @@ def read_examples(folder: Path) -> list[Photo]:
     return examples
 
 
-def describe_difference(exact: Look, written: Path, photos: Sequence[Photo]) -> str:
+def describe_difference(
+    exact: Callable[[Photo], NDArray[np.floating]], written: Path, photos: Sequence[Photo]
+) -> str:
     """Return in words how much of a density lies elsewhere in the file that was written.
 
     Args:
@@ -71,6 +71,8 @@ def describe_difference(exact: Look, written: Path, photos: Sequence[Photo]) -> 
         written: the .onnx file.
         photos: to compare on.
     """
+    from saliency.model.loading import load_look  # noqa: PLC0415  wants the training extra
+
     look = load_look(written)
     moved = [np.abs(np.exp(look(photo)) - np.exp(exact(photo))).sum() / 2 for photo in photos]
     return (
@@ -82,8 +84,8 @@ def describe_difference(exact: Look, written: Path, photos: Sequence[Photo]) -> 
 def _spread_first(paths: Sequence[Path]) -> list[Path]:
     """Return all paths, first `MOST_PHOTOS` of them that lie evenly among all."""
     count = min(MOST_PHOTOS, len(paths))
-    first = [paths[index * len(paths) // count] for index in range(count)]
-    return [*first, *(path for path in paths if path not in set(first))]
+    first = dict.fromkeys(paths[index * len(paths) // count] for index in range(count))
+    return [*first, *(path for path in paths if path not in first)]
 
 
 def _is_ordinary(photo: Photo) -> bool:

@@ -166,7 +166,11 @@ def test_names_that_are_given_are_not_taken(graph):
     index = list(clash.graph.node).index(first)
     first.name = ""
     others[0].name = f"Conv_{index}"
-    onnx.checker.check_model(quantize(clash, EXAMPLES))
+    quantized = quantize(clash, EXAMPLES)
+    names = [node.name for node in quantized.graph.node]
+    assert len(set(names)) == len(names)
+    assert names.count(f"Conv_{index}") == 1
+    assert run(quantized) == pytest.approx(run(quantize(graph, EXAMPLES)), abs=1e-5)
 
 
 @pytest.mark.parametrize(
