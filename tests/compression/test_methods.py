@@ -70,7 +70,8 @@ def test_slimming_of_a_network_without_batch_norms_is_refused():
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("method", [pytest.param("lasso", marks=pytest.mark.thorough), "l0"])
+@pytest.mark.thorough
+@pytest.mark.parametrize("method", ["lasso", "l0"])
 def test_run_of_a_method_goes_on_as_if_it_had_not_stopped(given, tmp_path, monkeypatch, method):
     options = ("--speedup=1.2", "--steps=4", "--time-share=0.2", f"--method={method}")
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"

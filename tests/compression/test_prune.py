@@ -118,6 +118,7 @@ def test_report_shows_curve_windows_and_widths(run):
     assert report["points"][0]["removals"] == 0
 
 
+@pytest.mark.thorough
 def test_pruned_model_can_be_pruned_again(run, dataset, tmp_path, table):
     given = arguments(
         run / "model.safetensors", dataset, table, tmp_path / "again", "--speedup=1.2"
@@ -233,6 +234,7 @@ def test_beta_of_zero_removes_nothing(model, dataset, table, tmp_path):
     assert report_of(tmp_path / "run")["before"] == report_of(tmp_path / "run")["after"]
 
 
+@pytest.mark.thorough
 def test_beta_weighs_time_against_loss(model, dataset, table, tmp_path):
     given = arguments(
         model, dataset, table, tmp_path / "run", "--beta=3e-5", "--epochs=1", "--time-share=0.3"
