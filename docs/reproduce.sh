@@ -2,9 +2,9 @@
 # Makes the three models that ship, from the data sets on. Run it again after a stop: every run goes
 # on where it was, and what is finished is passed over.
 #   bash docs/reproduce.sh OSIE EYECROWD MIT1003 PHOTOS RUNS
-# OSIE, EYECROWD and MIT1003 are the data sets, PHOTOS is a folder of any photos (here 1,000 of the
-# ImageNet classes), RUNS the folder for the runs. On two cores, with OMP_NUM_THREADS=1 and two runs
-# side by side, it takes about three and a half hours.
+# OSIE, EYECROWD and MIT1003 are the data sets, PHOTOS is a folder of any photos (here 2,503, see
+# reproduce.md), RUNS the folder for the runs. On one core, with OMP_NUM_THREADS=1, it takes about
+# five hours.
 set -euo pipefail
 osie=$1 eyecrowd=$2 mit1003=$3 photos=$4 runs=$5
 # EyeCrowd has the form of OSIE.
@@ -24,44 +24,37 @@ run() {
   touch "$out/ended"
 }
 
-# The teacher, which is `best`, and the network to prune: each set has a bias of its own.
+# The teacher, which is `best`: each set has a center bias of its own.
 run teacher train "${data[@]}" --backbone tf_efficientnet_lite2 --input-pixels 147456 \
   --weights package --set-bias own --epochs 7
-run unpruned train "${data[@]}" --weights package --set-bias own --epochs 8
+taught=("${data[@]}" --photos "$photos" --set-bias own
+  --teacher "$runs/teacher/model.safetensors" --teacher-weight 0.5)
+again=(--feature-weight 0 --batch-size 8 --backbone-rate 0.0004 --readout-rate 0.001)
+pruned=(--engine onnxruntime-int8 --threads 1 --size 224x288 --variants 1 --epochs 1)
 
-# `default`: a smaller input and fewer channels, then distillation.
-run pruned prune "$runs/unpruned/model.safetensors" "${data[@]}" --input-pixels 64313 \
-  --speedup 4.3 --epochs 1 --set-bias own
-taught=(--teacher "$runs/teacher/model.safetensors" --teacher-weight 0.5 --feature-weight 0
-  --batch-size 8 --backbone-rate 0.0004 --readout-rate 0.001 --set-bias own)
-run small train --start "$runs/pruned/model.safetensors" "${data[@]}" "${taught[@]}" --variants 3 \
-  --epochs 10 --patience 10
-run small-2 train --start "$runs/small/model.safetensors" "${data[@]}" "${taught[@]}" \
-  --examples "$runs/small/examples" --variants 6 --epochs 12 --patience 12
+# `default`: the teacher with a smaller input and fewer channels, then distillation.
+run pruned prune "$runs/teacher/model.safetensors" "${taught[@]}" "${pruned[@]}" \
+  --input-pixels 64313 --speedup 5.5
+run default train --start "$runs/pruned/model.safetensors" "${taught[@]}" "${again[@]}" \
+  --variants 3 --epochs 16 --patience 16
 
-run small-3 train --start "$runs/small-2/model.safetensors" "${data[@]}" "${taught[@]}" \
-  --photos "$photos" --variants 4 --epochs 16 --patience 16
+# `fast`: a still smaller input, and fewer channels again.
+run pruned-2 prune "$runs/default/model.safetensors" "${taught[@]}" "${pruned[@]}" \
+  --table "$runs/pruned/latency.json" --input-pixels 35840 --speedup 2.7 --time-share 0.02
+run fast train --start "$runs/pruned-2/model.safetensors" "${taught[@]}" "${again[@]}" \
+  --variants 2 --epochs 26 --patience 26
 
-# `fast`: a still smaller input.
-run fast prune "$runs/pruned/model.safetensors" "${data[@]}" --input-pixels 35840 --speedup 2.25 \
-  --steps 20 --teacher "$runs/teacher/model.safetensors" --teacher-weight 0.5 --variants 2 \
-  --epochs 8 --set-bias own
-run fast-2 train --start "$runs/fast/model.safetensors" "${data[@]}" "${taught[@]}" \
-  --photos "$photos" --variants 4 --epochs 16 --patience 16
-
-# ship NAME RUN IMAGES HOW...: the two files of a model, HOW the .onnx file is exported. First its
+# ship NAME RUN IMAGES HOW...: the two files of a model, HOW its weights are exported. First its
 # density is calibrated, then the confidence of its windows.
 ship() {
   local name=$1 from=$2 images=$3 weights="$runs/$1.safetensors"
   shift 3
-  local half=()
-  [[ $name == default ]] || half=(--half)
-  saliency export "$runs/$from/model.safetensors" --out "$weights" --overwrite "${half[@]}"
+  saliency export "$runs/$from/model.safetensors" --out "$weights" --overwrite "$@"
   saliency calibrate "$weights" "${data[@]}"
-  saliency export "$weights" --out "$runs/$name.onnx" --overwrite "$@"
+  saliency export "$weights" --out "$runs/$name.onnx" --overwrite --int8 "$photos"
   saliency calibrate "$runs/$name.onnx" "${data[@]}"
   saliency inspect "$weights" "${data[@]}" --images "$images" --save-fisher
 }
-ship best teacher 160 --int8 "$photos"
-ship default small-3 512
-ship fast fast-2 512 --half
+ship best teacher 160 --half
+ship default default 512
+ship fast fast 512 --half
