@@ -22,7 +22,7 @@ VERBS = {
     "evaluate": "measure a model on the fixations of people",
     "export": "write a trained model as ONNX, for cropping",
     "adapt": "fit what is particular to a data set to a trained model",
-    "calibrate": "fit how sure a model's crop windows are",
+    "calibrate": "fit a model's density, and how sure its crop windows are",
     "prune": "make a trained model smaller and faster",
     "inspect": "show what each layer of a model costs and contributes",
 }

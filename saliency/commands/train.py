@@ -129,6 +129,7 @@ def _add_network_options(parser: argparse.ArgumentParser) -> None:
         "readout",
         "network on top: over all levels, or the 16-32-2-1 maps of Theis et al. on the last",
     )
+    add("readout_channels", "width of the top-down readout", metavar="N")
     add(
         "weights",
         "source of the ImageNet weights: timm's hub, an installed "

@@ -20,7 +20,7 @@ PARTS = ("hashed", "published")
 
 _COUNTS = (
     *("input_pixels", "teacher_pixels", "epochs", "batch_size", "patience", "devices", "nodes"),
-    "torch_threads",
+    *("torch_threads", "readout_channels"),
 )
 _INTERVALS = ("save_steps", "picture_epochs")
 _MAY_BE_ZERO = (
@@ -51,6 +51,7 @@ class TrainingOptions:
         backbone: name of a timm network.
         levels: its feature maps to use, as indexes into its `feature_info`.
         readout: `top-down` or `pointwise`.
+        readout_channels: width of the top-down readout.
         weights: where its ImageNet weights come from: `timm`, `package`, `none`.
         input_pixels: area to which photos are resized before the network; None for that of the
             model to start from, or of a new network. A teacher model that was trained for more
@@ -93,6 +94,7 @@ class TrainingOptions:
     backbone: str = "tf_efficientnet_lite0"
     levels: tuple[int, ...] = (1, 2, 3, 4)
     readout: str = "top-down"
+    readout_channels: int = 64
     weights: str = "timm"
     input_pixels: int | None = None
     epochs: int = 10

@@ -306,6 +306,7 @@ def _create_model(options: TrainingOptions, center_bias: CenterBias) -> Saliency
         backbone=options.backbone,
         levels=options.levels,
         readout=options.readout,  # type: ignore[arg-type]
+        readout_channels=options.readout_channels,
         input_pixels=options.input_pixels or NEW_INPUT_PIXELS,
     )
     try:

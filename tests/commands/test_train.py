@@ -70,6 +70,12 @@ def test_run_says_how_well_it_did_and_what_it_wrote(dataset, tmp_path, capsys):
     )
 
 
+def test_readout_is_as_wide_as_asked(dataset, tmp_path):
+    assert run(dataset, tmp_path / "run", "--epochs=1", "--readout-channels=24") == 0
+    model = load_model(tmp_path / "run" / "model.safetensors")
+    assert (model.config.readout_channels, model.readout.score.in_channels) == (24, 12)
+
+
 def test_options_of_the_run_are_kept(finished, dataset):
     options = json.loads((finished / "options.json").read_text())
     assert options["data"] == [f"folder:{dataset}"]
@@ -287,6 +293,7 @@ def test_folder_without_photos_is_refused(dataset, tmp_path, capsys):
         ("--epochs=0", "expected epochs at least 1, got 0"),
         ("--batch-size=0", "expected batch_size at least 1, got 0"),
         ("--input-pixels=-5", "expected input_pixels at least 1, got -5"),
+        ("--readout-channels=0", "expected readout_channels at least 1, got 0"),
         ("--ema-decay=2", "expected ema_decay from 0 to below 1, got 2.0"),
         ("--ema-decay=1", "expected ema_decay from 0 to below 1, got 1.0"),
         ("--strength=5", "expected strength from 0 to 2, got 5.0"),

@@ -1,6 +1,6 @@
 """What means of predictions add: with the mirror image's, and of several models.
 
-    python benchmarks/mirrored.py MODEL.safetensors … [--mean] --data osie:PATH
+    python benchmarks/means.py MODEL.safetensors … [--mean] --data osie:PATH
 
 Information gain in bits on the validation images of each set, of each model alone and of the mean
 of its densities for the photo and for its mirror image, with the 95 % interval over images of the
