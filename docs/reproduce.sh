@@ -4,7 +4,7 @@
 #   bash docs/reproduce.sh OSIE EYECROWD MIT1003 PHOTOS RUNS
 # OSIE, EYECROWD and MIT1003 are the data sets, PHOTOS is a folder of any photos (here 2,503, see
 # reproduce.md), RUNS the folder for the runs. On one core, with OMP_NUM_THREADS=1, it takes about
-# five hours.
+# six hours.
 set -euo pipefail
 osie=$1 eyecrowd=$2 mit1003=$3 photos=$4 runs=$5
 # EyeCrowd has the form of OSIE.

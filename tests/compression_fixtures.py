@@ -6,7 +6,8 @@ import torch
 from safetensors.torch import load_file
 from training_fixtures import COMMAND_LINE
 
-OF_TRAINING_ALONE = ("--backbone=", "--readout=", "--weights=", "--input-pixels", "--keep")
+OF_NETWORK = ("--backbone=", "--readout=", "--readout-channels=", "--weights=", "--input-pixels=")
+OF_TRAINING_ALONE = (*OF_NETWORK, "--keep")
 TUNING = tuple(option for option in COMMAND_LINE if not option.startswith(OF_TRAINING_ALONE))
 
 
