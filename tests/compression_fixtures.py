@@ -4,11 +4,9 @@ import json
 
 import torch
 from safetensors.torch import load_file
-from training_fixtures import COMMAND_LINE
+from training_fixtures import GOING_ON
 
-OF_NETWORK = ("--backbone=", "--readout=", "--readout-channels=", "--weights=", "--input-pixels=")
-OF_TRAINING_ALONE = (*OF_NETWORK, "--keep")
-TUNING = tuple(option for option in COMMAND_LINE if not option.startswith(OF_TRAINING_ALONE))
+TUNING = tuple(option for option in GOING_ON if not option.startswith("--keep"))
 
 
 def arguments(model, dataset, table, path, *more):

@@ -40,6 +40,10 @@ COMMAND_LINE = tuple(
 )
 """The same options, as `saliency train` takes them."""
 
+_OF_NETWORK = ("--backbone=", "--readout=", "--readout-channels=", "--weights=", "--input-pixels=")
+GOING_ON = tuple(option for option in COMMAND_LINE if not option.startswith(_OF_NETWORK))
+"""Those that `saliency train --start` takes."""
+
 
 def random_model() -> SaliencyModel:
     """Return the smallest model, with random weights, center bias and adjustment."""

@@ -41,6 +41,8 @@ from saliency.training.options import CHOICES, TrainingOptions
 from saliency.training.processes.environment import is_first_process
 from saliency.training.run_folder import RunFolder
 
+_OF_NEW_NETWORK = ("backbone", "levels", "readout", "readout_channels", "weights")
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainRunOptions:
@@ -157,6 +159,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_teachers(parser, arguments.teacher)
     if getattr(arguments, "keep", "nothing") != "nothing" and arguments.start is None:
         parser.error("argument --keep: needs --start, whose weights are kept")
+    _refuse_what_has_no_effect(parser, arguments)
     fold = chosen_fold(parser, arguments)
     asked = None
     if not arguments.resume:
@@ -166,6 +169,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             parser.error(str(error))
     _log_to_terminal(is_first=is_first_process())
     return run_reporting("train", lambda: _train(asked, RunFolder(arguments.out)))
+
+
+def _refuse_what_has_no_effect(
+    parser: argparse.ArgumentParser, arguments: argparse.Namespace
+) -> None:
+    given = [name for name in _OF_NEW_NETWORK if hasattr(arguments, name)]
+    if arguments.start is not None and given:
+        named = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        parser.error(f"--start keeps its network: leave out {named}")
+    if getattr(arguments, "readout", "") == "pointwise" and "readout_channels" in given:
+        parser.error("argument --readout-channels: the pointwise readout has a fixed width")
 
 
 def _train(asked: TrainRunOptions | None, folder: RunFolder) -> int:

@@ -314,6 +314,20 @@ def test_value_out_of_its_range_is_refused(dataset, tmp_path, capsys, given, exp
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (("--start=fast", "--readout-channels=32"), "leave out --readout-channels"),
+        (("--start=fast", "--weights=none", "--levels", "1", "2"), "leave out --levels, --weights"),
+        (("--readout=pointwise", "--readout-channels=32"), "has a fixed width"),
+    ],
+)
+def test_option_without_effect_is_refused(dataset, tmp_path, capsys, given, expected):
+    arguments = ("--data", f"folder:{dataset}", "--out", str(tmp_path / "run"), *given)
+    assert expected in refused(capsys, *arguments)
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("levels", [["3", "1"], ["2", "2"], ["-1"]])
 def test_levels_that_do_not_rise_are_refused(dataset, tmp_path, capsys, levels):
     given = ("--data", f"folder:{dataset}", "--out", str(tmp_path / "run"), "--levels", *levels)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from training_fixtures import COMMAND_LINE, write_spots
+from training_fixtures import COMMAND_LINE, GOING_ON, write_spots
 
 from saliency.commands import inspect, train
 from saliency.errors import DatasetError
@@ -28,7 +28,8 @@ def finished(dataset, tmp_path_factory):
 
 
 def run(dataset, path, *options):
-    return train.main(["--data", f"folder:{dataset}", "--out", str(path), *COMMAND_LINE, *options])
+    usual = GOING_ON if "--start" in options else COMMAND_LINE
+    return train.main(["--data", f"folder:{dataset}", "--out", str(path), *usual, *options])
 
 
 def last_line(capsys):

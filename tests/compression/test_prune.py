@@ -12,7 +12,7 @@ import torch
 from compression_fixtures import TUNING, arguments, assert_same, report_of
 from latency_fixtures import SizeEngine
 from safetensors.torch import load_file
-from training_fixtures import COMMAND_LINE
+from training_fixtures import GOING_ON
 
 from saliency.commands import train
 from saliency.commands.prune import main
@@ -128,7 +128,7 @@ def test_pruned_model_can_be_pruned_again(run, dataset, tmp_path, table):
 
 
 def test_pruned_model_can_be_trained_again(run, dataset, tmp_path):
-    given = [f"--data=folder:{dataset}", f"--out={tmp_path / 'run'}", *COMMAND_LINE]
+    given = [f"--data=folder:{dataset}", f"--out={tmp_path / 'run'}", *GOING_ON]
     assert train.main([*given, f"--start={run / 'model.safetensors'}"]) == 0
     pruned, trained = (
         channel_counts(load_model(path / "model.safetensors")) for path in (run, tmp_path / "run")

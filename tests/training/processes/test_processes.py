@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
-from training_fixtures import COMMAND_LINE, random_model, write_spots
+from training_fixtures import GOING_ON, random_model, write_spots
 
 from saliency.commands.train import main
 from saliency.model.checkpoint import save_model
@@ -55,7 +55,7 @@ def arguments(files, path, *more):
     data = [f"--data=folder:{files / name}" for name in ("spots", "others")]
     teacher = [f"--teacher={files / 'teacher.safetensors'}", "--feature-weight=1"]
     kept = [f"--start={files / 'teacher.safetensors'}", "--keep=l2", "--keep-strength=0.01"]
-    return [*data, *teacher, *kept, f"--out={path}", *COMMAND_LINE, "--epochs=2", *more]
+    return [*data, *teacher, *kept, f"--out={path}", *GOING_ON, "--epochs=2", *more]
 
 
 def kill_one_when(path):
