@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import saliency
-from saliency.commands import VERBS
+from saliency.commands import VERBS, prune
 from saliency.commands.jobs import prune_module
 
 FOLDER = Path(__file__).parent / "reference"
@@ -50,10 +50,11 @@ def command_line() -> str:
         parser = import_module(f"saliency.commands.{verb}").build_parser()
         for name, one in _with_children(f"saliency {verb}", parser):
             parts.append(f"## {name}\n\n```text\n{one.format_help().strip()}\n```")
-    parser = prune_module.build_parser()
-    parts.append(
-        f"## saliency prune MODULE:FUNCTION\n\n```text\n{parser.format_help().strip()}\n```"
-    )
+    for name, parser in (
+        ("measure", prune.build_measure_parser()),
+        ("MODULE:FUNCTION", prune_module.build_parser()),
+    ):
+        parts.append(f"## saliency prune {name}\n\n```text\n{parser.format_help().strip()}\n```")
     return "\n\n".join(parts) + "\n"
 
 

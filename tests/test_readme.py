@@ -130,6 +130,9 @@ def test_reference_of_the_json_has_every_key(capsys):
     report = json.loads(capsys.readouterr().out)
     named = set(re.findall(r"`(\w+)`", read("docs/reference/json.md")))
     assert {*report, *report["windows"][0]} - named == set()
+    (example,) = map(json.loads, code_blocks("docs/reference/json.md", "json"))
+    assert list(example) == list(report)
+    assert list(example["windows"][0]) == list(report["windows"][0])
 
 
 @pytest.mark.parametrize(("page", "most"), [("README.md", 150), ("MODEL_CARD.md", 140)])

@@ -1,7 +1,7 @@
 """Fit what a model says to where people looked, and write it into the model.
 
 Of an .onnx file it fits the confidence of crop windows. For the validation photos of the data sets
-and several ratios and sizes, the window of most density is compared with the centred one by
+and several ratios and sizes, the window that scores best is compared with the centred one by
 people's fixations. A logistic regression learns from that how likely people are to prefer a window;
 `saliency crop` then shows it as the confidence of each window. Nothing else in the file changes; a
 checksum beside it (NAME.onnx.sha256) is written anew. It prints the Brier score, by

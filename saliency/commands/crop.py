@@ -1,7 +1,8 @@
 """Crop photos to one or more aspect ratios, keeping what people look at.
 
 For each ratio W:H the crop is the largest window that fits into the photo, placed where it holds
-the most of the density that the model predicts for people's fixations. Photos are taken upright,
+the most of the density that the model predicts for people's fixations, less what it costs to leave
+the middle and to be out of balance. Photos are taken upright,
 by their EXIF. Each crop is written next to its photo as NAME-WxH.EXT, or into --output-dir, in
 the photo's own format, with the photo's metadata (EXIF, XMP, IPTC, colour profile). All frames of
 an animation are cropped by one window. PHOTO - reads one photo from standard input and writes its
@@ -40,7 +41,8 @@ STREAM = "-"
 _EPILOG = """\
 --json prints one object per photo and line, its keys always in this order:
   {"schema": 1, "photo": FILE, "status": "cropped", "width": PX, "height": PX,
-   "content": {...}, "windows": [...], "overlay": FILE or null, "timing_ms": {...} or null}
+   "content": {...}, "windows": [...], "overlay": FILE or null, "timing_ms": {...} or null,
+   "warnings": [...], "faces": [...]}
 docs/reference/json.md explains each key. Photos that failed have "status": "failed" and "error";
 with --dry-run the status is "analysed", with --resume "present" where there was nothing to do.
 

@@ -91,8 +91,8 @@ def _add_scoring_options(parser: argparse.ArgumentParser) -> None:
         "--maps",
         choices=("optimal", "density"),
         default="optimal",
-        help="optimal: each metric gets the map that is best for it; density: all get the density, "
-        "as up to now (default: %(default)s)",
+        help="optimal: each metric gets the map that is best for it; density: all get the density "
+        "itself (default: %(default)s)",
     )
     parser.add_argument(
         "--map-kind",

@@ -61,8 +61,8 @@ TUNING = TrainingOptions(
 MEASURE = """Measure what the layers of a model cost at many numbers of channels, in an engine.
 
 The result is a table for `saliency prune --table`. It holds for this engine and its version, this
-device, number of threads and photo size, and is refused for any other. It takes some minutes; leave
-the machine alone meanwhile.
+device, number of threads and photo size, and is refused for any other. It takes some minutes (in
+onnxruntime-int8 up to half an hour); leave the machine alone meanwhile.
 """
 
 

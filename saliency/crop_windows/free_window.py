@@ -8,7 +8,7 @@ The score of a window is
 with little density for their area are left out. c is the distance of its middle from the photo's,
 in shares of the sides.
 
-The weights are the best of 64 pairs on every second photo of FLMS, each cropped by ten people, by
+The weights are the best of 64 pairs on half of the photos of FLMS, each cropped by ten people, by
 the IoU with the nearest of their crops and with all of them (`benchmarks/people_crops.py`). Windows
 have their edges on a grid of twentieths of the sides, and sides of at least two fifths.
 """

@@ -93,7 +93,7 @@ class ChoiceOptions:
         margin: of a zoomed window, on each side, as a share of that side.
         keep: boxes that a window must contain, whole if they fit.
         avoid: boxes that a window must not contain, if that is possible.
-        place: where in the window the subject should be; None for where most density is kept.
+        place: where in the window the subject should be; None for where the window scores best.
         min_size: least width and height of a window, in pixels.
         candidates: number of windows to report for each ratio at most, including the chosen one.
         faces: whether windows avoid cutting through people's heads, if that is possible.

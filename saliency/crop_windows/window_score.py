@@ -10,8 +10,8 @@ density's centroid inside the window from the window's middle, in shares of the 
 people look at should be in the middle of the crop.
 
 The two weights are a compromise between people's crops and people's fixations: on 250 photos, each
-cropped by ten people (FLMS), the score overlaps people's crops with an IoU of 0.750 and 0.746 on
-either half, density alone with 0.731 and 0.728; a larger weight of balance overlaps them more, and
+cropped by ten people (FLMS), the score overlaps people's crops with an IoU of 0.758 and 0.752 on
+either half, density alone with 0.739 and 0.734; a larger weight of balance overlaps them more, and
 keeps fewer fixations (`docs/results.md`).
 """
 

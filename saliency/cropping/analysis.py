@@ -1,8 +1,8 @@
 """Look at one photo: decode it as far as the model needs, and predict the density on its picture.
 
 What the model sees depends on the photo and the model alone, never on what will be written: a JPEG
-is decoded at the greatest reduction that leaves both sides `_LEAST_FACTOR` times the model's input,
-and everything else whole. Crops that need more pixels decode the photo again (`PhotoCutter`).
+is decoded at the greatest reduction that leaves both sides `_LEAST_FACTOR` times the model's input
+and the longer one `_LEAST_SIDE`, and everything else whole. Crops that need more pixels decode the photo again (`PhotoCutter`).
 """
 
 import os

@@ -56,7 +56,7 @@ def add_choice_options(parser: argparse.ArgumentParser) -> None:
         choices=PLACES,
         help="where in the crop the subject sits, as far as the photo allows: left, right, top "
         "and bottom are a third from that side, thirds the nearest of them on both axes "
-        "(default: where most density is kept)",
+        "(default: where the window scores best)",
     )
     add(
         "--min-size",

@@ -40,7 +40,11 @@ def add_pruning_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGr
     add("steps", "training steps before each removal", metavar="N")
     add("time_share", "of the present time, that each removal saves", metavar="SHARE")
     add("forget", "share of the signals' past that is forgotten at each removal", metavar="SHARE")
-    add("rate_share", "learning rates while pruning, as shares of those below", metavar="SHARE")
+    add(
+        "rate_share",
+        "learning rates while pruning, as a share of the greatest while fine-tuning",
+        metavar="SHARE",
+    )
     add(
         "least",
         "of its channels that each group of channels keeps (default: 0.125, which keeps the narrow "

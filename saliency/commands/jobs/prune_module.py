@@ -1,6 +1,7 @@
-"""Make any network fast on this machine, by functions of a module of your own.
+r"""Make any network fast on this machine, by functions of a module of your own.
 
-    saliency prune my_module:create_model --example 1x3x224x224 --train my_module:task --speedup 2
+    saliency prune my_module:create_model --example 1x3x224x224 --train my_module:task \
+        --speedup 2 --out runs/mine
 
 `create_model()` returns the trained network. `task()` returns what `saliency.pruning.prune` is
 given, as a dictionary: `batches` and `loss`, and perhaps `validate` and `make_optimizer`. Modules

@@ -1,7 +1,7 @@
 """Fit the confidence of a model's windows to the windows that people prefer.
 
-A case is one photo, one ratio and one size: the window of most predicted density beside the
-centred one. It is a success if the window keeps more of the photo's fixations; as many are not a
+A case is one photo, one ratio and one size: the window that scores best beside the centred
+one. It is a success if the window keeps more of the photo's fixations; as many are not a
 success. Cases whose best window is the centred one contain no information and are left out.
 """
 
