@@ -2,7 +2,8 @@
 
 What the model sees depends on the photo and the model alone, never on what will be written: a JPEG
 is decoded at the greatest reduction that leaves both sides `_LEAST_FACTOR` times the model's input
-and the longer one `_LEAST_SIDE`, and everything else whole. Crops that need more pixels decode the photo again (`PhotoCutter`).
+and the longer one `_LEAST_SIDE`, and everything else whole. Crops that need more pixels decode the
+photo again (`PhotoCutter`).
 """
 
 import os

@@ -95,7 +95,8 @@ def add_parts_option(group: Any) -> None:
         "--parts",
         choices=PARTS,
         help="rule that splits images: a hash of their names, or the published parts of SALICON, "
-        "COCO-FreeView and COCO-Search18; with --folds 10, the usual folds of MIT1003 (default: hashed)",
+        "COCO-FreeView and COCO-Search18; with --folds 10, the usual folds of MIT1003 "
+        "(default: hashed)",
     )
 
 
